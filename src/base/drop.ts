@@ -1,0 +1,137 @@
+/**
+ * Why something was not passed on: the closed sets of reasons, one table per kind of thing dropped.
+ *
+ * A code is a small integer so that the hot path can return and count it without a string. The names are the labels of
+ * the `reason` dimension in the metrics and the keys of `dropped` in the summary; the helps make docs/metrics.md.
+ * `drop` = our choice, always with a reason; `loss` = happened before us.
+ */
+
+/** One row: what an operator reads about the reason. */
+type ReasonTable = Readonly<Record<string, string>>
+
+function codesOf<T extends ReasonTable>(table: T): { readonly [K in keyof T]: number } & { readonly none: 0 } {
+  const codes: Record<string, number> = { none: 0 }
+  let next = 1
+  for (const name of Object.keys(table)) codes[name] = next++
+  return Object.freeze(codes) as { readonly [K in keyof T]: number } & { readonly none: 0 }
+}
+
+/** Reasons a packet was dropped between the source and the flow table. Code 0 is "not dropped". */
+export const PACKET_DROP_HELP = {
+  ringFull: 'The ring of the shard that owns the flow had no room (live traffic only; files wait).',
+  shardLost: 'The packet was in the hands of a shard that died.',
+  sourceNotAllowed: 'The outer source address is not in --allow-from.',
+  vniNotAllowed: 'The VNI is not in --vni.',
+  linkType: 'The link type of the capture is not read.',
+  linkTruncated: 'The frame ends inside its link-layer header.',
+  vlanDepth: 'More VLAN tags than the cap allows.',
+  tunnelDepth: 'More nested tunnels than the cap allows.',
+  datagramTruncated: 'The mirrored datagram was longer than the receive slot and its inner packet cannot be used.',
+  vxlanTruncated: 'The datagram ends inside the VXLAN header.',
+  vxlanNoVni: 'The VXLAN header does not have the I flag (RFC 7348 section 5).',
+  gpeTruncated: 'The datagram ends inside the VXLAN-GPE header.',
+  gpeProtocol: 'The VXLAN-GPE next protocol is not one that is read.',
+  geneveTruncated: 'The datagram ends inside the GENEVE header or its options.',
+  geneveVersion: 'The GENEVE version is not 0 (RFC 8926 section 3.4).',
+  geneveOptions: 'GENEVE option lengths do not add up to the header length.',
+  geneveControl: 'The GENEVE O bit marks a control packet.',
+  geneveProtocol: 'The GENEVE protocol type is not one that is read.',
+  greTruncated: 'The packet ends inside the GRE or ERSPAN header.',
+  greVersion: 'The GRE version is not 0 (RFC 2784), or the routing bit is set.',
+  mplsTruncated: 'The packet ends inside the MPLS label stack.',
+  pppoeTruncated: 'The packet ends inside the PPPoE header.',
+  ipTruncated: 'The packet ends inside the IP header or its extension headers.',
+  ipVersion: 'The IP version nibble is neither 4 nor 6, or does not fit the protocol that announced it.',
+  ipLength: 'The IP header states lengths that cannot be (header shorter than its minimum, total shorter than the header).',
+  ipChecksum: 'The IPv4 header checksum is wrong (--verify-checksums).',
+  fragmentInvalid: 'The IP fragment contradicts others of its datagram (overlap, size, or an end beyond 65,535 bytes).',
+  fragmentCut: 'The IP fragment was cut by the capture, so its datagram cannot be put together.',
+  fragmentLimit: 'The fragment store is full (--fragment-bytes, --fragment-datagrams).',
+  fragmentTimeout: 'Fragments of a datagram that did not complete in time.',
+  tcpTruncated: 'The packet ends inside the TCP header.',
+  tcpLength: 'The TCP header length is below 20 bytes or beyond the segment.',
+  tcpChecksum: 'The TCP checksum is wrong (--verify-checksums).',
+  flowLimit: 'The flow table is full (--max-flows).',
+} as const satisfies ReasonTable
+
+/** Reasons a request whose first line was recognised did not leave. */
+export const REQUEST_DROP_HELP = {
+  gap: 'Bytes of the request never arrived.',
+  truncated: 'A packet of the request was cut by the mirror or the capture.',
+  incomplete: 'The connection or the capture ended inside the request.',
+  expired: 'The connection was silent for the idle time-out inside the request.',
+  shardLost: 'The shard that held the request died.',
+  requestLine: 'The request line is not method SP target SP HTTP/1.x CRLF (RFC 9112 section 3).',
+  version: 'The HTTP version is not 1.0 or 1.1.',
+  bareLf: 'A line of the head ends in LF without CR; readers disagree about that.',
+  bareCr: 'A CR stands in the head without LF behind it.',
+  nul: 'A NUL byte stands in the head.',
+  obsFold: 'A header line is continued on the next one (obs-fold, RFC 9112 section 5.2).',
+  headerName: 'A header name is not a token, or blanks stand before its colon.',
+  headerTooLarge: 'The head is longer than --max-head-bytes.',
+  tooManyHeaders: 'The head has more header lines than the cap.',
+  lengthAndChunked: 'Content-Length and Transfer-Encoding stand together (RFC 9112 section 6.1).',
+  contentLength: 'Content-Length is not a plain decimal number, or differing ones stand together.',
+  repeatedLength: 'Content-Length is repeated with the same value.',
+  transferCoding: 'Transfer-Encoding is not exactly chunked, is repeated, or stands in an HTTP/1.0 message.',
+  chunkSize: 'A chunk size or its extension is not as RFC 9112 section 7.1 writes it.',
+  chunkEnd: 'No CRLF stands behind the data of a chunk.',
+  trailer: 'A trailer line is malformed, or the trailer is longer than the head limit.',
+  bodyTooLarge: 'The body is longer than --max-body-bytes.',
+  connect: 'CONNECT is not replayed.',
+  upgrade: 'WebSocket upgrades are not replayed.',
+  loop: 'The request carries the X-Mirrorshard marker: it was already replayed once.',
+  method: 'The method is not in --methods.',
+  path: 'The path is refused by --include or --exclude.',
+  sampledOut: 'Not in the share that --percent keeps.',
+  rateLimited: 'Beyond --rate (live traffic only; files wait).',
+  queueFull: 'The replay queue is full (live traffic only; files wait).',
+  circuitOpen: 'The origin does not answer, and the circuit breaker is open.',
+  unsendable: 'The replay engine cannot send this request unaltered (OPTIONS *, blanks or obs-text in the target, …).',
+  drainTimeout: 'Still queued or in flight when --drain-timeout-ms ended.',
+} as const satisfies ReasonTable
+
+/** Reasons a response whose status line was recognised was not complete or not read on. */
+export const RESPONSE_DROP_HELP = {
+  gap: 'Bytes of the response never arrived.',
+  truncated: 'A packet of the response was cut by the mirror or the capture.',
+  incomplete: 'The connection or the capture ended inside the response.',
+  expired: 'The connection was silent for the idle time-out inside the response.',
+  shardLost: 'The shard that held the response died.',
+  statusLine: 'The status line is not HTTP/1.x SP 3DIGIT (RFC 9112 section 4).',
+  head: 'The head is malformed (bare LF or CR, NUL, obs-fold, bad header name).',
+  headerTooLarge: 'The head is longer than --max-head-bytes.',
+  tooManyHeaders: 'The head has more header lines than the cap.',
+  framing: 'Content-Length and Transfer-Encoding contradict each other or themselves.',
+  chunk: 'A chunk or the trailer is malformed.',
+} as const satisfies ReasonTable
+
+export const PacketDrop = codesOf(PACKET_DROP_HELP)
+export const RequestDrop = codesOf(REQUEST_DROP_HELP)
+export const ResponseDrop = codesOf(RESPONSE_DROP_HELP)
+
+/** Names by code; index 0 is the empty name of `none`. */
+export const PACKET_DROP_NAMES: readonly string[] = ['', ...Object.keys(PACKET_DROP_HELP)]
+export const REQUEST_DROP_NAMES: readonly string[] = ['', ...Object.keys(REQUEST_DROP_HELP)]
+export const RESPONSE_DROP_NAMES: readonly string[] = ['', ...Object.keys(RESPONSE_DROP_HELP)]
+
+/** What became of a request that was handed to the engine, `null` sink or printer. Each request ends in exactly one. */
+export const OUTCOME_HELP = {
+  '1xx': 'Answered with a final status 101 (only 101 is final among 1xx).',
+  '2xx': 'Answered with status 200 to 299.',
+  '3xx': 'Answered with status 300 to 399. Redirects are not followed.',
+  '4xx': 'Answered with status 400 to 499.',
+  '5xx': 'Answered with status 500 to 599.',
+  refused: 'The origin refused the connection.',
+  unreachable: 'The origin could not be reached (no route, name not resolved).',
+  tls: 'The TLS handshake with the origin failed.',
+  connectTimeout: 'No connection within --connect-timeout-ms.',
+  reset: 'The origin closed the connection before the answer.',
+  timeout: 'No complete answer within the time-outs.',
+  truncated: 'The answer ended before its stated length.',
+  invalid: 'What came back is not HTTP/1.',
+  null: 'Discarded by --to null.',
+  printed: 'Printed by inspect.',
+} as const satisfies ReasonTable
+export const Outcome = codesOf(OUTCOME_HELP)
+export const OUTCOME_NAMES: readonly string[] = ['', ...Object.keys(OUTCOME_HELP)]

@@ -1,0 +1,104 @@
+/**
+ * A parsed HTTP/1 message as the parser lends it: offsets into the captured bytes, no strings.
+ *
+ * The view and everything it points to belong to the parser and are valid only during the call that hands them out. Who
+ * wants to keep something copies it (`text`, `copyBody`).
+ */
+
+/** Facts about a message's head, as bits of `MessageView.flags`. */
+export const MessageFlag = {
+  /** Transfer-Encoding: chunked. */
+  chunked: 1,
+  /** A Content-Length is stated. */
+  hasLength: 2,
+  /** Connection: close (or HTTP/1.0 without keep-alive). */
+  close: 4,
+  /** Carries an Upgrade header. */
+  upgrade: 8,
+  /** The Upgrade header names websocket. */
+  webSocket: 16,
+  /** The method is CONNECT. */
+  connect: 32,
+  /** Carries the loop guard's marker header. */
+  marked: 64,
+  /** Expect: 100-continue. */
+  expect: 128,
+  /** Response only: ends when the connection does. */
+  untilClose: 256,
+} as const
+
+/** Int32 entries per header field in `MessageView.fields`: name start, name end, value start, value end (blanks around the value excluded). */
+export const FIELD_STRIDE = 4
+
+export class MessageView {
+  /** Holds the head; a Buffer so that `latin1Slice` makes its strings. */
+  bytes: Buffer
+  /** Start of the first line and end of the head (behind CRLF CRLF), offsets in `bytes`. */
+  headAt = 0
+  headEnd = 0
+  /** Request: [headAt, methodEnd) is the method, [targetAt, targetEnd) the target exactly as captured. */
+  methodEnd = 0
+  targetAt = 0
+  targetEnd = 0
+  /** Response: status code, 100 to 999; the reason phrase is [targetAt, targetEnd). 0 in requests. */
+  status = 0
+  /** HTTP/1.x: 0 or 1. */
+  minorVersion = 1
+  flags = 0
+  fieldCount = 0
+  fields: Int32Array
+  /** Content-Length where `hasLength`, else 0. */
+  contentLength = 0
+  /** Transfer-decoded body: [bodyAt, bodyEnd) of `body`; empty where the body was not kept (`bodyKept`). */
+  body: Buffer
+  bodyAt = 0
+  bodyEnd = 0
+  bodyKept = true
+  /** Length of the transfer-decoded body, also where it was not kept. */
+  bodyBytes = 0
+  /** Time of the packet that brought the first and the last byte, microseconds since the Unix epoch. */
+  firstUs = 0
+  lastUs = 0
+
+  constructor(maxFields: number) {
+    this.bytes = EMPTY
+    this.body = EMPTY
+    this.fields = new Int32Array(maxFields * FIELD_STRIDE)
+  }
+
+  has(flag: number): boolean {
+    return (this.flags & flag) !== 0
+  }
+
+  /** Bytes [at, end) of the head as latin-1 text: one character per captured byte. */
+  text(at: number, end: number): string {
+    return this.bytes.latin1Slice(at, end)
+  }
+
+  method(): string {
+    return this.text(this.headAt, this.methodEnd)
+  }
+
+  target(): string {
+    return this.text(this.targetAt, this.targetEnd)
+  }
+
+  fieldName(i: number): string {
+    return this.text(this.fields[i * FIELD_STRIDE]!, this.fields[i * FIELD_STRIDE + 1]!)
+  }
+
+  fieldValue(i: number): string {
+    return this.text(this.fields[i * FIELD_STRIDE + 2]!, this.fields[i * FIELD_STRIDE + 3]!)
+  }
+
+  /** A copy of the transfer-decoded body, or null when there is none. The copy belongs to the caller. */
+  copyBody(): Buffer | null {
+    const n = this.bodyEnd - this.bodyAt
+    if (n === 0) return null
+    const copy = Buffer.allocUnsafe(n)
+    this.body.copy(copy, 0, this.bodyAt, this.bodyEnd)
+    return copy
+  }
+}
+
+const EMPTY = Buffer.alloc(0)

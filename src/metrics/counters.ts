@@ -1,0 +1,183 @@
+/**
+ * Every counter of the product in one table, and the shared memory they are published through.
+ *
+ * A thread owns one CounterBlock: it adds to a plain Float64Array of its own and publishes the whole block once per
+ * batch. The main thread reads all blocks and sums them; only it speaks Prometheus.
+ *
+ *  One block in the SharedArrayBuffer, 64-byte aligned, one writer each:
+ *
+ *   byte   field      written by   meaning
+ *      0   VERSION    owner        u32, odd while a publication is under way (a sequence lock)
+ *     64   values     owner        COUNTERS x float64, in the order of this file
+ *
+ *  Integers stay exact in a float64 up to 2^53, which no counter reaches.
+ */
+import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
+
+type Kind = 'counter' | 'gauge'
+export interface ScalarCounter {
+  readonly metric: string
+  readonly kind: Kind
+  readonly help: string
+}
+
+/** Single numbers. The key is the name in code; `metric` the name in Prometheus. */
+export const SCALARS = {
+  packetsReceived: { metric: 'mirrorshard_source_packets_total', kind: 'counter', help: 'Packets (capture records or mirrored datagrams) taken from the source.' },
+  bytesReceived: { metric: 'mirrorshard_source_bytes_total', kind: 'counter', help: 'Bytes of those packets as captured.' },
+  packetsProcessed: { metric: 'mirrorshard_packets_processed_total', kind: 'counter', help: 'Packets that went all the way: TCP segments reassembled, and packets that carry no TCP for us.' },
+  packetsOther: { metric: 'mirrorshard_packets_other_total', kind: 'counter', help: 'Of the processed packets: those without TCP (ARP, DNS, …) or filtered by --ports.' },
+  packetsTruncated: { metric: 'mirrorshard_packets_truncated_total', kind: 'counter', help: 'Packets shorter than their IP header says: cut by the mirror or the capture.' },
+  fragmentsHeld: { metric: 'mirrorshard_fragments_held', kind: 'gauge', help: 'IP fragments waiting for the rest of their datagram. They count as received and not yet as processed.' },
+  fragmentBytes: { metric: 'mirrorshard_fragment_store_bytes', kind: 'gauge', help: 'Bytes held in the fragment store.' },
+  datagramsReassembled: { metric: 'mirrorshard_fragment_datagrams_total', kind: 'counter', help: 'Datagrams put together from IP fragments.' },
+  geneveCriticalOptions: { metric: 'mirrorshard_geneve_critical_options_total', kind: 'counter', help: 'Unknown critical GENEVE options that were skipped.' },
+  packetsDispatched: { metric: 'mirrorshard_dispatch_packets_total', kind: 'counter', help: 'TCP packets handed to a shard.' },
+  ringBytes: { metric: 'mirrorshard_ring_used_bytes', kind: 'gauge', help: 'Bytes waiting in the rings.' },
+  kernelDropped: { metric: 'mirrorshard_kernel_drops_total', kind: 'counter', help: 'Datagrams the kernel dropped because the receive buffer was full.' },
+  receiveBufferBytes: { metric: 'mirrorshard_receive_buffer_bytes', kind: 'gauge', help: 'Socket receive buffer granted by the kernel.' },
+
+  flowsOpened: { metric: 'mirrorshard_flows_opened_total', kind: 'counter', help: 'TCP connections seen.' },
+  flowsOpen: { metric: 'mirrorshard_flows_open', kind: 'gauge', help: 'TCP connections in the flow table.' },
+  flowsExpired: { metric: 'mirrorshard_flows_expired_total', kind: 'counter', help: 'Connections closed by the idle time-out.' },
+  flowsLost: { metric: 'mirrorshard_flows_lost_total', kind: 'counter', help: 'Connections lost with a shard that died.' },
+  flowsUnsettled: { metric: 'mirrorshard_flows_unsettled', kind: 'gauge', help: 'Connections open, or closed with requests still held: what is lost if the shard dies now.' },
+  gaps: { metric: 'mirrorshard_reassembly_gaps_total', kind: 'counter', help: 'Holes declared: bytes that will not come.' },
+  gapBytes: { metric: 'mirrorshard_reassembly_gap_bytes_total', kind: 'counter', help: 'Bytes in those holes.' },
+  segmentBytes: { metric: 'mirrorshard_reassembly_bytes_total', kind: 'counter', help: 'Stream bytes delivered in order.' },
+  segmentsOutOfOrder: { metric: 'mirrorshard_reassembly_out_of_order_total', kind: 'counter', help: 'Segments that had to wait for earlier bytes.' },
+  segmentsDuplicate: { metric: 'mirrorshard_reassembly_duplicate_total', kind: 'counter', help: 'Segments that brought no new byte.' },
+  overlapsDiffering: { metric: 'mirrorshard_reassembly_overlaps_differing_total', kind: 'counter', help: 'Overlaps in the out-of-order store whose bytes differ.' },
+  outOfOrderBytes: { metric: 'mirrorshard_reassembly_out_of_order_bytes', kind: 'gauge', help: 'Bytes in the out-of-order store.' },
+  resyncUnproven: { metric: 'mirrorshard_http_resync_unproven_bytes_total', kind: 'counter', help: 'Bytes skipped after a gap or a mid-stream start because no message boundary was proven.' },
+  afterAmbiguous: { metric: 'mirrorshard_http_after_ambiguous_bytes_total', kind: 'counter', help: 'Bytes skipped because an ambiguous message ended HTTP on that direction.' },
+  tunnelBytes: { metric: 'mirrorshard_http_tunnel_bytes_total', kind: 'counter', help: 'Bytes behind CONNECT or an accepted upgrade.' },
+  otherProtocolBytes: { metric: 'mirrorshard_http_other_protocol_bytes_total', kind: 'counter', help: 'Bytes of connections that are not HTTP/1.' },
+
+  requestsParsed: { metric: 'mirrorshard_requests_parsed_total', kind: 'counter', help: 'Requests whose first line was recognised.' },
+  requestsHeld: { metric: 'mirrorshard_requests_held', kind: 'gauge', help: 'Requests being parsed, queued or in flight.' },
+  requestBodyBytes: { metric: 'mirrorshard_request_body_bytes_total', kind: 'counter', help: 'Transfer-decoded body bytes of complete requests.' },
+  responsesParsed: { metric: 'mirrorshard_responses_parsed_total', kind: 'counter', help: 'Captured responses whose status line was recognised.' },
+  responsesCompleted: { metric: 'mirrorshard_responses_completed_total', kind: 'counter', help: 'Captured responses read to their end.' },
+  responsesHeld: { metric: 'mirrorshard_responses_held', kind: 'gauge', help: 'Captured responses being read.' },
+
+  replayQueued: { metric: 'mirrorshard_replay_queued', kind: 'gauge', help: 'Requests waiting for their turn or for a connection.' },
+  replayQueuedBytes: { metric: 'mirrorshard_replay_queued_bytes', kind: 'gauge', help: 'Memory held by queued and in-flight requests.' },
+  replayInFlight: { metric: 'mirrorshard_replay_in_flight', kind: 'gauge', help: 'Requests written and not yet answered.' },
+  replayConnections: { metric: 'mirrorshard_replay_connections_total', kind: 'counter', help: 'Connections opened to the origin.' },
+  replayRetries: { metric: 'mirrorshard_replay_retries_total', kind: 'counter', help: 'Requests sent again: idempotent, on a reused connection that closed before any byte of an answer.' },
+  replayBodyBytes: { metric: 'mirrorshard_replay_response_bytes_total', kind: 'counter', help: 'Body bytes of the origin\u2019s answers.' },
+  circuitOpened: { metric: 'mirrorshard_replay_circuit_opened_total', kind: 'counter', help: 'Times the circuit breaker opened.' },
+  circuitOpen: { metric: 'mirrorshard_replay_circuit_open', kind: 'gauge', help: 'Shards whose circuit breaker is open now.' },
+  latencySumUs: { metric: 'mirrorshard_replay_latency_microseconds_sum', kind: 'counter', help: 'Sum of the latencies of answered requests.' },
+} as const satisfies Readonly<Record<string, ScalarCounter>>
+
+export type ScalarName = keyof typeof SCALARS
+const SCALAR_NAMES = Object.keys(SCALARS) as ScalarName[]
+
+/** Latency histogram: 16 linear steps per power of two microseconds, so a bucket is at most 6.25 % wide; 2^0 to 2^28 us. */
+const LATENCY_STEPS = 16
+export const LATENCY_BUCKETS = 16 + LATENCY_STEPS * 25
+
+/** Bucket of a latency in whole microseconds. Below 16 us each microsecond has its own. */
+export function latencyBucket(us: number): number {
+  if (us < 16) return us < 0 ? 0 : us | 0
+  const v = us > 0x1fffffff ? 0x1fffffff : us | 0
+  const exponent = 31 - Math.clz32(v)
+  return 16 + (exponent - 4) * LATENCY_STEPS + ((v >>> (exponent - 4)) & 15)
+}
+
+/** Upper bound (exclusive), in microseconds, of a bucket. */
+export function latencyBucketEnd(bucket: number): number {
+  if (bucket < 16) return bucket + 1
+  const exponent = Math.floor((bucket - 16) / LATENCY_STEPS) + 4
+  const step = (bucket - 16) % LATENCY_STEPS
+  return (16 + step + 1) * 2 ** (exponent - 4)
+}
+
+/** Index of each scalar in a block. */
+export const Counter = Object.freeze(Object.fromEntries(SCALAR_NAMES.map((name, i) => [name, i]))) as {
+  readonly [K in ScalarName]: number
+}
+
+/** First index of each vector in a block; element `code` of a vector stands at base + code. */
+export const PACKET_DROPS = SCALAR_NAMES.length
+export const REQUEST_DROPS = PACKET_DROPS + PACKET_DROP_NAMES.length
+export const RESPONSE_DROPS = REQUEST_DROPS + REQUEST_DROP_NAMES.length
+export const OUTCOMES = RESPONSE_DROPS + RESPONSE_DROP_NAMES.length
+export const LATENCIES = OUTCOMES + OUTCOME_NAMES.length
+export const COUNTERS = LATENCIES + LATENCY_BUCKETS
+
+const VALUES_AT = 64
+/** Bytes of one block, a multiple of 64. */
+export const COUNTER_BLOCK_BYTES = Math.ceil((VALUES_AT + COUNTERS * 8) / 64) * 64
+
+/** The counters of one thread. `values` is private to the thread; `publish` makes them visible. */
+export class CounterBlock {
+  readonly values = new Float64Array(COUNTERS)
+  private readonly version: Int32Array
+  private readonly shared: Float64Array
+
+  /** @param byteOffset start of the block in `memory`, a multiple of 64. With no `memory` the block is for one thread. */
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_BLOCK_BYTES), byteOffset = 0) {
+    this.version = new Int32Array(memory, byteOffset, 1)
+    this.shared = new Float64Array(memory, byteOffset + VALUES_AT, COUNTERS)
+    // A restarted shard goes on counting where its predecessor's last publication ended.
+    this.values.set(this.shared)
+  }
+
+  add(counter: number, n = 1): void {
+    this.values[counter]! += n
+  }
+
+  set(counter: number, n: number): void {
+    this.values[counter] = n
+  }
+
+  get(counter: number): number {
+    return this.values[counter]!
+  }
+
+  packetDrop(code: number, n = 1): void {
+    this.values[PACKET_DROPS + code]! += n
+  }
+
+  requestDrop(code: number, n = 1): void {
+    this.values[REQUEST_DROPS + code]! += n
+  }
+
+  responseDrop(code: number, n = 1): void {
+    this.values[RESPONSE_DROPS + code]! += n
+  }
+
+  outcome(code: number, n = 1): void {
+    this.values[OUTCOMES + code]! += n
+  }
+
+  latency(us: number): void {
+    this.values[LATENCIES + latencyBucket(us)]! += 1
+    this.values[Counter.latencySumUs]! += us
+  }
+
+  /** Copies all values to shared memory. Once per batch: about a microsecond. */
+  publish(): void {
+    const version = this.version
+    // Odd: readers that see it, or a change of it, read again.
+    Atomics.store(version, 0, (version[0]! | 1) | 0)
+    this.shared.set(this.values)
+    // Even again, after the values it covers.
+    Atomics.store(version, 0, (version[0]! + 1) | 0)
+  }
+}
+
+/** Reads one block of another thread into `into`; false when its owner died or stalled in mid-publication (values may then be torn). */
+export function readCounterBlock(memory: SharedArrayBuffer, byteOffset: number, into: Float64Array): boolean {
+  const version = new Int32Array(memory, byteOffset, 1)
+  const shared = new Float64Array(memory, byteOffset + VALUES_AT, COUNTERS)
+  for (let attempt = 0; attempt < 1000; attempt++) {
+    const before = Atomics.load(version, 0)
+    into.set(shared)
+    if ((before & 1) === 0 && Atomics.load(version, 0) === before) return true
+  }
+  return false
+}
