@@ -31,7 +31,7 @@ export const MessageFlag = {
 export const FIELD_STRIDE = 4
 
 export class MessageView {
-  /** Holds the head; a Buffer so that `latin1Slice` makes its strings. */
+  /** Holds the head; a Buffer so that `toString` makes its strings. */
   bytes: Buffer
   /** Start of the first line and end of the head (behind CRLF CRLF), offsets in `bytes`. */
   headAt = 0
@@ -72,7 +72,7 @@ export class MessageView {
 
   /** Bytes [at, end) of the head as latin-1 text: one character per captured byte. */
   text(at: number, end: number): string {
-    return this.bytes.latin1Slice(at, end)
+    return this.bytes.toString('latin1', at, end)
   }
 
   method(): string {
