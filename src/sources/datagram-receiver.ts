@@ -14,7 +14,7 @@ export interface DatagramHandler {
    * @param cut the datagram was longer than the receive slot and is not whole
    * @param socket index of the listening address it came in on, in the order given
    */
-  datagram(bytes: Uint8Array, at: number, end: number, cut: boolean, peer: PeerAddress, socket: number): void
+  datagram(bytes: Buffer, at: number, end: number, cut: boolean, peer: PeerAddress, socket: number): void
   /** After the last datagram of a batch, and once per clock tick without any: flush and publish now. */
   batchEnd(): void
 }

@@ -1,0 +1,20 @@
+/** What the command line asks of the commands: each is given its checked options and answers with an exit code. */
+import type { CommandName } from '../config/field.ts'
+import type { CaptureOptions, DemoOptions, InspectOptions, ReplayOptions, RunOptions } from '../config/options.ts'
+
+/**
+ * Each resolves to the exit code of the process: 0 done, 1 run-time failure.
+ * @throws MirrorError whose `exitCode` the process ends with, and whose message is printed as it is
+ */
+export interface CommandHandlers {
+  run(options: RunOptions): Promise<number>
+  replay(options: ReplayOptions): Promise<number>
+  inspect(options: InspectOptions): Promise<number>
+  capture(options: CaptureOptions): Promise<number>
+  demo(options: DemoOptions): Promise<number>
+}
+
+/** Each command is a module of its own, loaded when it is called: `capture` does not wait for the replay engine to load. */
+export type HandlerLoaders = {
+  readonly [C in CommandName]: () => Promise<{ readonly execute: CommandHandlers[C] }>
+}

@@ -1,0 +1,126 @@
+/** What help says besides the options: what each command is for, and how it is used. */
+import type { CommandName } from '../config/field.ts'
+
+export interface Example {
+  readonly what: string
+  readonly line: string
+}
+
+export interface Manual {
+  /** One line, in the list of commands. */
+  readonly summary: string
+  readonly usage: string
+  readonly examples: readonly Example[]
+  /** Paragraphs behind the examples: what surprises people. */
+  readonly notes?: readonly string[]
+}
+
+export const TOOL_NAMES = ['validate', 'config'] as const
+export type ToolName = (typeof TOOL_NAMES)[number]
+
+export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
+  run: {
+    summary: 'receive mirrored packets and replay their requests, until stopped',
+    usage: 'mirrorshard run --to URL [options]',
+    examples: [
+      {
+        what: 'VXLAN on UDP 4789 (AWS VPC Traffic Mirroring), replayed to staging',
+        line: 'mirrorshard run --to http://staging:8080',
+      },
+      {
+        what: 'A careful start: one connection in twenty, reads only, at most 50 requests/s',
+        line: 'mirrorshard run --to http://staging:8080 --percent 5 --methods GET,HEAD --rate 50/s',
+      },
+      {
+        what: 'GENEVE over IPv6, with a health check for the load balancer',
+        line: 'mirrorshard run --to http://staging:8080 --listen geneve:[::]:6081 --health 0.0.0.0:8080',
+      },
+      { what: 'Only count what a mirror delivers, send nothing', line: 'mirrorshard run --to null' },
+    ],
+    notes: ['Ctrl-C or SIGTERM stops receiving, sends what is held and prints a summary; a second one ends at once.'],
+  },
+  replay: {
+    summary: 'replay the requests in capture files',
+    usage: 'mirrorshard replay FILE... --to URL [options]',
+    examples: [
+      { what: 'As captured, in its own time', line: 'mirrorshard replay monday.pcap --to http://staging:8080' },
+      {
+        what: 'Ten times faster, several files in time order',
+        line: 'mirrorshard replay mon.pcap tue.pcapng.gz --to http://staging:8080 --speed 10',
+      },
+      {
+        what: 'How fast can this machine read? (sends nothing)',
+        line: 'mirrorshard replay monday.pcap --to null --speed max --loop 10',
+      },
+      {
+        what: 'From another program',
+        line: 'tcpdump -w - tcp port 80 | mirrorshard replay - --to http://staging:8080',
+      },
+    ],
+    notes: [
+      'Files are pcap or pcapng, plain or gzip. VXLAN, GENEVE and other encapsulations are recognised by themselves.',
+    ],
+  },
+  inspect: {
+    summary: 'print the HTTP requests and responses in capture files',
+    usage: 'mirrorshard inspect FILE... [options]',
+    examples: [
+      { what: 'A table to read', line: 'mirrorshard inspect monday.pcap --format table' },
+      {
+        what: 'One JSON object per request, for other tools',
+        line: "mirrorshard inspect monday.pcap | jq -r 'select(.response.status >= 500) | .uri'",
+      },
+      {
+        what: 'With bodies, for a browser’s network panel',
+        line: 'mirrorshard inspect monday.pcap --format har --bodies base64 > monday.har',
+      },
+    ],
+  },
+  capture: {
+    summary: 'capture packets from a network interface to a pcap file',
+    usage: 'mirrorshard capture --interface IFACE --out FILE [options]',
+    examples: [
+      {
+        what: 'HTTP on loopback',
+        line: 'mirrorshard capture --interface lo --filter "tcp port 8080" --out local.pcap',
+      },
+      { what: 'Then look at it', line: 'mirrorshard inspect local.pcap --format table' },
+    ],
+    notes: ['For local testing. Needs package cap (libpcap) and the right to capture: root, or CAP_NET_RAW.'],
+  },
+  demo: {
+    summary: 'watch the whole path at work on loopback; nothing to configure',
+    usage: 'mirrorshard demo [options]',
+    examples: [
+      {
+        what: 'Sample traffic as VXLAN through the real receiver to a built-in origin, and a verdict',
+        line: 'mirrorshard demo',
+      },
+      { what: 'Leave it running, to look at the metrics', line: 'mirrorshard demo --keep --admin 127.0.0.1:9464' },
+    ],
+  },
+  validate: {
+    summary: 'check a configuration file',
+    usage: 'mirrorshard validate --config FILE',
+    examples: [
+      {
+        what: 'Every fault with its line and column, or exit code 0',
+        line: 'mirrorshard validate --config mirrorshard.yaml',
+      },
+    ],
+  },
+  config: {
+    summary: 'print the JSON Schema of the configuration file (config schema)',
+    usage: 'mirrorshard config schema',
+    examples: [
+      {
+        what: 'For completion in editors that speak JSON Schema',
+        line: 'mirrorshard config schema > mirrorshard.schema.json',
+      },
+      {
+        what: 'and as the first line of mirrorshard.yaml',
+        line: '# yaml-language-server: $schema=./mirrorshard.schema.json',
+      },
+    ],
+  },
+}

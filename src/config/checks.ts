@@ -1,0 +1,69 @@
+/** What one option says about another. Each check runs where all its options exist, after each alone was found right. */
+import { formatBytes } from './quantities.ts'
+import type { Setting } from './setting.ts'
+
+interface Check {
+  readonly keys: readonly string[]
+  /**
+   * @param values by key, parsed
+   * @param from who gave the option, null for its default
+   * @param name how to call the option in a message
+   * @returns what is wrong, or null
+   */
+  fault(
+    values: Readonly<Record<string, unknown>>,
+    from: (key: string) => Setting['from'] | null,
+    name: (key: string) => string,
+  ): string | null
+}
+
+export const CHECKS: readonly Check[] = [
+  {
+    keys: ['listen', 'interface'],
+    fault(_, from, name) {
+      // A flag goes before what a file says: `--interface lo` tries out a file made for production.
+      const isOverridden = from('interface') === 'flag' && from('listen') !== 'flag'
+      if (from('interface') === null || from('listen') === null || isOverridden) return null
+      return `${name('interface')} takes packets instead of ${name('listen')}: give one of the two`
+    },
+  },
+  {
+    keys: ['filter', 'interface'],
+    // In a file the filter may be there for another command.
+    fault: (values, from, name) =>
+      from('filter') === 'flag' && values.interface === null
+        ? `${name('filter')} works on --interface, which is not given`
+        : null,
+  },
+  {
+    keys: ['loop', 'files'],
+    fault: (values, _, name) =>
+      (values.loop as number) > 1 && (values.files as string[]).includes('-')
+        ? `${name('loop')} ${values.loop} needs files: standard input (-) can be read only once`
+        : null,
+  },
+  {
+    keys: ['files'],
+    fault: (values) =>
+      (values.files as string[]).filter((file) => file === '-').length > 1
+        ? 'standard input (-) is given more than once, but can be read only once'
+        : null,
+  },
+  {
+    keys: ['listen'],
+    fault(values, _, name) {
+      const addresses = values.listen as { host: string; port: number }[]
+      const texts = addresses.filter(({ port }) => port !== 0).map(({ host, port }) => `${host} port ${port}`)
+      const twice = texts.find((text, i) => texts.indexOf(text) !== i)
+      return twice === undefined ? null : `${name('listen')}: ${twice} is given twice`
+    },
+  },
+  {
+    keys: ['outOfOrderBytes', 'outOfOrderTotalBytes'],
+    fault(values, _, name) {
+      const [each, total] = [values.outOfOrderBytes as number, values.outOfOrderTotalBytes as number]
+      if (each <= total) return null
+      return `${name('outOfOrderBytes')} (${formatBytes(each)}, for one direction) must not be above --out-of-order-total-bytes (${formatBytes(total)}, for all)`
+    },
+  },
+]

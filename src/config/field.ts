@@ -1,0 +1,93 @@
+/** An option: its value kind and default, and what help and docs say about it. */
+import type * as z from 'zod'
+import type { Kind } from './kind.ts'
+
+export const COMMANDS = ['run', 'replay', 'inspect', 'capture', 'demo'] as const
+export type CommandName = (typeof COMMANDS)[number]
+
+/** Headings of help and docs, in their order: what is tuned rarely stands last. */
+export const GROUPS = [
+  'Traffic',
+  'Replay',
+  'Output',
+  'Threads',
+  'Reports and configuration',
+  'Connections to the origin (advanced)',
+  'Limits and time-outs (advanced)',
+] as const
+export type Group = (typeof GROUPS)[number]
+
+interface Meta {
+  readonly group: Group
+  /** Stands for the value in help; absent for booleans. */
+  readonly value?: string
+  /** One or two short sentences: what it does. */
+  readonly help: string
+  /** Why the default is what it is, or what to weigh when changing it. Printed in the docs, not in help. */
+  readonly reason?: string
+  /** Where the option comes from: `argument` = the words behind the options, `command line` = everywhere but the YAML file. */
+  readonly from?: 'anywhere' | 'command line' | 'argument'
+}
+
+export interface Field<S extends z.ZodType = z.ZodType> extends Meta {
+  /** Check, conversion and default. */
+  readonly schema: S
+  readonly kind: Kind
+  /** As help and docs print the default; '' where the option is required. */
+  readonly defaultText: string
+  /** The default as YAML writes it, where it is one fixed value. */
+  readonly fixedDefault?: unknown
+}
+
+/** Fields by key in the options object: the flag in camel case. */
+export type Fields = Readonly<Record<string, Field>>
+
+/** Without a default: the command refuses to start without it. */
+export function required<S extends z.ZodType>(kind: Kind<S>, meta: Meta): Field<S> {
+  return { ...meta, kind, schema: kind.schema, defaultText: '' }
+}
+
+/** With a fixed default, given as the parsed value. */
+export function optional<S extends z.ZodType>(kind: Kind<S>, value: z.output<S>, meta: Meta): Field<z.ZodDefault<S>> {
+  const fixedDefault = kind.written ? kind.written(value) : value
+  return { ...meta, kind, schema: withDefault(kind, () => value), defaultText: String(fixedDefault), fixedDefault }
+}
+
+/** With a default that the machine decides, or that only words can say. */
+export function computed<S extends z.ZodType>(
+  kind: Kind<S>,
+  value: () => z.output<S>,
+  defaultText: string,
+  meta: Meta,
+): Field<z.ZodDefault<S>> {
+  return { ...meta, kind, schema: withDefault(kind, value), defaultText }
+}
+
+/** Null unless given; `defaultText` says what null does. */
+export function unset<S extends z.ZodType>(
+  kind: Kind<S>,
+  defaultText: string,
+  meta: Meta,
+): Field<z.ZodDefault<z.ZodNullable<S>>> {
+  return { ...meta, kind, schema: kind.schema.nullable().default(null), defaultText }
+}
+
+function withDefault<S extends z.ZodType>(kind: Kind<S>, value: () => z.output<S>): z.ZodDefault<S> {
+  // The cast: for a generic schema the compiler cannot see that its output is never undefined.
+  return kind.schema.default(value as never) as z.ZodDefault<S>
+}
+
+/** `maxFlows` is `max-flows` in flags and YAML. */
+export function flagName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
+/** `maxFlows` is `MIRRORSHARD_MAX_FLOWS` in the environment. */
+export function environmentName(key: string): string {
+  return `MIRRORSHARD_${flagName(key).replaceAll('-', '_').toUpperCase()}`
+}
+
+/** Booleans have no value: `--keep-host`, `--no-keep-host`. */
+export function isSwitch(field: Field): boolean {
+  return field.value === undefined
+}

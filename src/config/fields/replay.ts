@@ -1,0 +1,157 @@
+/** What is sent, and how: options of run and replay. */
+
+import * as z from 'zod'
+import { parseOrigin } from '../addresses.ts'
+import { optional, required, unset } from '../field.ts'
+import { bytes, choice, durationMs, integer, type Kind, listOf, number, taken, truth } from '../kind.ts'
+import { filePath, glob, method, rate, sampleBy } from '../text-kinds.ts'
+
+const origin = {
+  // YAML's null is the word `null` too.
+  schema: z
+    .union([z.string(), z.null()])
+    .transform((raw, context) => (raw === null ? null : taken(parseOrigin(raw), context))),
+  expected: 'an origin such as http://staging:8080, or null to discard',
+  fromText: (text: string): unknown => text,
+} satisfies Kind
+
+/** A path may hold a comma, but no blank. */
+const globs = listOf(glob, { separator: /\s+/ })
+
+const HOUR_MS = 3_600_000
+
+/** What leaves. */
+export const REPLAY_FIELDS = {
+  to: required(origin, {
+    group: 'Replay',
+    value: 'URL|null',
+    help: 'Where requests are sent: scheme, host and port. null reads and parses everything and sends nothing.',
+  }),
+  percent: optional(number(0, 100, 'a number from 0 to 100'), 100, {
+    group: 'Replay',
+    value: 'P',
+    help: 'Share of the requests to send.',
+  }),
+  sampleBy: optional(
+    sampleBy,
+    { by: 'connection' },
+    {
+      group: 'Replay',
+      value: 'KEY',
+      help: 'What --percent keeps or leaves as a whole: random (each request), connection, client (address), header:NAME (its value).',
+      reason: 'A whole connection keeps its session intact.',
+    },
+  ),
+  methods: unset(listOf(method), 'all', {
+    group: 'Replay',
+    value: 'GET,HEAD,…',
+    help: 'Methods to send.',
+    reason: 'GET,HEAD is the careful start with an environment that must not be changed.',
+  }),
+  include: unset(globs, 'all', {
+    group: 'Replay',
+    value: 'GLOB',
+    help: 'Send only requests whose path matches; may be repeated.',
+  }),
+  exclude: unset(globs, 'none', {
+    group: 'Replay',
+    value: 'GLOB',
+    help: 'Do not send requests whose path matches; may be repeated. Wins over --include.',
+  }),
+  rate: unset(rate, 'no limit', {
+    group: 'Replay',
+    value: 'N/s',
+    help: 'Most requests per second. Beyond it live traffic is dropped and counted; files wait.',
+  }),
+  keepHost: optional(truth, false, {
+    group: 'Replay',
+    help: 'Leave the captured Host header as it is.',
+    reason: 'The origin is another site than production, and virtual hosts are chosen by this header.',
+  }),
+  order: optional(choice('connection', 'none'), 'connection', {
+    group: 'Replay',
+    value: 'connection|none',
+    help: 'connection: requests of one captured connection leave in order, one at a time.',
+    reason: 'A request often needs what the one before it did. Connections do not wait for each other.',
+  }),
+  tlsCa: unset(filePath, 'Node’s own list', {
+    group: 'Replay',
+    value: 'FILE',
+    help: 'PEM file of certificate authorities to trust for an https origin.',
+  }),
+  tlsInsecure: optional(truth, false, {
+    group: 'Replay',
+    help: 'Accept any certificate of the origin.',
+    reason: 'Then anyone on the way can read and answer the requests: for test environments only.',
+  }),
+}
+
+/** How connections to the origin behave. */
+export const ORIGIN_FIELDS = {
+  connections: optional(integer(1, 65_535), 64, {
+    group: 'Connections to the origin (advanced)',
+    value: 'N',
+    help: 'Most connections to the origin, of the whole process: also the most requests in flight.',
+    reason: 'At 10 ms per answer 64 carry 6,400 requests/s.',
+  }),
+  queueRequests: optional(integer(1, 10_000_000), 10_000, {
+    group: 'Connections to the origin (advanced)',
+    value: 'N',
+    help: 'Most requests waiting for a connection. Beyond it live traffic is dropped and counted; files wait.',
+    reason: 'A slow second of the origin is ridden out; a longer one shows in the counters instead of in memory.',
+  }),
+  queueBytes: optional(bytes(64 * 1024, 64 * 1024 ** 3), 64 * 1024 ** 2, {
+    group: 'Connections to the origin (advanced)',
+    value: 'BYTES',
+    help: 'Most memory of requests waiting or in flight.',
+    reason: 'Requests with large bodies reach this before they reach --queue-requests.',
+  }),
+  connectTimeoutMs: optional(durationMs(1, HOUR_MS), 5000, {
+    group: 'Connections to the origin (advanced)',
+    value: 'MS',
+    help: 'Longest wait for a connection, TLS included.',
+    reason: 'Long enough for one lost SYN (3 s on old systems).',
+  }),
+  headersTimeoutMs: optional(durationMs(1, HOUR_MS), 30_000, {
+    group: 'Connections to the origin (advanced)',
+    value: 'MS',
+    help: 'Longest wait for the head of an answer.',
+    reason: 'Test environments are slower than production; most gateways give up at 30 to 60 s.',
+  }),
+  bodyTimeoutMs: optional(durationMs(1, HOUR_MS), 30_000, {
+    group: 'Connections to the origin (advanced)',
+    value: 'MS',
+    help: 'Longest silence inside the body of an answer.',
+    reason: 'As --headers-timeout-ms.',
+  }),
+  requestTimeoutMs: optional(durationMs(1, 24 * HOUR_MS), 60_000, {
+    group: 'Connections to the origin (advanced)',
+    value: 'MS',
+    help: 'Longest time for a whole exchange.',
+    reason: 'An answer that drips would pass every other time-out and hold its connection for ever.',
+  }),
+  keepAliveTimeoutMs: optional(durationMs(1, HOUR_MS), 4000, {
+    group: 'Connections to the origin (advanced)',
+    value: 'MS',
+    help: 'Close a connection that was idle this long. Keep it below the origin’s own time-out.',
+    reason: 'Whoever closes second may lose a request on the way. 5 s, Node’s default, is the shortest in common use.',
+  }),
+  circuitFailures: optional(integer(1, 1_000_000), 16, {
+    group: 'Connections to the origin (advanced)',
+    value: 'N',
+    help: 'Failures to connect in a row that open the circuit breaker.',
+    reason: 'A restart of one of several servers behind the origin stays below it.',
+  }),
+  circuitOpenMs: optional(durationMs(1, 15_000), 1000, {
+    group: 'Connections to the origin (advanced)',
+    value: 'MS',
+    help: 'First pause of the open circuit breaker; each further one doubles, up to 15 s.',
+    reason: 'An origin that is back is found within one pause.',
+  }),
+  drainTimeoutMs: optional(durationMs(0, HOUR_MS), 15_000, {
+    group: 'Connections to the origin (advanced)',
+    value: 'MS',
+    help: 'Longest wait at the end for requests still queued or in flight.',
+    reason: 'Half of the 30 s that orchestrators usually give before they kill.',
+  }),
+}

@@ -1,0 +1,197 @@
+/** What is read and what of it is taken: options of live traffic and of files. */
+import { availableParallelism } from 'node:os'
+import { type Cidr, formatHostPort, type Listen, parseCidr, parseListen } from '../addresses.ts'
+import { computed, optional, required, unset } from '../field.ts'
+import { bytes, choice, integer, type Kind, listOf, parsed, truth } from '../kind.ts'
+import { Refusal } from '../refusal.ts'
+import { filePath, speed, words } from '../text-kinds.ts'
+
+const cidr = {
+  ...parsed('a network such as 10.0.0.0/8 or fd00::/8', parseCidr),
+  written: (network: Cidr): string => network.text,
+} satisfies Kind
+
+/** Loopback, private (RFC 1918, RFC 4193) and link-local: where mirrors stand. A stranger on the internet is refused. */
+const NEARBY = [
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  '::1/128',
+  'fc00::/7',
+  'fe80::/10',
+]
+
+function nearbyNetworks(): Cidr[] {
+  return NEARBY.map(parseCidr).filter((network): network is Cidr => !(network instanceof Refusal))
+}
+
+const listen = {
+  ...parsed('[vxlan:|gpe:|geneve:]HOST:PORT, such as 0.0.0.0:4789 or geneve:[::]:6081', parseListen),
+  written: ({ format, ...address }: Listen): string => `${format}:${formatHostPort(address)}`,
+} satisfies Kind
+
+const allowFromMeta = {
+  group: 'Traffic',
+  value: 'CIDR,…',
+  help: 'Networks the outer packets may come from. Others are dropped and counted.',
+  reason:
+    'Anyone who can send UDP to the port can have requests replayed, so by default only nearby networks are heard. `0.0.0.0/0,::/0` hears all.',
+} as const
+
+/** Of run, replay and inspect. */
+export const TRAFFIC_FIELDS = {
+  ports: unset(listOf(integer(1, 65_535, 'a TCP port from 1 to 65535')), 'any', {
+    group: 'Traffic',
+    value: 'PORT,…',
+    help: 'Server ports to read; other TCP traffic is skipped.',
+    reason: 'HTTP is found by its content, so ports need naming only to leave services out.',
+  }),
+  vni: unset(listOf(integer(0, 16_777_215, 'a VNI from 0 to 16777215')), 'any', {
+    group: 'Traffic',
+    value: 'VNI,…',
+    help: 'VNIs to read; packets of others are dropped and counted.',
+  }),
+  flowKey: optional(choice('five-tuple', 'vni'), 'five-tuple', {
+    group: 'Traffic',
+    value: 'five-tuple|vni',
+    help: 'What tells connections apart. vni: the VNI as well.',
+    reason:
+      'One connection mirrored at two places arrives under two VNIs; with `five-tuple` it is replayed once. Use `vni` where networks reuse the same addresses.',
+  }),
+  overlap: optional(choice('linux', 'first', 'last'), 'linux', {
+    group: 'Traffic',
+    value: 'linux|first|last',
+    help: 'Which bytes count where TCP segments overlap and differ.',
+    reason: 'The server read one of the two, and most servers run Linux.',
+  }),
+  verifyChecksums: optional(truth, false, {
+    group: 'Traffic',
+    help: 'Drop packets with a wrong IP or TCP checksum.',
+    reason: 'Mirrors and captures often see packets before the network card has filled the checksum in.',
+  }),
+}
+
+/** Of run. */
+export const LISTEN_FIELDS = {
+  listen: optional(listOf(listen), [{ format: 'vxlan', host: '0.0.0.0', port: 4789 }], {
+    group: 'Traffic',
+    value: '[FORMAT:]HOST:PORT',
+    help: 'UDP address of the mirror target; may be repeated. FORMAT is vxlan, gpe or geneve; without it 4790 is gpe, 6081 geneve, any other port vxlan.',
+    reason:
+      '4789 is the port of VXLAN (RFC 7348), which AWS VPC Traffic Mirroring sends. The same TCP port accepts and closes, for load balancers’ health checks.',
+  }),
+  allowFrom: computed(listOf(cidr), nearbyNetworks, 'loopback, private, link-local', {
+    ...allowFromMeta,
+  }),
+}
+
+/** Of replay and inspect: a file that lies here was chosen by whoever runs the command. */
+export const FILE_FIELDS = {
+  files: required(listOf(filePath), {
+    group: 'Traffic',
+    from: 'argument',
+    value: 'FILE',
+    help: 'Capture files (pcap, pcapng, gzip of either), merged in time order; - is standard input.',
+  }),
+  allowFrom: unset(listOf(cidr), 'any', allowFromMeta),
+}
+
+/** Of replay. */
+export const PLAYBACK_FIELDS = {
+  speed: optional(speed, 1, {
+    group: 'Traffic',
+    value: 'FACTOR|max',
+    help: 'Pace: 1 as captured, 2.5 that much faster, max without waiting.',
+    reason: 'The pattern of the traffic is part of what a test environment should see.',
+  }),
+  loop: optional(integer(1, 1_000_000_000), 1, {
+    group: 'Traffic',
+    value: 'N',
+    help: 'Read the files N times. Each pass starts with an empty flow table.',
+  }),
+}
+
+/** Of run and capture. */
+export const INTERFACE_FIELDS = {
+  filter: unset(words('a BPF expression such as "tcp port 80"'), 'all packets', {
+    group: 'Traffic',
+    value: 'BPF',
+    help: 'Packets to take from --interface, in libpcap’s filter language.',
+  }),
+  captureBufferBytes: optional(bytes(64 * 1024, 1024 ** 3), 32 * 1024 ** 2, {
+    group: 'Limits and time-outs (advanced)',
+    value: 'BYTES',
+    help: 'Kernel buffer of --interface.',
+    reason: 'As large as the receive buffer of a socket, for the same half second.',
+  }),
+}
+
+const interfaceName = words('the name of a network interface, such as lo or eth0')
+
+export const RUN_INTERFACE_FIELD = {
+  interface: unset(interfaceName, 'off', {
+    group: 'Traffic',
+    value: 'IFACE',
+    help: 'Take packets from a network interface (package cap) instead of --listen: local testing, GRE, ERSPAN.',
+  }),
+}
+
+/** Of capture. */
+export const CAPTURE_FIELDS = {
+  interface: required(interfaceName, {
+    group: 'Traffic',
+    value: 'IFACE',
+    help: 'Network interface to capture from, such as lo or eth0.',
+  }),
+  out: required(filePath, { group: 'Output', value: 'FILE', help: 'The pcap file to write.' }),
+  limit: optional(integer(1, 1_000_000_000), 10_000, {
+    group: 'Output',
+    value: 'N',
+    help: 'Stop after N packets.',
+    reason: 'Enough to look at, and no full disk when it is forgotten.',
+  }),
+}
+
+/** Of run, replay, inspect and demo. */
+export const WORKER_FIELDS = {
+  workers: computed(integer(0, 256), () => Math.max(1, availableParallelism() - 1), 'cores - 1, at least 1', {
+    group: 'Threads',
+    value: 'N',
+    help: 'Shard threads. 0 does everything on one thread.',
+    reason: 'The main thread, which receives, keeps one core. For small files 0 is quickest.',
+  }),
+}
+
+/** Of run and demo. */
+export const RECEIVER_FIELDS = {
+  receiver: optional(choice('auto', 'recvmmsg', 'dgram'), 'auto', {
+    group: 'Threads',
+    value: 'auto|recvmmsg|dgram',
+    help: 'How datagrams are received. auto: recvmmsg where package koffi loads, else dgram.',
+    reason: 'Batches of recvmmsg cost about a fifth of the CPU of node:dgram.',
+  }),
+}
+
+/** Of run. */
+export const RECEIVE_FIELDS = {
+  receivers: optional(integer(1, 1, '1: this version receives on one thread'), 1, {
+    group: 'Threads',
+    value: 'N',
+    help: 'Receiving threads. This version has exactly 1.',
+  }),
+  receiveBufferBytes: optional(bytes(4096, 1024 ** 3), 32 * 1024 ** 2, {
+    group: 'Limits and time-outs (advanced)',
+    value: 'BYTES',
+    help: 'Receive buffer asked of the kernel for each socket.',
+    reason:
+      'Holds about 62,000 small packets: half a second at 120,000 packets/s. The kernel may grant less (net.core.rmem_max); what it granted is reported.',
+  }),
+  datagramBytes: optional(integer(576, 65_535), 9216, {
+    group: 'Limits and time-outs (advanced)',
+    value: 'BYTES',
+    help: 'Longest datagram taken whole; longer ones are cut.',
+    reason: 'A jumbo frame (9,001 bytes in AWS) and its encapsulation.',
+  }),
+}

@@ -1,0 +1,82 @@
+/**
+ * docs/configuration.md, made from the fields: what help says, and the reason for each default.
+ *
+ * Run as a program (`node dist/src/config/render-docs.js`) it writes the file; a test fails when the file differs.
+ */
+import { realpathSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type CommandName, environmentName, type Field, flagName, GROUPS, isSwitch } from './field.ts'
+import { allOptions } from './options.ts'
+
+const INTRODUCTION = `# Configuration
+
+<!-- Made by src/config/render-docs.ts from src/config/fields/. Do not edit: change the fields and run \`npm run docs\`. -->
+
+Every option can be given in three ways. The first in this list that gives it decides:
+
+1. a flag: \`--workers 2\` or \`--workers=2\`; switches also as \`--no-keep-host\`
+2. an environment variable: \`MIRRORSHARD_WORKERS=2\`; one set to nothing counts as not set
+3. the YAML file named by \`--config\` (or \`MIRRORSHARD_CONFIG\`): \`workers: 2\`
+
+Otherwise its default holds. The file is one flat mapping for all commands, and each command takes the options that are its own, so
+one file serves \`run\`, \`replay\` and \`inspect\`. A key that no command knows is an error.
+
+\`\`\`yaml
+# mirrorshard run --config mirrorshard.yaml
+to: http://staging:8080
+listen: ["0.0.0.0:4789", "geneve:0.0.0.0:6081"]
+percent: 10
+methods: [GET, HEAD]
+max-body-bytes: 1MiB
+request-timeout-ms: 30s
+health: 0.0.0.0:8080
+\`\`\`
+
+\`mirrorshard validate --config FILE\` checks a file, \`mirrorshard config schema\` prints its JSON Schema. Everything is checked
+before anything starts, and all faults are reported at once: exit code 2 for the command line, 78 for file and environment.
+
+**Values.** Sizes are bytes and take units of 1,024: \`65536\`, \`64k\`, \`64KiB\`, \`16MiB\`, \`1GiB\`. Times are milliseconds and take units: \`250\`,
+\`250ms\`, \`5s\`, \`2m\`, \`1h\`. Lists are separated by commas in flags and environment variables (patterns of paths by blanks), list flags may be repeated, and in YAML they are
+lists. Switches are \`true\` or \`false\` in YAML; the environment also takes \`1\`, \`0\`, \`yes\`, \`no\`, \`on\` and \`off\`.
+
+Two environment variables are not options: \`MIRRORSHARD_DEBUG=1\` prints the stack trace of an error that ends the process, and
+\`MIRRORSHARD_FAULTS=1\` lets the admin server break shards on purpose, for fault tests.
+`
+
+export function renderConfigurationDocs(): string {
+  const sections = GROUPS.map((group) => {
+    const rows = allOptions().flatMap(({ key, fields }) =>
+      variants(fields.filter(([, field]) => field.group === group)).map(([commands, field]) =>
+        row(key, field, commands),
+      ),
+    )
+    const head = '| option | of | value | default | what it does |\n| --- | --- | --- | --- | --- |'
+    return `## ${group}\n\n${head}\n${rows.join('\n')}\n`
+  })
+  return [INTRODUCTION, ...sections].join('\n')
+}
+
+/** The commands that say the same about an option share a row. */
+function variants(fields: readonly (readonly [CommandName, Field])[]): [CommandName[], Field][] {
+  const found: [CommandName[], Field][] = []
+  for (const [command, field] of fields) {
+    const same = found.find(([, other]) => other.defaultText === field.defaultText && other.help === field.help)
+    if (same === undefined) found.push([[command], field])
+    else same[0].push(command)
+  }
+  return found
+}
+
+function row(key: string, field: Field, commands: readonly CommandName[]): string {
+  const name =
+    field.from === 'argument' ? `\`${field.value}...\`` : `\`--${flagName(key)}\`<br>\`${environmentName(key)}\``
+  const value = isSwitch(field) ? 'switch' : field.kind.expected
+  const byDefault = isSwitch(field) ? 'off' : field.defaultText === '' ? '(required)' : field.defaultText
+  const meaning = field.reason === undefined ? field.help : `${field.help} *${field.reason}*`
+  const cells = [name, commands.join(', '), value, byDefault, meaning]
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  writeFileSync('docs/configuration.md', renderConfigurationDocs())
+}

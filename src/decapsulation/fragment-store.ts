@@ -1,0 +1,213 @@
+/**
+ * IP fragments waiting for the rest of their datagram (RFC 791 section 3.2, RFC 8200 section 4.5).
+ *
+ * A datagram is known by VNI, addresses, identification and protocol. Fragments are copied in and given back as one whole
+ * packet. Bytes are never merged from fragments that overlap: the older set is dropped and the newer fragment starts
+ * afresh, so what comes out is always what one sender sent. Bounded in datagrams, bytes and age; the oldest goes first.
+ */
+import { PacketDrop } from '../base/drop.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import { u16 } from '../wire/bytes.ts'
+import {
+  IPV4_DESTINATION,
+  IPV4_FRAGMENT,
+  IPV4_FRAGMENT_OFFSET,
+  IPV4_ID,
+  IPV4_MORE_FRAGMENTS,
+  IPV4_PROTOCOL,
+  IPV4_SOURCE,
+  IPV4_TOTAL_LENGTH,
+  IPV6_FRAGMENT_HEADER_LEN,
+  IPV6_HEADER_LEN,
+  IPV6_NEXT_HEADER,
+  IPV6_PAYLOAD_LENGTH,
+  IPV6_SOURCE,
+} from '../wire/ip.ts'
+
+export interface FragmentLimits {
+  /** Datagrams waiting at once. */
+  readonly datagrams: number
+  /** Bytes of all waiting fragments. */
+  readonly bytes: number
+  /** Age of the first fragment at which a datagram is given up. */
+  readonly timeoutMs: number
+}
+
+interface Fragment {
+  readonly at: number
+  readonly end: number
+  readonly bytes: Buffer
+}
+
+interface Datagram {
+  readonly key: string
+  readonly createdUs: number
+  /** Sorted by `at`, disjoint. */
+  readonly fragments: Fragment[]
+  /** Packets held for it, duplicates included. */
+  packets: number
+  heldBytes: number
+  /** Payload bytes received, and their total once the last fragment is here (else -1). */
+  have: number
+  total: number
+  /** IP header of the fragment at offset 0. */
+  header: Buffer | null
+  /** IPv6: next header as the fragment at offset 0 states it. */
+  nextHeader: number
+}
+
+const MAX_PACKET_BYTES = 65_535
+/** Fixed cost of a fragment in the byte bound, so that floods of tiny ones count too; about what the objects weigh. */
+const FRAGMENT_OVERHEAD = 256
+
+export class FragmentStore {
+  /** Insertion order is age. */
+  private readonly waiting = new Map<string, Datagram>()
+  private bytes = 0
+  private readonly limits: FragmentLimits
+  private readonly counters: CounterBlock
+
+  constructor(limits: FragmentLimits, counters: CounterBlock) {
+    this.limits = limits
+    this.counters = counters
+  }
+
+  /**
+   * Takes an IPv4 fragment whose header is at `at` and whose payload is [payloadAt, end).
+   * @returns the whole packet when this fragment completes it, else null
+   */
+  addIpv4(bytes: Buffer, at: number, payloadAt: number, end: number, vni: number, nowUs: number): Buffer | null {
+    const field = u16(bytes, at + IPV4_FRAGMENT)
+    const id = bytes.toString('latin1', at + IPV4_SOURCE, at + IPV4_DESTINATION + 4) + bytes.toString('latin1', at + IPV4_ID, at + IPV4_ID + 2)
+    const key = `4${vni},${bytes[at + IPV4_PROTOCOL]!},${id}`
+    const offset = (field & IPV4_FRAGMENT_OFFSET) * 8
+    const datagram = this.add(key, bytes, payloadAt, end, offset, (field & IPV4_MORE_FRAGMENTS) !== 0, payloadAt - at, nowUs)
+    if (datagram === null) return null
+    if (offset === 0) datagram.header = Buffer.from(bytes.subarray(at, payloadAt))
+    return this.takeIfComplete(datagram, (header, total) => {
+      header.writeUInt16BE(header.length + total, IPV4_TOTAL_LENGTH)
+      header.writeUInt16BE(0, IPV4_FRAGMENT)
+    })
+  }
+
+  /** The same for IPv6: base header at `at`, fragment header at `fragmentAt`, payload [fragmentAt + 8, end). */
+  addIpv6(bytes: Buffer, at: number, fragmentAt: number, end: number, vni: number, nowUs: number): Buffer | null {
+    const field = u16(bytes, fragmentAt + 2)
+    const id =
+      bytes.toString('latin1', at + IPV6_SOURCE, at + IPV6_SOURCE + 32) + bytes.toString('latin1', fragmentAt + 4, fragmentAt + 8)
+    const offset = field & 0xfff8
+    const payloadAt = fragmentAt + IPV6_FRAGMENT_HEADER_LEN
+    const datagram = this.add(`6${vni},${id}`, bytes, payloadAt, end, offset, (field & 1) !== 0, IPV6_HEADER_LEN, nowUs)
+    if (datagram === null) return null
+    if (offset === 0) {
+      // Extension headers before the fragment header carry nothing we read: the packet is rebuilt without them.
+      datagram.header = Buffer.from(bytes.subarray(at, at + IPV6_HEADER_LEN))
+      datagram.nextHeader = bytes[fragmentAt]!
+    }
+    return this.takeIfComplete(datagram, (header, total) => {
+      header.writeUInt16BE(total, IPV6_PAYLOAD_LENGTH)
+      header[IPV6_NEXT_HEADER] = datagram.nextHeader
+    })
+  }
+
+  /** Gives up what is too old. Called as time goes on, also when no fragment comes. */
+  expire(nowUs: number): void {
+    for (const datagram of this.waiting.values()) {
+      if (datagram.createdUs + this.limits.timeoutMs * 1000 > nowUs) break
+      this.drop(datagram, PacketDrop.fragmentTimeout)
+    }
+  }
+
+  /** Gives up everything: the end of the input. */
+  clear(): void {
+    for (const datagram of this.waiting.values()) this.drop(datagram, PacketDrop.fragmentTimeout)
+  }
+
+  private add(
+    key: string,
+    bytes: Buffer,
+    payloadAt: number,
+    payloadEnd: number,
+    offset: number,
+    more: boolean,
+    headerLength: number,
+    nowUs: number,
+  ): Datagram | null {
+    this.expire(nowUs)
+    const length = payloadEnd - payloadAt
+    const end = offset + length
+    // Every fragment but the last is a multiple of 8 bytes and none is empty.
+    if (length <= 0 || (more && (length & 7) !== 0) || end + headerLength > MAX_PACKET_BYTES) {
+      this.counters.packetDrop(PacketDrop.fragmentInvalid)
+      return null
+    }
+    let datagram = this.waiting.get(key)
+    if (datagram !== undefined && (contradicts(datagram, end, more) || overlaps(datagram, offset, end))) {
+      this.drop(datagram, PacketDrop.fragmentInvalid)
+      datagram = undefined
+    }
+    if (datagram === undefined) {
+      datagram = { key, createdUs: nowUs, fragments: [], packets: 0, heldBytes: 0, have: 0, total: -1, header: null, nextHeader: 0 }
+      this.waiting.set(key, datagram)
+    }
+    if (!more) datagram.total = end
+    datagram.packets++
+    this.counters.add(Counter.fragmentsHeld)
+    const place = datagram.fragments.findIndex((f) => f.at >= offset)
+    const isDuplicate = place >= 0 && datagram.fragments[place]!.at === offset
+    if (!isDuplicate) {
+      const copy = Buffer.from(bytes.subarray(payloadAt, payloadEnd))
+      datagram.fragments.splice(place < 0 ? datagram.fragments.length : place, 0, { at: offset, end, bytes: copy })
+      datagram.have += length
+    }
+    const cost = (isDuplicate ? 0 : length) + FRAGMENT_OVERHEAD
+    datagram.heldBytes += cost
+    this.bytes += cost
+    this.makeRoom(datagram)
+    this.counters.set(Counter.fragmentBytes, this.bytes)
+    return this.waiting.has(key) ? datagram : null
+  }
+
+  /** Drops the oldest datagrams until the bounds hold; `latest` itself goes last. */
+  private makeRoom(latest: Datagram): void {
+    for (const datagram of this.waiting.values()) {
+      if (this.waiting.size <= this.limits.datagrams && this.bytes <= this.limits.bytes) return
+      if (datagram !== latest || this.waiting.size === 1) this.drop(datagram, PacketDrop.fragmentLimit)
+    }
+  }
+
+  private takeIfComplete(datagram: Datagram, finish: (header: Buffer, total: number) => void): Buffer | null {
+    if (datagram.header === null || datagram.have !== datagram.total) return null
+    finish(datagram.header, datagram.total)
+    const whole = Buffer.concat([datagram.header, ...datagram.fragments.map((f) => f.bytes)])
+    this.forget(datagram)
+    this.counters.add(Counter.datagramsReassembled)
+    // The whole goes on as one packet; the other fragments end here.
+    this.counters.add(Counter.packetsProcessed, datagram.packets - 1)
+    return whole
+  }
+
+  private drop(datagram: Datagram, reason: number): void {
+    this.counters.packetDrop(reason, datagram.packets)
+    this.forget(datagram)
+  }
+
+  private forget(datagram: Datagram): void {
+    this.waiting.delete(datagram.key)
+    this.bytes -= datagram.heldBytes
+    this.counters.add(Counter.fragmentsHeld, -datagram.packets)
+    this.counters.set(Counter.fragmentBytes, this.bytes)
+  }
+}
+
+/** The fragment says another end of the datagram than is known, or stands beyond it. */
+function contradicts(datagram: Datagram, end: number, more: boolean): boolean {
+  const last = datagram.fragments.at(-1)
+  if (!more) return (datagram.total >= 0 && datagram.total !== end) || (last !== undefined && last.end > end)
+  return datagram.total >= 0 && end >= datagram.total
+}
+
+/** The fragment covers bytes that are here already, unless it is a plain repetition of one. */
+function overlaps(datagram: Datagram, at: number, end: number): boolean {
+  return datagram.fragments.some((f) => f.at < end && at < f.end && !(f.at === at && f.end === end))
+}

@@ -1,0 +1,94 @@
+/** Hands inner TCP packets to the shard that owns their flow: through its ring, or directly when the path runs on one thread. */
+import { PacketDrop } from '../base/drop.ts'
+import type { PacketView } from '../decapsulation/packet-view.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import type { RingProducer } from '../ring/ring.ts'
+import { u16 } from '../wire/bytes.ts'
+import { fiveTupleHash } from './hash.ts'
+
+export interface DispatchOptions {
+  /** Equal five-tuples under different VNIs are different flows. */
+  readonly vniInKey: boolean
+  /** Server ports taken; null: any. */
+  readonly ports: ReadonlySet<number> | null
+  /** Key of the hash, int32, random per process. */
+  readonly hashKey: number
+}
+
+/** Where packets go: rings of shards, or a shard on this thread. */
+export interface PacketOutlet {
+  /** Takes the packet of a flow with `view.hash`; false when there is no room for it. */
+  offer(view: PacketView): boolean
+  /** End of a batch. */
+  publish(): void
+}
+
+export class Dispatcher {
+  private readonly options: DispatchOptions
+  private readonly outlet: PacketOutlet
+  private readonly counters: CounterBlock
+
+  constructor(options: DispatchOptions, outlet: PacketOutlet, counters: CounterBlock) {
+    this.options = options
+    this.outlet = outlet
+    this.counters = counters
+  }
+
+  /** `view` holds an inner TCP packet and its times; the hash is set here. */
+  dispatch(view: PacketView): void {
+    const { ports } = this.options
+    if (ports !== null && !ports.has(u16(view.bytes, view.tcpAt)) && !ports.has(u16(view.bytes, view.tcpAt + 2))) {
+      this.counters.add(Counter.packetsProcessed)
+      this.counters.add(Counter.packetsOther)
+      return
+    }
+    const salt = this.options.vniInKey ? view.vni + 2 : 0
+    view.hash = fiveTupleHash(view.bytes, view.ipAt, view.ipVersion, view.tcpAt, salt, this.options.hashKey)
+    if (this.outlet.offer(view)) this.counters.add(Counter.packetsDispatched)
+    else this.counters.packetDrop(PacketDrop.ringFull)
+  }
+
+  publish(): void {
+    this.outlet.publish()
+  }
+}
+
+/** Shards behind rings. The upper bits of the hash choose, so that each shard's flow table sees evenly spread lower bits. */
+export class RingOutlet implements PacketOutlet {
+  private readonly rings: readonly RingProducer[]
+  /** Packets written to each ring since the start: what the shards must account for. */
+  readonly handedOver: Float64Array
+
+  constructor(rings: readonly RingProducer[]) {
+    this.rings = rings
+    this.handedOver = new Float64Array(rings.length)
+  }
+
+  offer(view: PacketView): boolean {
+    const shard = shardOf(view.hash, this.rings.length)
+    if (!this.rings[shard]!.tryWrite(view)) return false
+    this.handedOver[shard]! += 1
+    return true
+  }
+
+  publish(): void {
+    for (let i = 0; i < this.rings.length; i++) this.rings[i]!.publish()
+  }
+
+  /** Whether every ring has room for a packet of `bytes`: files wait until it is so. */
+  hasRoomFor(bytes: number): boolean {
+    for (let i = 0; i < this.rings.length; i++) if (!this.rings[i]!.hasRoomFor(bytes)) return false
+    return true
+  }
+
+  usedBytes(): number {
+    let used = 0
+    for (let i = 0; i < this.rings.length; i++) used += this.rings[i]!.used()
+    return used
+  }
+}
+
+/** Shard index of a hash: its upper 16 bits scaled, for any number of shards up to 65,536. */
+export function shardOf(hash: number, shards: number): number {
+  return ((hash >>> 16) * shards) >>> 16
+}

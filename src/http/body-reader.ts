@@ -1,0 +1,206 @@
+/**
+ * Reads the body of one message (RFC 9112 section 6): by length, by chunks, or until the connection ends. Incremental over any
+ * split, and able to jump over a gap where the framing stays certain.
+ */
+import { RequestDrop } from '../base/drop.ts'
+import { CHARACTERS, Char, COLON, CR, hexValue, LF, SEMICOLON } from './characters.ts'
+
+export interface BodyTarget {
+  /** Transfer-decoded bytes [at, end), lent until this returns. */
+  bodyData(bytes: Buffer, at: number, end: number): void
+}
+
+const State = {
+  done: 0,
+  /** `remaining` bytes follow. */
+  length: 1,
+  /** Everything until the connection ends. */
+  untilClose: 2,
+  chunkSize: 3,
+  chunkExtension: 4,
+  chunkSizeLf: 5,
+  /** `remaining` bytes of chunk data follow. */
+  chunkData: 6,
+  chunkDataCr: 7,
+  chunkDataLf: 8,
+  /** At the start of a trailer line. */
+  trailerStart: 9,
+  trailerName: 10,
+  trailerValue: 11,
+  trailerLf: 12,
+  lastLf: 13,
+} as const
+
+/** 2^52: a chunk size stays an exact number. */
+const MAX_CHUNK_DIGITS = 13
+/** Leading zeros are allowed, but not for ever. */
+const MAX_CHUNK_SIZE_LINE = 16 * 1024
+
+export class BodyReader {
+  /** What was wrong, after `read` returned -1: a code of RequestDrop. */
+  fault = 0
+  private state: number = State.done
+  private remaining = 0
+  private digits = 0
+  private sizeSeen = false
+  /** Bytes of the present chunk-size line or of the trailer. */
+  private lineBytes = 0
+  private readonly maxTrailerBytes: number
+
+  constructor(maxTrailerBytes: number) {
+    this.maxTrailerBytes = maxTrailerBytes
+  }
+
+  get isDone(): boolean {
+    return this.state === State.done
+  }
+
+  get endsWithConnection(): boolean {
+    return this.state === State.untilClose
+  }
+
+  startLength(length: number): void {
+    this.remaining = length
+    this.state = length === 0 ? State.done : State.length
+  }
+
+  startChunked(): void {
+    this.state = State.chunkSize
+    this.startSize()
+  }
+
+  startUntilClose(): void {
+    this.state = State.untilClose
+  }
+
+  /** The message is given up. */
+  stop(): void {
+    this.state = State.done
+  }
+
+  /** Reads from [at, end) and returns the index behind what it took: the end of the message or `end`. -1: a fault. */
+  read(bytes: Buffer, at: number, end: number, target: BodyTarget): number {
+    let i = at
+    while (i < end) {
+      switch (this.state) {
+        case State.done:
+          return i
+        case State.length: {
+          const n = Math.min(this.remaining, end - i)
+          target.bodyData(bytes, i, i + n)
+          i += n
+          this.remaining -= n
+          if (this.remaining === 0) this.state = State.done
+          break
+        }
+        case State.untilClose:
+          target.bodyData(bytes, i, end)
+          return end
+        case State.chunkData: {
+          const n = Math.min(this.remaining, end - i)
+          target.bodyData(bytes, i, i + n)
+          i += n
+          this.remaining -= n
+          if (this.remaining === 0) this.state = State.chunkDataCr
+          break
+        }
+        default: {
+          const fault = this.framingByte(bytes[i]!)
+          i++
+          if (fault !== 0) {
+            this.fault = fault
+            return -1
+          }
+        }
+      }
+    }
+    return i
+  }
+
+  /** Jumps over `length` bytes that will not come; false where they may have held framing. */
+  skip(length: number): boolean {
+    if (this.state === State.untilClose) return true
+    if ((this.state !== State.length && this.state !== State.chunkData) || length > this.remaining) return false
+    this.remaining -= length
+    if (this.remaining === 0) this.state = this.state === State.length ? State.done : State.chunkDataCr
+    return true
+  }
+
+  private startSize(): void {
+    this.remaining = 0
+    this.digits = 0
+    this.sizeSeen = false
+    this.lineBytes = 0
+  }
+
+  /** One byte that is not data. Returns a fault or 0. */
+  private framingByte(c: number): number {
+    switch (this.state) {
+      case State.chunkSize:
+        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE) return RequestDrop.chunkSize
+        if ((CHARACTERS[c]! & Char.hex) !== 0) {
+          this.sizeSeen = true
+          this.remaining = this.remaining * 16 + hexValue(c)
+          return this.remaining > 0 && ++this.digits > MAX_CHUNK_DIGITS ? RequestDrop.chunkSize : 0
+        }
+        if (!this.sizeSeen) return RequestDrop.chunkSize
+        if (c === CR) this.state = State.chunkSizeLf
+        else if (c === SEMICOLON) this.state = State.chunkExtension
+        else return RequestDrop.chunkSize
+        return 0
+      case State.chunkExtension:
+        // Names, values and quoted strings alike run to the CR: none of them may hold one.
+        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE) return RequestDrop.chunkSize
+        if (c === CR) this.state = State.chunkSizeLf
+        else if ((CHARACTERS[c]! & Char.value) === 0) return RequestDrop.chunkSize
+        return 0
+      case State.chunkSizeLf:
+        if (c !== LF) return RequestDrop.chunkSize
+        if (this.remaining > 0) this.state = State.chunkData
+        else {
+          this.state = State.trailerStart
+          this.lineBytes = 0
+        }
+        return 0
+      case State.chunkDataCr:
+        if (c !== CR) return RequestDrop.chunkEnd
+        this.state = State.chunkDataLf
+        return 0
+      case State.chunkDataLf:
+        if (c !== LF) return RequestDrop.chunkEnd
+        this.state = State.chunkSize
+        this.startSize()
+        return 0
+      default:
+        return this.trailerByte(c)
+    }
+  }
+
+  private trailerByte(c: number): number {
+    if (++this.lineBytes > this.maxTrailerBytes) return RequestDrop.trailer
+    const bits = CHARACTERS[c]!
+    switch (this.state) {
+      case State.trailerStart:
+        if (c === CR) this.state = State.lastLf
+        else if ((bits & Char.token) !== 0) this.state = State.trailerName
+        else return RequestDrop.trailer
+        return 0
+      case State.trailerName:
+        if (c === COLON) this.state = State.trailerValue
+        else if ((bits & Char.token) === 0) return RequestDrop.trailer
+        return 0
+      case State.trailerValue:
+        if (c === CR) this.state = State.trailerLf
+        else if ((bits & Char.value) === 0) return RequestDrop.trailer
+        return 0
+      case State.trailerLf:
+        if (c !== LF) return RequestDrop.trailer
+        this.state = State.trailerStart
+        return 0
+      default:
+        if (c !== LF) return RequestDrop.trailer
+        this.state = State.done
+        return 0
+    }
+  }
+}

@@ -1,0 +1,360 @@
+/**
+ * Reads the head of an HTTP/1 message (RFC 9112 sections 2 to 6) in one pass, into a MessageView of offsets.
+ *
+ * Strict where two readers could disagree: what follows an ambiguous head could be a body for one and a request for another,
+ * so the caller ends HTTP on that direction. Lenient where nothing can be misread (any method token, any header value).
+ */
+import { RequestDrop, ResponseDrop } from '../base/drop.ts'
+import { CHARACTERS, Char, COLON, CR, LF, SP } from './characters.ts'
+import { FIELD_STRIDE, MessageFlag, type MessageView } from './message.ts'
+
+/** Results of the head readers besides the end of the head (which is greater than its start). */
+export const HEAD_INCOMPLETE = -1
+export const HEAD_FAULT = -2
+
+export interface HeadLimits {
+  /** Bytes from the first line to the empty line. */
+  readonly maxHeadBytes: number
+  /** Header lines. */
+  readonly maxFields: number
+}
+
+export class HeadReader {
+  /** What was wrong, after HEAD_FAULT: a code of RequestDrop. */
+  fault = 0
+  /** After a complete head: a fault that leaves the framing certain, so that only this message is dropped; else 0. */
+  mildFault = 0
+  /** Whether the first line was whole and recognised, also when the rest is not. */
+  firstLineRead = false
+  private readonly limits: HeadLimits
+  // Gathered while the fields are read.
+  private length = -1
+  private hasCoding = false
+
+  constructor(limits: HeadLimits) {
+    this.limits = limits
+  }
+
+  /** Reads a request head that begins at `at`. Returns its end, HEAD_INCOMPLETE or HEAD_FAULT. */
+  request(bytes: Buffer, at: number, end: number, view: MessageView): number {
+    this.begin(bytes, at, view)
+    let i = at
+    while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
+    if (i === end) return this.more(at, end)
+    if (i === at || bytes[i] !== SP) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.requestLine)
+    view.methodEnd = i
+    if (i - at === 7 && isText(bytes, at, CONNECT)) view.flags |= MessageFlag.connect
+    view.targetAt = ++i
+    while (i < end && (CHARACTERS[bytes[i]!]! & Char.target) !== 0) i++
+    if (i === end) return this.more(at, end)
+    if (i === view.targetAt || bytes[i] !== SP) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.requestLine)
+    view.targetEnd = i++
+    // "HTTP/1.x" and CRLF.
+    for (let k = 0; k < HTTP_VERSION.length; k++, i++) {
+      if (i === end) return this.more(at, end)
+      if (bytes[i] !== HTTP_VERSION[k]) return this.fail(k === HTTP_VERSION.length - 2 ? RequestDrop.version : RequestDrop.requestLine)
+    }
+    const minor = this.minorVersion(bytes, i, end, view)
+    if (minor !== 0) return minor < 0 ? (minor === HEAD_INCOMPLETE ? this.more(at, end) : minor) : this.fail(minor)
+    i++
+    const line = this.lineEnd(bytes, i, end, RequestDrop.requestLine)
+    if (line < 0) return line === HEAD_INCOMPLETE ? this.more(at, end) : line
+    this.firstLineRead = true
+    return this.fields(bytes, at, line, end, view)
+  }
+
+  /** Reads a response head that begins at `at`. Returns its end, HEAD_INCOMPLETE or HEAD_FAULT. */
+  response(bytes: Buffer, at: number, end: number, view: MessageView): number {
+    this.begin(bytes, at, view)
+    let i = at
+    for (let k = 0; k < HTTP_VERSION.length; k++, i++) {
+      if (i === end) return this.more(at, end)
+      if (bytes[i] !== HTTP_VERSION[k]) return this.fail(RequestDrop.requestLine)
+    }
+    const minor = this.minorVersion(bytes, i, end, view)
+    if (minor !== 0) return minor < 0 ? this.more(at, end) : this.fail(RequestDrop.requestLine)
+    i++
+    if (i < end && bytes[i] !== SP) return this.fail(RequestDrop.requestLine)
+    i++
+    let status = 0
+    for (let k = 0; k < 3; k++, i++) {
+      if (i >= end) return this.more(at, end)
+      if ((CHARACTERS[bytes[i]!]! & Char.digit) === 0) return this.fail(RequestDrop.requestLine)
+      status = status * 10 + bytes[i]! - 0x30
+    }
+    if (status < 100) return this.fail(RequestDrop.requestLine)
+    view.status = status
+    // The blank before an empty reason phrase is often left out.
+    if (i < end && bytes[i] === SP) i++
+    view.targetAt = i
+    while (i < end && (CHARACTERS[bytes[i]!]! & Char.value) !== 0) i++
+    view.targetEnd = i
+    const line = this.lineEnd(bytes, i, end, RequestDrop.requestLine)
+    if (line < 0) return line === HEAD_INCOMPLETE ? this.more(at, end) : line
+    this.firstLineRead = true
+    return this.fields(bytes, at, line, end, view)
+  }
+
+  private begin(bytes: Buffer, at: number, view: MessageView): void {
+    view.bytes = bytes
+    view.headAt = at
+    view.status = 0
+    view.flags = 0
+    view.fieldCount = 0
+    view.contentLength = 0
+    this.fault = 0
+    this.mildFault = 0
+    this.firstLineRead = false
+    this.length = -1
+    this.hasCoding = false
+  }
+
+  private fail(fault: number): number {
+    this.fault = fault
+    return HEAD_FAULT
+  }
+
+  private refuse(fault: number): false {
+    this.fault = fault
+    return false
+  }
+
+  private more(at: number, end: number): number {
+    return end - at > this.limits.maxHeadBytes ? this.fail(RequestDrop.headerTooLarge) : HEAD_INCOMPLETE
+  }
+
+  /** 0: read; negative: a result of the reader; positive: the fault. */
+  private minorVersion(bytes: Buffer, i: number, end: number, view: MessageView): number {
+    if (i === end) return HEAD_INCOMPLETE
+    const minor = bytes[i]! - 0x30
+    if (minor !== 0 && minor !== 1) return RequestDrop.version
+    view.minorVersion = minor
+    return 0
+  }
+
+  /** The index behind CRLF at `i`; HEAD_INCOMPLETE or HEAD_FAULT. */
+  private lineEnd(bytes: Buffer, i: number, end: number, otherwise: number): number {
+    if (i >= end) return HEAD_INCOMPLETE
+    const c = bytes[i]
+    if (c === CR) {
+      if (i + 1 === end) return HEAD_INCOMPLETE
+      return bytes[i + 1] === LF ? i + 2 : this.fail(RequestDrop.bareCr)
+    }
+    if (c === LF) return this.fail(RequestDrop.bareLf)
+    return this.fail(c === 0 ? RequestDrop.nul : otherwise)
+  }
+
+  private fields(bytes: Buffer, at: number, from: number, end: number, view: MessageView): number {
+    const { fields } = view
+    const maxFields = this.limits.maxFields
+    let i = from
+    for (;;) {
+      if (i === end) return this.more(at, end)
+      const nameAt = i
+      while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
+      if (i === end) return this.more(at, end)
+      const nameEnd = i
+      if (bytes[i] !== COLON || nameEnd === nameAt) {
+        if (nameEnd > nameAt) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.headerName)
+        if ((CHARACTERS[bytes[i]!]! & Char.blank) !== 0) return this.fail(RequestDrop.obsFold)
+        const headEnd = this.lineEnd(bytes, i, end, RequestDrop.headerName)
+        if (headEnd < 0) return headEnd === HEAD_INCOMPLETE ? this.more(at, end) : headEnd
+        if (headEnd - at > this.limits.maxHeadBytes) return this.fail(RequestDrop.headerTooLarge)
+        view.headEnd = headEnd
+        return this.frame(view) ? headEnd : HEAD_FAULT
+      }
+      i++
+      while (i < end && (CHARACTERS[bytes[i]!]! & Char.blank) !== 0) i++
+      let valueAt = i
+      while (i < end && (CHARACTERS[bytes[i]!]! & Char.value) !== 0) i++
+      let valueEnd = i
+      const next = this.lineEnd(bytes, i, end, RequestDrop.headerName)
+      if (next < 0) return next === HEAD_INCOMPLETE ? this.more(at, end) : next
+      i = next
+      while (valueEnd > valueAt && (CHARACTERS[bytes[valueEnd - 1]!]! & Char.blank) !== 0) valueEnd--
+      if (valueAt > valueEnd) valueAt = valueEnd
+      if (view.fieldCount >= maxFields) return this.fail(RequestDrop.tooManyHeaders)
+      const f = view.fieldCount++ * FIELD_STRIDE
+      if (f >= fields.length) return this.fail(RequestDrop.tooManyHeaders)
+      fields[f] = nameAt
+      fields[f + 1] = nameEnd
+      fields[f + 2] = valueAt
+      fields[f + 3] = valueEnd
+      // Only names of these lengths matter to framing.
+      switch (nameEnd - nameAt) {
+        case 6:
+          if (isText(bytes, nameAt, EXPECT) && equalsText(bytes, valueAt, valueEnd, HUNDRED_CONTINUE)) view.flags |= MessageFlag.expect
+          break
+        case 7:
+          if (isText(bytes, nameAt, UPGRADE)) {
+            view.flags |= MessageFlag.upgrade
+            if (hasListToken(bytes, valueAt, valueEnd, WEBSOCKET)) view.flags |= MessageFlag.webSocket
+          }
+          break
+        case 10:
+          if (isText(bytes, nameAt, CONNECTION)) {
+            if (hasListToken(bytes, valueAt, valueEnd, CLOSE)) view.flags |= MessageFlag.close
+          }
+          break
+        case 13:
+          if (isText(bytes, nameAt, MARKER)) view.flags |= MessageFlag.marked
+          break
+        case 14:
+          if (isText(bytes, nameAt, CONTENT_LENGTH) && !this.contentLength(bytes, valueAt, valueEnd, view)) return HEAD_FAULT
+          break
+        case 17:
+          if (isText(bytes, nameAt, TRANSFER_ENCODING) && !this.transferCoding(bytes, valueAt, valueEnd, view)) return HEAD_FAULT
+          break
+      }
+    }
+  }
+
+  private contentLength(bytes: Buffer, at: number, end: number, view: MessageView): boolean {
+    let length = 0
+    // Leading zeros are allowed; 15 significant digits stay exact in a number.
+    let digits = 0
+    for (let i = at; i < end; i++) {
+      if ((CHARACTERS[bytes[i]!]! & Char.digit) === 0) return this.refuse(RequestDrop.contentLength)
+      length = length * 10 + bytes[i]! - 0x30
+      if (length > 0 && ++digits > 15) return this.refuse(RequestDrop.contentLength)
+    }
+    if (at === end) return this.refuse(RequestDrop.contentLength)
+    if (this.length >= 0) {
+      if (this.length !== length) return this.refuse(RequestDrop.contentLength)
+      this.mildFault = RequestDrop.repeatedLength
+    }
+    this.length = length
+    view.contentLength = length
+    view.flags |= MessageFlag.hasLength
+    return true
+  }
+
+  private transferCoding(bytes: Buffer, at: number, end: number, view: MessageView): boolean {
+    const isRequest = view.status === 0
+    if (isRequest) {
+      if (this.hasCoding || !equalsText(bytes, at, end, CHUNKED)) return this.refuse(RequestDrop.transferCoding)
+      view.flags |= MessageFlag.chunked
+    } else {
+      // A response may apply other codings before chunked (RFC 9112 section 6.1); the last one frames it.
+      const isLastChunked = endsWithListToken(bytes, at, end, CHUNKED)
+      if ((view.flags & MessageFlag.chunked) !== 0) return this.refuse(RequestDrop.transferCoding)
+      if (isLastChunked) view.flags |= MessageFlag.chunked
+    }
+    this.hasCoding = true
+    return true
+  }
+
+  /** Checks that the framing headers agree (RFC 9112 section 6). */
+  private frame(view: MessageView): boolean {
+    if (this.hasCoding) {
+      if ((view.flags & MessageFlag.hasLength) !== 0) return this.refuse(RequestDrop.lengthAndChunked)
+      if (view.minorVersion === 0) return this.refuse(RequestDrop.transferCoding)
+    }
+    return true
+  }
+}
+
+/** The head faults of a response, by the request's names for them. */
+export function responseFault(fault: number): number {
+  switch (fault) {
+    case RequestDrop.requestLine:
+    case RequestDrop.version:
+      return ResponseDrop.statusLine
+    case RequestDrop.headerTooLarge:
+      return ResponseDrop.headerTooLarge
+    case RequestDrop.tooManyHeaders:
+      return ResponseDrop.tooManyHeaders
+    case RequestDrop.contentLength:
+    case RequestDrop.lengthAndChunked:
+    case RequestDrop.transferCoding:
+      return ResponseDrop.framing
+    case RequestDrop.chunkSize:
+    case RequestDrop.chunkEnd:
+    case RequestDrop.trailer:
+      return ResponseDrop.chunk
+    default:
+      return ResponseDrop.head
+  }
+}
+
+function lower(text: string): Uint8Array {
+  return Uint8Array.from(text, (c) => c.charCodeAt(0))
+}
+
+const HTTP_VERSION = lower('HTTP/1.')
+const CONNECT = lower('CONNECT')
+const EXPECT = lower('expect')
+const HUNDRED_CONTINUE = lower('100-continue')
+const UPGRADE = lower('upgrade')
+const WEBSOCKET = lower('websocket')
+const CONNECTION = lower('connection')
+const CLOSE = lower('close')
+/** The loop guard's header, set by replay. */
+const MARKER = lower('x-mirrorshard')
+const CONTENT_LENGTH = lower('content-length')
+const TRANSFER_ENCODING = lower('transfer-encoding')
+const CHUNKED = lower('chunked')
+
+/** Bytes from `at` on are `text`; letters of `text` in lower case match either case, in upper case only themselves. */
+function isText(bytes: Buffer, at: number, text: Uint8Array): boolean {
+  for (let k = 0; k < text.length; k++) {
+    const c = bytes[at + k]!
+    const t = text[k]!
+    if (c !== t && !(t >= 0x61 && t <= 0x7a && c === t - 0x20)) return false
+  }
+  return true
+}
+
+function equalsText(bytes: Buffer, at: number, end: number, text: Uint8Array): boolean {
+  return end - at === text.length && isText(bytes, at, text)
+}
+
+/** A comma-separated list holds the token (parameters and versions behind `/` or `;` aside). */
+function hasListToken(bytes: Buffer, at: number, end: number, token: Uint8Array): boolean {
+  for (let i = at; i < end; ) {
+    while (i < end && (bytes[i] === 0x2c || (CHARACTERS[bytes[i]!]! & Char.blank) !== 0)) i++
+    const itemAt = i
+    while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
+    if (equalsText(bytes, itemAt, i, token)) return true
+    while (i < end && bytes[i] !== 0x2c) i++
+  }
+  return false
+}
+
+function endsWithListToken(bytes: Buffer, at: number, end: number, token: Uint8Array): boolean {
+  let itemAt = end
+  while (itemAt > at && (CHARACTERS[bytes[itemAt - 1]!]! & Char.token) !== 0) itemAt--
+  return equalsText(bytes, itemAt, end, token)
+}
+
+/** IANA's registered methods, and those of widely deployed extensions: what a resynchronisation may begin with. */
+const KNOWN_METHODS: ReadonlySet<string> = new Set(
+  (
+    'GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY ' +
+    'ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE ' +
+    'ORDERPATCH PROPFIND PROPPATCH REBIND REPORT SEARCH UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL ' +
+    'PURGE NOTIFY SUBSCRIBE UNSUBSCRIBE M-SEARCH SOURCE'
+  ).split(' '),
+)
+const LONGEST_METHOD = Math.max(...[...KNOWN_METHODS].map((m) => m.length))
+
+/** [at, end) begins with a whole request line, CRLF included, of a known method. */
+export function beginsWithRequestLine(bytes: Buffer, at: number, end: number): boolean {
+  let i = at
+  const methodLimit = Math.min(end, at + LONGEST_METHOD + 1)
+  while (i < methodLimit && bytes[i] !== SP) i++
+  if (i === methodLimit || !KNOWN_METHODS.has(bytes.toString('latin1', at, i))) return false
+  const targetAt = ++i
+  while (i < end && (CHARACTERS[bytes[i]!]! & Char.target) !== 0) i++
+  if (i === targetAt || end - i < 11 || bytes[i] !== SP) return false
+  if (!isText(bytes, i + 1, HTTP_VERSION)) return false
+  return (bytes[i + 8] === 0x30 || bytes[i + 8] === 0x31) && bytes[i + 9] === CR && bytes[i + 10] === LF
+}
+
+/** [at, end) begins with a status line as far as its status code. */
+export function beginsWithStatusLine(bytes: Buffer, at: number, end: number): boolean {
+  if (end - at < 12 || !isText(bytes, at, HTTP_VERSION)) return false
+  if ((bytes[at + 7] !== 0x30 && bytes[at + 7] !== 0x31) || bytes[at + 8] !== SP) return false
+  for (let k = 9; k < 12; k++) if ((CHARACTERS[bytes[at + k]!]! & Char.digit) === 0) return false
+  return true
+}

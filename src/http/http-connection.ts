@@ -1,0 +1,377 @@
+/**
+ * HTTP/1 on one captured connection: which side asks, one parser a direction, and which response belongs to which request as
+ * far as framing needs it (HEAD, CONNECT, upgrades).
+ */
+import { RequestDrop, ResponseDrop } from '../base/drop.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import type { StreamConsumer, StreamPiece } from '../reassembly/stream-consumer.ts'
+import { beginsWithRequestLine, beginsWithStatusLine } from './head.ts'
+import { MessageFlag, type MessageView } from './message.ts'
+import { isTlsRecord, type Protocol, type ProtocolCensus, recogniseProtocol } from './protocol.ts'
+import { type ParserContext, type RequestEvents, RequestParser } from './request-parser.ts'
+import { Body, type ResponseEvents, ResponseParser } from './response-parser.ts'
+import type { TunnelRegister } from './tunnel-register.ts'
+
+/** A request whose answer may still come, in the order sent. `attachment` belongs to whoever pairs exchanges. */
+export interface PendingRequest {
+  readonly isHead: boolean
+  readonly isConnect: boolean
+  /** Carries Upgrade; HTTP may end with its answer. */
+  readonly isUpgrade: boolean
+  readonly isWebSocket: boolean
+  /** Sequence number behind its last byte, once complete. */
+  endSeq: number
+  state: 'reading' | 'complete' | 'dropped'
+  attachment: unknown
+}
+
+/** What the stage behind (pairing, sinks) hears of one connection. Views and bytes are lent. */
+export interface HttpEvents {
+  request(view: MessageView, pending: PendingRequest): void
+  requestDropped(pending: PendingRequest | null): void
+  /** @param pending null: the request was not seen */
+  responseHead(view: MessageView, pending: PendingRequest | null): void
+  responseBody(bytes: Buffer, at: number, end: number): void
+  responseEnd(pending: PendingRequest | null, isComplete: boolean): void
+  /** The answers to these requests will not be recognised. */
+  responsesMissed(pending: readonly PendingRequest[]): void
+  closed(): void
+}
+
+export interface HttpContext extends ParserContext {
+  readonly counters: CounterBlock
+  readonly census: ProtocolCensus
+  readonly tunnels: TunnelRegister
+  readonly upgradeWaitUs: number
+  /** Server ports taken; null: any. */
+  readonly ports: ReadonlySet<number> | null
+  /** Requests recognised and not yet complete or dropped, over all connections. */
+  requestsInParsing: number
+}
+
+/** Requests without an answer kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
+const MAX_PENDING = 1024
+
+const Mode = {
+  /** Which side asks is not known yet. */
+  undecided: 0,
+  http: 1,
+  /** HTTP has ended: a tunnel, another protocol, or a port that is not taken. */
+  over: 2,
+} as const
+
+export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEvents {
+  private mode: number = Mode.undecided
+  private client = -1
+  private readonly context: HttpContext
+  private readonly flowHash: number
+  private readonly ports: readonly [number, number]
+  private readonly openEvents: (clientDirection: number) => HttpEvents
+  private events: HttpEvents | null = null
+  private requests: RequestParser | null = null
+  private responses: ResponseParser | null = null
+  private readonly pending: PendingRequest[] = []
+  /** The request being read, and the one whose response is being read. */
+  private reading: PendingRequest | null = null
+  private answering: PendingRequest | null = null
+  /** The response being read is an interim one: its request waits on. */
+  private isInterim = false
+  /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
+  private responsesUnsure = false
+  /** The response being read turns the connection into a tunnel. */
+  private isTunnel = false
+  /** The CONNECT or upgrade behind which reading waits for the answer. */
+  private waitingFor: PendingRequest | null = null
+  private waitingSinceUs = 0
+  private nowUs = 0
+  /** By direction: its first data of a connection that began in the middle was seen. */
+  private readonly seenData = [false, false]
+  /** Counter that takes bytes once HTTP is over. */
+  private overCounter: number = Counter.otherProtocolBytes
+
+  /**
+   * @param ports of the endpoints that send in direction 0 and 1
+   * @param clientDirection -1 where the start of the connection was not seen
+   */
+  constructor(
+    context: HttpContext,
+    flowHash: number,
+    ports: readonly [number, number],
+    clientDirection: number,
+    openEvents: (clientDirection: number) => HttpEvents,
+  ) {
+    this.context = context
+    this.flowHash = flowHash
+    this.ports = ports
+    this.openEvents = openEvents
+    if (clientDirection >= 0) this.decide(clientDirection, false, false, false)
+    else if (context.tunnels.has(flowHash)) this.over(Counter.tunnelBytes)
+  }
+
+  // --- StreamConsumer ------------------------------------------------------------------------------------------------------
+
+  data(direction: number, piece: StreamPiece): number {
+    this.nowUs = piece.timeUs
+    if (this.mode === Mode.undecided && !this.tryDecide(direction, piece)) return piece.end - piece.at
+    if (this.mode === Mode.over) {
+      this.context.counters.add(this.overCounter, piece.end - piece.at)
+      return piece.end - piece.at
+    }
+    if (direction === this.client) return this.requests!.data(piece)
+    this.responses!.data(piece)
+    return piece.end - piece.at
+  }
+
+  gap(direction: number, length: number, wasCut: boolean): void {
+    this.seenData[direction] = true
+    if (this.mode !== Mode.http) return
+    if (direction === this.client) this.requests!.gap(length, wasCut ? RequestDrop.truncated : RequestDrop.gap)
+    else this.responses!.gap(length, wasCut ? ResponseDrop.truncated : ResponseDrop.gap)
+  }
+
+  end(direction: number, reason: number): void {
+    if (this.mode !== Mode.http) return
+    if (direction === this.client) this.requests!.end(reason)
+    else {
+      if (this.requests!.isWaiting) this.answerIsMissing()
+      this.responses!.end(reason)
+    }
+  }
+
+  close(reason: number): void {
+    if (this.mode === Mode.http) {
+      this.requests!.end(reason)
+      this.responses!.end(reason)
+    }
+    if (this.mode !== Mode.undecided || this.events !== null) this.context.tunnels.delete(this.flowHash)
+    this.events?.closed()
+  }
+
+  waitsForPeer(direction: number): boolean {
+    return this.mode === Mode.http && direction !== this.client
+  }
+
+  isWaiting(direction: number): boolean {
+    return this.mode === Mode.http && direction === this.client && this.requests!.isWaiting
+  }
+
+  giveUpWaiting(): void {
+    if (this.mode === Mode.http && this.requests!.isWaiting) this.answerIsMissing()
+  }
+
+  get wantsTick(): boolean {
+    return this.mode === Mode.http && this.requests!.isWaiting
+  }
+
+  tick(nowUs: number): void {
+    if (this.wantsTick && nowUs - this.waitingSinceUs >= this.context.upgradeWaitUs) this.answerIsMissing()
+  }
+
+  // --- who asks ----------------------------------------------------------------------------------------------------------------
+
+  /** A connection whose start was not seen: the first whole request line or status line says which side is which. */
+  private tryDecide(direction: number, piece: StreamPiece): boolean {
+    const { bytes, at, end } = piece
+    const isFirst = !this.seenData[direction]
+    this.seenData[direction] = true
+    const isProven = piece.startsSegment && (isFirst || piece.isAckedTo)
+    if (isProven && beginsWithRequestLine(bytes, at, end)) this.decide(direction, true, isFirst, !this.seenData[direction ^ 1])
+    else if (isProven && beginsWithStatusLine(bytes, at, end)) this.decide(direction ^ 1, true, !this.seenData[direction ^ 1], isFirst)
+    else if (isFirst && isTlsRecord(bytes, at, end)) this.isOther('tls', Math.min(this.ports[0], this.ports[1]))
+    else {
+      this.context.counters.add(Counter.resyncUnproven, end - at)
+      return false
+    }
+    return true
+  }
+
+  private decide(client: number, startsInMiddle: boolean, requestMayBegin: boolean, responseMayBegin: boolean): void {
+    this.client = client
+    const serverPort = this.ports[client ^ 1]!
+    if (this.context.ports !== null && !this.context.ports.has(serverPort)) {
+      this.over(Counter.otherProtocolBytes)
+      return
+    }
+    this.mode = Mode.http
+    this.requests = new RequestParser(this.context, this, startsInMiddle, requestMayBegin)
+    this.responses = new ResponseParser(this.context, this, startsInMiddle, responseMayBegin)
+  }
+
+  private isOther(protocol: Protocol, serverPort: number): void {
+    this.context.census.add(protocol, serverPort)
+    this.over(Counter.otherProtocolBytes)
+  }
+
+  /** HTTP ends on the connection. */
+  private over(counter: number): void {
+    if (this.mode === Mode.http) {
+      this.requests!.stop()
+      this.responses!.stop()
+    }
+    this.mode = Mode.over
+    this.overCounter = counter
+  }
+
+  private get open(): HttpEvents {
+    this.events ??= this.openEvents(this.client)
+    return this.events
+  }
+
+  // --- requests ----------------------------------------------------------------------------------------------------------------
+
+  requestBegan(): void {
+    this.context.counters.add(Counter.requestsParsed)
+    this.context.requestsInParsing++
+  }
+
+  requestHead(view: MessageView): void {
+    const { flags } = view
+    const pending: PendingRequest = {
+      isHead: isHead(view),
+      isConnect: (flags & MessageFlag.connect) !== 0,
+      isUpgrade: (flags & MessageFlag.upgrade) !== 0,
+      isWebSocket: (flags & MessageFlag.webSocket) !== 0,
+      endSeq: 0,
+      state: 'reading',
+      attachment: null,
+    }
+    this.reading = pending
+    this.pending.push(pending)
+    if (this.pending.length > MAX_PENDING) this.open.responsesMissed(this.pending.splice(0, 1))
+  }
+
+  requestComplete(view: MessageView, endSeq: number): void {
+    const pending = this.reading!
+    this.reading = null
+    pending.endSeq = endSeq
+    pending.state = 'complete'
+    const { counters } = this.context
+    this.context.requestsInParsing--
+    counters.add(Counter.requestBodyBytes, view.bodyBytes)
+    if (pending.isConnect || pending.isUpgrade) {
+      this.waitingFor = pending
+      this.waitingSinceUs = this.nowUs
+      // Until the answer refuses: whoever takes over this flow after a crash must not read a tunnel as requests.
+      this.context.tunnels.add(this.flowHash)
+    }
+    this.open.request(view, pending)
+  }
+
+  requestDropped(reason: number): void {
+    const { counters } = this.context
+    this.context.requestsInParsing--
+    counters.requestDrop(reason)
+    const pending = this.reading
+    this.reading = null
+    if (pending !== null) pending.state = 'dropped'
+    this.open.requestDropped(pending)
+  }
+
+  requestsAreOther(bytes: Buffer, at: number, end: number): void {
+    this.isOther(recogniseProtocol(bytes, at, end), this.ports[this.client ^ 1]!)
+  }
+
+  requestBytesSkipped(bytes: number, afterAmbiguous: boolean): void {
+    this.context.counters.add(afterAmbiguous ? Counter.afterAmbiguous : Counter.resyncUnproven, bytes)
+  }
+
+  // --- responses -----------------------------------------------------------------------------------------------------------------
+
+  responseHead(view: MessageView, piece: StreamPiece): number {
+    const { counters } = this.context
+    counters.add(Counter.responsesParsed)
+    counters.add(Counter.responsesHeld)
+    const { status } = view
+    this.isInterim = status < 200 && status !== 101
+    const pending = this.pairOf(piece)
+    this.answering = pending
+    if (!this.isInterim && pending !== null) this.pending.shift()
+    this.open.responseHead(view, pending)
+    this.isTunnel = status === 101 || (pending?.isConnect === true && status >= 200 && status < 300)
+    if (this.isTunnel) return Body.tunnel
+    return this.isInterim || status === 204 || status === 304 || pending?.isHead === true ? Body.none : Body.stated
+  }
+
+  responseBody(bytes: Buffer, at: number, end: number): void {
+    this.events!.responseBody(bytes, at, end)
+  }
+
+  responseEnd(fault: number, timeUs: number): void {
+    this.nowUs = timeUs
+    const { counters } = this.context
+    counters.add(Counter.responsesHeld, -1)
+    if (fault === 0) counters.add(Counter.responsesCompleted)
+    else counters.responseDrop(fault)
+    const pending = this.answering
+    this.answering = null
+    this.events!.responseEnd(this.isInterim ? null : pending, fault === 0)
+    if (this.isInterim) return
+    this.afterAnswer(pending)
+  }
+
+  responseDropped(fault: number): void {
+    this.context.counters.add(Counter.responsesParsed)
+    this.context.counters.responseDrop(fault)
+    this.missAnswers(this.pending.length)
+  }
+
+  responsesAreOther(bytes: Buffer, at: number, end: number): void {
+    // A server that speaks first, or answers a request in another language.
+    this.missAnswers(this.pending.length)
+    this.isOther(recogniseProtocol(bytes, at, end), this.ports[this.client ^ 1]!)
+  }
+
+  responsesLost(): void {
+    this.responsesUnsure = true
+    // With one request pending the next answer may be its own; with several nobody can tell whose it is.
+    if (this.pending.length > 1) this.missAnswers(this.pending.length)
+  }
+
+  responseBytesSkipped(bytes: number, afterAmbiguous: boolean): void {
+    this.context.counters.add(afterAmbiguous ? Counter.afterAmbiguous : Counter.resyncUnproven, bytes)
+  }
+
+  /** The request that the response beginning in `piece` answers, or null when it was not seen. */
+  private pairOf(piece: StreamPiece): PendingRequest | null {
+    if (this.responsesUnsure) {
+      // The server had exactly the bytes up to the end of the request that it answers.
+      const i = piece.hasAck ? this.pending.findIndex((p) => p.state !== 'reading' && p.endSeq === piece.ack) : -1
+      if (i < 0) return null
+      this.missAnswers(i)
+      this.responsesUnsure = false
+    }
+    return this.pending[0] ?? null
+  }
+
+  private missAnswers(count: number): void {
+    if (count > 0) this.open.responsesMissed(this.pending.splice(0, count))
+    if (this.requests!.isWaiting && this.pending.length === 0) this.answerIsMissing()
+  }
+
+  /** The final answer to `pending` is complete: CONNECT and upgrades decide here what follows. */
+  private afterAnswer(pending: PendingRequest | null): void {
+    if (this.isTunnel) {
+      if (pending?.isUpgrade && !pending.isWebSocket) this.context.census.add('http2', this.ports[this.client ^ 1]!)
+      this.context.tunnels.add(this.flowHash)
+      this.over(Counter.tunnelBytes)
+      return
+    }
+    if (pending === null || !(pending.isConnect || pending.isUpgrade)) return
+    this.context.tunnels.delete(this.flowHash)
+    this.requests!.resume()
+  }
+
+  /** No answer to a CONNECT or an upgrade came in time. */
+  private answerIsMissing(): void {
+    const asked = this.waitingFor
+    if (asked !== null && !asked.isConnect && !asked.isWebSocket) {
+      this.context.tunnels.delete(this.flowHash)
+      this.requests!.resume()
+    } else this.over(Counter.tunnelBytes)
+  }
+}
+
+function isHead(view: MessageView): boolean {
+  const { bytes, headAt } = view
+  return view.methodEnd - headAt === 4 && bytes[headAt] === 0x48 && bytes[headAt + 1] === 0x45 && bytes[headAt + 2] === 0x41 && bytes[headAt + 3] === 0x44
+}

@@ -1,0 +1,369 @@
+/**
+ * Requests out of one client's stream: strict, incremental, byte-exact (RFC 9112).
+ *
+ * What it does at a fault or a gap is the product's promise that no altered request is sent:
+ *
+ *   fault that leaves the length certain   that message is dropped, the next one is read
+ *   gap inside a body of certain length    the same
+ *   any other gap, mid-stream start        nothing is read until a message boundary is proven (resynchronisation)
+ *   ambiguous framing                      HTTP ends on this direction; the rest is counted
+ */
+import { RequestDrop } from '../base/drop.ts'
+import type { StreamPiece } from '../reassembly/stream-consumer.ts'
+import { End } from '../reassembly/stream-consumer.ts'
+import { seqAdd } from '../wire/seq.ts'
+import { BodyReader, type BodyTarget } from './body-reader.ts'
+import { CR, LF } from './characters.ts'
+import { beginsWithRequestLine, HEAD_INCOMPLETE, type HeadReader } from './head.ts'
+import { MessageFlag, MessageView } from './message.ts'
+import type { PartialHead } from './partial-head.ts'
+
+/** What all parsers of a shard share: one of each is enough, because a message is parsed without interruption. */
+export interface ParserContext {
+  readonly reader: HeadReader
+  /** View lent out for messages that lie whole in one piece. */
+  readonly view: MessageView
+  readonly maxHeadBytes: number
+  readonly maxBodyBytes: number
+  /** Keep request bodies, or only count them. */
+  readonly keepBodies: boolean
+  takePartialHead(): PartialHead
+  givePartialHead(partial: PartialHead): void
+}
+
+export interface RequestEvents {
+  /** A first line was recognised: the request counts from here on and ends in exactly one of `requestComplete` and `requestDropped`. */
+  requestBegan(): void
+  /** Its head is complete. `view` is lent. */
+  requestHead(view: MessageView): void
+  /** @param endSeq sequence number behind its last byte */
+  requestComplete(view: MessageView, endSeq: number): void
+  requestDropped(reason: number): void
+  /** The first bytes of the stream are no HTTP/1 request. */
+  requestsAreOther(bytes: Buffer, at: number, end: number): void
+  /** Bytes that were passed over while no message boundary was proven, or behind an ambiguous message. */
+  requestBytesSkipped(bytes: number, afterAmbiguous: boolean): void
+}
+
+const State = {
+  /** At a message boundary. */
+  idle: 0,
+  /** Behind the CR of an empty line in front of a request. */
+  emptyLine: 1,
+  /** Gathering a head that began in an earlier piece. */
+  head: 2,
+  body: 3,
+  /** Behind a CONNECT or an upgrade: the server's answer says what follows. */
+  waiting: 4,
+  /** Looking for a proven message boundary. */
+  resync: 5,
+  stopped: 6,
+} as const
+
+const FIRST_BODY_BYTES = 4096
+
+export class RequestParser implements BodyTarget {
+  private state: number
+  private readonly context: ParserContext
+  private readonly events: RequestEvents
+  private readonly body: BodyReader
+  private partial: PartialHead | null = null
+  /** The message whose body is being read, its head copied out of the stream. */
+  private message: MessageView | null = null
+  /** The message in hand was counted by `requestBegan` and has not ended. */
+  private isCounted = false
+  /** The message in hand was dropped; its body is only read over. */
+  private isDropped = false
+  /** No request was recognised on this stream yet. */
+  private isFresh = true
+  /** The next piece is the first data of a stream that began in the middle: its own request line is evidence enough. */
+  private mayBeginHere: boolean
+  private gapWhileWaiting = false
+  private firstUs = 0
+
+  constructor(context: ParserContext, events: RequestEvents, startsInMiddle: boolean, mayBeginHere: boolean) {
+    this.context = context
+    this.events = events
+    this.body = new BodyReader(context.maxHeadBytes)
+    this.state = startsInMiddle ? State.resync : State.idle
+    this.mayBeginHere = mayBeginHere
+  }
+
+  get isWaiting(): boolean {
+    return this.state === State.waiting
+  }
+
+  /** Takes the piece; returns the bytes taken, fewer only when a request in it must wait for its answer. */
+  data(piece: StreamPiece): number {
+    const { bytes, end } = piece
+    let i = piece.at
+    while (i < end) {
+      switch (this.state) {
+        case State.idle:
+          if (bytes[i] === CR) {
+            this.state = State.emptyLine
+            i++
+          } else i = this.beginHead(piece, i)
+          break
+        case State.emptyLine:
+          // At least one empty line in front of a request is to be ignored (RFC 9112 section 2.2).
+          if (bytes[i] === LF) {
+            this.state = State.idle
+            i++
+          } else this.headFault(RequestDrop.bareCr, bytes, i, end)
+          break
+        case State.head:
+          i = this.continueHead(piece, i)
+          break
+        case State.body:
+          i = this.continueBody(piece, i)
+          break
+        case State.waiting:
+          return i - piece.at
+        case State.resync:
+          if (this.isBoundary(piece, i)) this.state = State.idle
+          else {
+            this.events.requestBytesSkipped(end - i, false)
+            i = end
+          }
+          this.mayBeginHere = false
+          break
+        default:
+          this.events.requestBytesSkipped(end - i, true)
+          i = end
+      }
+    }
+    return end - piece.at
+  }
+
+  /** Bytes that will not come. `reason`: gap or truncated. */
+  gap(length: number, reason: number): void {
+    this.mayBeginHere = false
+    switch (this.state) {
+      case State.body:
+        this.drop(reason)
+        if (!this.body.skip(length)) this.state = State.resync
+        else if (this.body.isDone) this.state = State.idle
+        if (this.state !== State.body) this.release()
+        return
+      case State.head:
+        this.drop(reason)
+        this.release()
+        this.state = State.resync
+        return
+      case State.waiting:
+        this.gapWhileWaiting = true
+        return
+      case State.stopped:
+        return
+      default:
+        this.state = State.resync
+    }
+  }
+
+  /** The stream ended. */
+  end(reason: number): void {
+    this.drop(reason === End.expired ? RequestDrop.expired : RequestDrop.incomplete)
+    this.stop()
+  }
+
+  /** HTTP is over on this stream. */
+  stop(): void {
+    this.drop(RequestDrop.incomplete)
+    this.release()
+    this.state = State.stopped
+  }
+
+  /** The server refused the CONNECT or the upgrade: HTTP goes on. */
+  resume(): void {
+    if (this.state === State.waiting) this.state = this.gapWhileWaiting ? State.resync : State.idle
+    this.gapWhileWaiting = false
+  }
+
+  bodyData(bytes: Buffer, at: number, end: number): void {
+    if (this.isDropped) return
+    const message = this.message!
+    const n = end - at
+    if (message.bodyBytes + n > this.context.maxBodyBytes) {
+      this.drop(RequestDrop.bodyTooLarge)
+      message.body = EMPTY
+      return
+    }
+    if (this.context.keepBodies) {
+      const need = message.bodyBytes + n
+      if (need > message.body.length) {
+        const grown = Buffer.allocUnsafe(Math.max(need, 2 * message.body.length, FIRST_BODY_BYTES))
+        message.body.copy(grown, 0, 0, message.bodyBytes)
+        message.body = grown
+      }
+      bytes.copy(message.body, message.bodyBytes, at, end)
+      message.bodyEnd = need
+    }
+    message.bodyBytes += n
+  }
+
+  private isBoundary(piece: StreamPiece, i: number): boolean {
+    if (i !== piece.at || !piece.startsSegment || !(piece.isAckedTo || this.mayBeginHere)) return false
+    return beginsWithRequestLine(piece.bytes, i, piece.end)
+  }
+
+  private beginHead(piece: StreamPiece, at: number): number {
+    const { reader, view } = this.context
+    const { bytes, end } = piece
+    this.firstUs = piece.timeUs
+    const headEnd = reader.request(bytes, at, end, view)
+    if (headEnd > 0) return this.headComplete(view, piece, headEnd)
+    if (headEnd === HEAD_INCOMPLETE) {
+      if (reader.firstLineRead) this.count()
+      this.partial = this.context.takePartialHead()
+      this.partial.append(bytes, at, end)
+      this.state = State.head
+      return end
+    }
+    this.headFault(reader.fault, bytes, at, end)
+    return at
+  }
+
+  private continueHead(piece: StreamPiece, at: number): number {
+    const { reader, view } = this.context
+    const partial = this.partial!
+    const i = partial.append(piece.bytes, at, piece.end)
+    if (!partial.shouldParse()) return i
+    const headEnd = reader.request(partial.bytes, 0, partial.length, view)
+    if (headEnd === HEAD_INCOMPLETE) {
+      if (reader.firstLineRead) this.count()
+      return i
+    }
+    if (headEnd < 0) {
+      this.headFault(reader.fault, partial.bytes, 0, partial.length)
+      return i
+    }
+    return this.headComplete(view, piece, i)
+  }
+
+  /** `view` holds a complete head; the message goes on at `at` of the piece. Returns the index behind what was taken. */
+  private headComplete(view: MessageView, piece: StreamPiece, at: number): number {
+    const { bytes, end } = piece
+    this.count()
+    this.isDropped = false
+    view.firstUs = this.firstUs
+    view.bodyBytes = 0
+    view.bodyAt = 0
+    view.bodyEnd = 0
+    view.bodyKept = true
+    this.events.requestHead(view)
+    if (this.context.reader.mildFault !== 0) this.drop(this.context.reader.mildFault)
+    const isChunked = view.has(MessageFlag.chunked)
+    if (!isChunked && view.contentLength > this.context.maxBodyBytes) this.drop(RequestDrop.bodyTooLarge)
+    if (!isChunked && !this.isDropped && view.contentLength <= end - at) {
+      // The whole message lies in this piece: it is handed on where it lies.
+      view.body = bytes
+      view.bodyAt = at
+      view.bodyEnd = at + view.contentLength
+      view.bodyBytes = view.contentLength
+      this.complete(view, piece, view.bodyEnd)
+      return view.bodyEnd
+    }
+    if (isChunked) this.body.startChunked()
+    else this.body.startLength(view.contentLength)
+    this.message = this.isDropped ? null : ownHead(view)
+    this.releasePartial()
+    if (this.body.isDone) {
+      // Dropped, and without a body.
+      this.release()
+      this.state = State.idle
+    } else this.state = State.body
+    return at
+  }
+
+  private continueBody(piece: StreamPiece, at: number): number {
+    const i = this.body.read(piece.bytes, at, piece.end, this)
+    if (i < 0) {
+      this.drop(this.body.fault)
+      this.release()
+      this.state = State.stopped
+      return at
+    }
+    if (this.body.isDone) {
+      if (this.isDropped) {
+        this.release()
+        this.state = State.idle
+      } else {
+        const message = this.message!
+        message.bodyKept = this.context.keepBodies
+        this.complete(message, piece, i)
+      }
+    }
+    return i
+  }
+
+  private complete(view: MessageView, piece: StreamPiece, at: number): void {
+    view.lastUs = piece.timeUs
+    this.isCounted = false
+    this.state = (view.flags & (MessageFlag.connect | MessageFlag.upgrade)) !== 0 ? State.waiting : State.idle
+    this.events.requestComplete(view, seqAdd(piece.seq, at - piece.at))
+    this.release()
+  }
+
+  private headFault(fault: number, bytes: Buffer, at: number, end: number): void {
+    const { reader } = this.context
+    const isNoRequest = this.isFresh && !this.isCounted && !reader.firstLineRead && !looksLikeRequest(bytes, at, end)
+    this.state = State.stopped
+    if (isNoRequest) this.events.requestsAreOther(bytes, at, end)
+    else {
+      this.count()
+      this.drop(fault)
+    }
+    this.release()
+  }
+
+  private count(): void {
+    this.isFresh = false
+    if (this.isCounted) return
+    this.isCounted = true
+    this.isDropped = false
+    this.events.requestBegan()
+  }
+
+  private drop(reason: number): void {
+    if (this.isCounted) this.events.requestDropped(reason)
+    this.isCounted = false
+    this.isDropped = true
+  }
+
+  private release(): void {
+    this.message = null
+    this.releasePartial()
+  }
+
+  private releasePartial(): void {
+    if (this.partial === null) return
+    this.context.givePartialHead(this.partial)
+    this.partial = null
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+
+/** A malformed first line that still is a request: it begins with a known method and a blank. */
+function looksLikeRequest(bytes: Buffer, at: number, end: number): boolean {
+  return /^(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) /.test(bytes.toString('latin1', at, Math.min(end, at + 8)))
+}
+
+/** A view with the head copied into memory of its own, so that it outlives the piece it lies in. */
+function ownHead(view: MessageView): MessageView {
+  const own = new MessageView(view.fieldCount)
+  const base = view.headAt
+  own.bytes = Buffer.from(view.bytes.subarray(base, view.headEnd))
+  own.headEnd = view.headEnd - base
+  own.methodEnd = view.methodEnd - base
+  own.targetAt = view.targetAt - base
+  own.targetEnd = view.targetEnd - base
+  own.minorVersion = view.minorVersion
+  own.flags = view.flags
+  own.fieldCount = view.fieldCount
+  own.contentLength = view.contentLength
+  own.firstUs = view.firstUs
+  for (let i = 0; i < own.fields.length; i++) own.fields[i] = view.fields[i]! - base
+  return own
+}

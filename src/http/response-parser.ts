@@ -1,0 +1,225 @@
+/**
+ * Responses out of one server's stream (RFC 9112). Their framing depends on the request they answer, so each head is shown to
+ * whoever pairs them. A response that lost bytes is passed on as incomplete; framing that cannot be known ends HTTP on this
+ * direction, or waits for a proven boundary behind a gap.
+ */
+import { ResponseDrop } from '../base/drop.ts'
+import type { StreamPiece } from '../reassembly/stream-consumer.ts'
+import { End } from '../reassembly/stream-consumer.ts'
+import { BodyReader, type BodyTarget } from './body-reader.ts'
+import { CR, LF } from './characters.ts'
+import { beginsWithStatusLine, HEAD_INCOMPLETE, responseFault } from './head.ts'
+import { MessageFlag, type MessageView } from './message.ts'
+import type { PartialHead } from './partial-head.ts'
+import type { ParserContext } from './request-parser.ts'
+
+/** How a response's body is framed besides its own headers. */
+export const Body = {
+  /** As the headers say. */
+  stated: 0,
+  /** None: to HEAD, 1xx, 204, 304 (RFC 9112 section 6.3). */
+  none: 1,
+  /** What follows is not HTTP: 101, or 2xx to CONNECT. */
+  tunnel: 2,
+} as const
+
+export interface ResponseEvents {
+  /** A status line was recognised: the response counts and ends in `responseEnd`. `view` is lent. Returns one of Body. */
+  responseHead(view: MessageView, piece: StreamPiece): number
+  responseBody(bytes: Buffer, at: number, end: number): void
+  /** @param fault 0 when it is complete, else a code of ResponseDrop */
+  responseEnd(fault: number, timeUs: number): void
+  /** A recognised status line whose head is malformed or never came whole. */
+  responseDropped(fault: number): void
+  /** The first bytes of the stream are no HTTP/1 response. */
+  responsesAreOther(bytes: Buffer, at: number, end: number): void
+  /** A gap hid an unknown number of responses. */
+  responsesLost(): void
+  responseBytesSkipped(bytes: number, afterAmbiguous: boolean): void
+}
+
+const State = { idle: 0, emptyLine: 1, head: 2, body: 3, resync: 4, stopped: 5 } as const
+
+export class ResponseParser implements BodyTarget {
+  private state: number
+  private readonly context: ParserContext
+  private readonly events: ResponseEvents
+  private readonly body: BodyReader
+  private partial: PartialHead | null = null
+  private firstLineSeen = false
+  private isFresh = true
+  private mayBeginHere: boolean
+  /** What the response in hand has lost so far: a code of ResponseDrop or 0. */
+  private fault = 0
+  private firstUs = 0
+  private lastUs = 0
+
+  constructor(context: ParserContext, events: ResponseEvents, startsInMiddle: boolean, mayBeginHere: boolean) {
+    this.context = context
+    this.events = events
+    this.body = new BodyReader(context.maxHeadBytes)
+    this.state = startsInMiddle ? State.resync : State.idle
+    this.mayBeginHere = mayBeginHere
+  }
+
+  data(piece: StreamPiece): void {
+    const { bytes, end } = piece
+    this.lastUs = piece.timeUs
+    let i = piece.at
+    while (i < end) {
+      switch (this.state) {
+        case State.idle:
+          if (bytes[i] === CR) {
+            this.state = State.emptyLine
+            i++
+          } else i = this.beginHead(piece, i)
+          break
+        case State.emptyLine:
+          if (bytes[i] === LF) {
+            this.state = State.idle
+            i++
+          } else this.headFault(ResponseDrop.statusLine, bytes, i, end)
+          break
+        case State.head:
+          i = this.continueHead(piece, i)
+          break
+        case State.body: {
+          const next = this.body.read(bytes, i, end, this)
+          if (next < 0) {
+            this.events.responseEnd(responseFault(this.body.fault), piece.timeUs)
+            this.state = State.stopped
+          } else {
+            i = next
+            if (this.body.isDone) this.complete(piece.timeUs)
+          }
+          break
+        }
+        case State.resync:
+          if (this.isBoundary(piece, i)) this.state = State.idle
+          else {
+            this.events.responseBytesSkipped(end - i, false)
+            i = end
+          }
+          this.mayBeginHere = false
+          break
+        default:
+          this.events.responseBytesSkipped(end - i, true)
+          i = end
+      }
+    }
+  }
+
+  gap(length: number, reason: number): void {
+    this.mayBeginHere = false
+    if (this.state === State.body) {
+      this.fault = reason
+      if (this.body.skip(length)) {
+        if (this.body.isDone) this.complete(this.lastUs)
+        return
+      }
+      this.events.responseEnd(reason, this.lastUs)
+    } else if (this.state === State.stopped) return
+    else if (this.state === State.head) this.giveUpHead(reason)
+    this.state = State.resync
+    this.events.responsesLost()
+  }
+
+  end(reason: number): void {
+    const fault = reason === End.expired ? ResponseDrop.expired : ResponseDrop.incomplete
+    if (this.state === State.body) {
+      // A body that runs until the connection ends is complete when the server closes in order.
+      const isComplete = this.body.endsWithConnection && reason === End.fin
+      this.events.responseEnd(isComplete ? this.fault : this.fault || fault, this.lastUs)
+    } else if (this.state === State.head) this.giveUpHead(fault)
+    this.releasePartial()
+    this.state = State.stopped
+  }
+
+  /** HTTP is over on this stream. */
+  stop(): void {
+    const wasReading = this.state === State.body
+    this.releasePartial()
+    this.state = State.stopped
+    if (wasReading) this.events.responseEnd(ResponseDrop.incomplete, this.lastUs)
+  }
+
+  bodyData(bytes: Buffer, at: number, end: number): void {
+    this.events.responseBody(bytes, at, end)
+  }
+
+  private isBoundary(piece: StreamPiece, i: number): boolean {
+    if (i !== piece.at || !piece.startsSegment || !(piece.isAckedTo || this.mayBeginHere)) return false
+    return beginsWithStatusLine(piece.bytes, i, piece.end)
+  }
+
+  private beginHead(piece: StreamPiece, at: number): number {
+    const { reader, view } = this.context
+    this.firstUs = piece.timeUs
+    const headEnd = reader.response(piece.bytes, at, piece.end, view)
+    if (headEnd > 0) return this.headComplete(view, piece, headEnd)
+    if (headEnd === HEAD_INCOMPLETE) {
+      this.firstLineSeen = reader.firstLineRead
+      this.partial = this.context.takePartialHead()
+      this.partial.append(piece.bytes, at, piece.end)
+      this.state = State.head
+      return piece.end
+    }
+    this.firstLineSeen = reader.firstLineRead
+    this.headFault(responseFault(reader.fault), piece.bytes, at, piece.end)
+    return at
+  }
+
+  private continueHead(piece: StreamPiece, at: number): number {
+    const { reader, view } = this.context
+    const partial = this.partial!
+    const i = partial.append(piece.bytes, at, piece.end)
+    if (!partial.shouldParse()) return i
+    const headEnd = reader.response(partial.bytes, 0, partial.length, view)
+    this.firstLineSeen = reader.firstLineRead
+    if (headEnd === HEAD_INCOMPLETE) return i
+    if (headEnd < 0) {
+      this.headFault(responseFault(reader.fault), partial.bytes, 0, partial.length)
+      return i
+    }
+    const next = this.headComplete(view, piece, i)
+    this.releasePartial()
+    return next
+  }
+
+  private headComplete(view: MessageView, piece: StreamPiece, at: number): number {
+    this.isFresh = false
+    this.fault = 0
+    view.firstUs = this.firstUs
+    const framing = this.events.responseHead(view, piece)
+    if (framing === Body.stated && view.has(MessageFlag.chunked)) this.body.startChunked()
+    else if (framing === Body.stated && view.has(MessageFlag.hasLength)) this.body.startLength(view.contentLength)
+    else if (framing === Body.stated) this.body.startUntilClose()
+    else this.body.stop()
+    this.state = framing === Body.tunnel ? State.stopped : State.body
+    if (this.body.isDone) this.complete(piece.timeUs)
+    return at
+  }
+
+  private complete(timeUs: number): void {
+    if (this.state === State.body) this.state = State.idle
+    this.events.responseEnd(this.fault, timeUs)
+  }
+
+  private headFault(fault: number, bytes: Buffer, at: number, end: number): void {
+    this.state = State.stopped
+    if (this.isFresh && !this.firstLineSeen) this.events.responsesAreOther(bytes, at, end)
+    else this.events.responseDropped(fault)
+    this.releasePartial()
+  }
+
+  private giveUpHead(fault: number): void {
+    if (this.firstLineSeen) this.events.responseDropped(fault)
+    this.releasePartial()
+  }
+
+  private releasePartial(): void {
+    if (this.partial === null) return
+    this.context.givePartialHead(this.partial)
+    this.partial = null
+  }
+}

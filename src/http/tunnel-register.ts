@@ -1,0 +1,44 @@
+/**
+ * Flows on which HTTP is over, or may be over: behind CONNECT or an upgrade. Kept in shared memory, so that a shard that is
+ * started again does not take what it finds in the middle of a tunnel for requests.
+ *
+ *  word 0..SLOTS-1   owner: the shard   hash of the flow, 0 for empty; open addressing within PROBES slots
+ *
+ * Best effort in size: when all probed slots are taken the oldest knowledge is overwritten. Two flows with one hash share an
+ * entry, which can only make a new shard more careful.
+ */
+const SLOTS = 1 << 14
+const PROBES = 8
+export const TUNNEL_REGISTER_BYTES = SLOTS * 4
+
+export class TunnelRegister {
+  private readonly slots: Int32Array
+
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(TUNNEL_REGISTER_BYTES), byteOffset = 0) {
+    this.slots = new Int32Array(memory, byteOffset, SLOTS)
+  }
+
+  add(hash: number): void {
+    const own = hash === 0 ? 1 : hash
+    if (this.find(own) >= 0) return
+    const free = this.find(0, own)
+    this.slots[free >= 0 ? free : own & (SLOTS - 1)] = own
+  }
+
+  delete(hash: number): void {
+    const i = this.find(hash === 0 ? 1 : hash)
+    if (i >= 0) this.slots[i] = 0
+  }
+
+  has(hash: number): boolean {
+    return this.find(hash === 0 ? 1 : hash) >= 0
+  }
+
+  private find(value: number, near = value): number {
+    for (let k = 0; k < PROBES; k++) {
+      const i = (near + k) & (SLOTS - 1)
+      if (this.slots[i] === value) return i
+    }
+    return -1
+  }
+}

@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+/** Entry point of the command line: streams, exit code and the last line of defence; the rest is in cli/. */
+import type { HandlerLoaders } from './cli/commands.ts'
+import { reportFatal } from './cli/fatal.ts'
+import { readVersion } from './cli/version.ts'
+
+const loaders: HandlerLoaders = {
+  run: () => import('./topology/commands/run.ts'),
+  replay: () => import('./topology/commands/replay.ts'),
+  inspect: () => import('./topology/commands/inspect.ts'),
+  capture: () => import('./topology/commands/capture.ts'),
+  demo: () => import('./topology/commands/demo.ts'),
+}
+
+// `mirrorshard inspect … | head` is no failure: whoever reads has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  process.exit(reportFatal(error, process.env, process.stderr))
+})
+// Nobody is there to be told.
+process.stderr.on('error', () => {})
+process.on('uncaughtException', (error) => {
+  process.exit(reportFatal(error, process.env, process.stderr))
+})
+
+const argv = process.argv.slice(2)
+if (argv[0] === '--version' || argv[0] === '-V') {
+  // Before the schema and the option parser are loaded.
+  process.stdout.write(`${readVersion()}\n`)
+} else {
+  try {
+    const { runCli } = await import('./cli/program.ts')
+    process.exitCode = await runCli(argv, process.env, loaders, process.stdout, process.stderr)
+  } catch (error) {
+    process.exitCode = reportFatal(error, process.env, process.stderr)
+  }
+}

@@ -1,0 +1,678 @@
+/**
+ * Puts the TCP streams of one shard back together (RFC 9293), as a passive observer: it sees segments late, twice, cut, in
+ * any order or never, and cannot ask for them again. What an endpoint would have delivered is delivered, once and in order;
+ * what is missing is signalled as a gap, never hidden.
+ *
+ * Differences from an endpoint, each with its reason:
+ * - A hole is not waited for for ever. It is declared a gap when its bytes are known to have reached the receiver
+ *   (acknowledged, or in front of a FIN) and still have not come within the reorder window: a mirror delivers out of order, so
+ *   an acknowledgement often arrives before the data it covers.
+ * - Answers wait for their questions: a piece from the server waits until what it acknowledges was delivered.
+ * - A flow may begin in the middle; sequence numbers are then taken from its first packet.
+ *
+ * In-order segments are handed on where they lie: no copy and no allocation. Everything else goes through the
+ * out-of-order store. All times are packet times (offline) or monotonic (live).
+ */
+import { PacketDrop } from '../base/drop.ts'
+import type { PacketView } from '../decapsulation/packet-view.ts'
+import { ExpiryWheel } from '../flow/expiry-wheel.ts'
+import { FlowTable } from '../flow/flow-table.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import { i32 } from '../wire/bytes.ts'
+import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
+import { TCP_ACK, TCP_FLAGS, TCP_SEQ, TcpFlag, tcpHeaderLength } from '../wire/tcp.ts'
+import { OutOfOrderStore, type OverlapPolicy } from './out-of-order-store.ts'
+import { End, type StreamConsumer, type StreamConsumerFactory, StreamPiece } from './stream-consumer.ts'
+
+export interface ReassemblyOptions {
+  readonly maxFlows: number
+  readonly vniInKey: boolean
+  readonly overlap: OverlapPolicy
+  readonly idleTimeoutMs: number
+  /** How long a finished connection stays in the table, so that late repetitions find it. */
+  readonly closingTimeoutMs: number
+  /** Bound of the out-of-order store, bytes with overhead: per direction and for the whole shard. */
+  readonly outOfOrderBytes: number
+  readonly outOfOrderTotalBytes: number
+  /** A hole whose bytes were acknowledged becomes a gap after so many packets of its flow, or after so long. */
+  readonly reorderWindowPackets: number
+  readonly reorderWindowMs: number
+}
+
+/** Bits of FlowTable.flags. */
+const Flow = {
+  /** Both directions ended: only late packets are expected. */
+  closed: 1,
+  /** Closed by a RST: data that goes on behind it is a connection again. */
+  reset: 2,
+  /** A SYN showed which side opened: direction 0 or, with `clientIs1`, direction 1. */
+  clientKnown: 4,
+  clientIs1: 8,
+} as const
+
+/** Bits of FlowTable.directionFlags. */
+const Direction = {
+  /** nextSeq is valid. */
+  known: 1,
+  /** A packet from this direction was seen. */
+  seen: 2,
+  /** highAck is valid. */
+  acked: 4,
+  /** finSeq is valid. */
+  fin: 8,
+  /** `end` was called. */
+  ended: 16,
+  /** cutSeq is valid. */
+  cut: 32,
+  /** holePackets and holeUs are valid. */
+  hole: 64,
+} as const
+
+/** Beyond any window a real sender uses between two packets we see: such a packet belongs to another connection. */
+const MAX_JUMP = 1 << 24
+/** So many stray packets in a row are a new connection whose SYN was lost. */
+const STRAYS_BEFORE_RESTART = 3
+/** How often watched flows are looked at between their packets. */
+const SWEEP_US = 50_000
+
+export class Reassembler {
+  readonly table: FlowTable
+  private readonly options: ReassemblyOptions
+  private readonly counters: CounterBlock
+  private readonly factory: StreamConsumerFactory
+  private readonly wheel: ExpiryWheel
+  private readonly consumers: (StreamConsumer | null)[] = []
+  /** By key. */
+  private readonly stores: (OutOfOrderStore | null)[] = []
+  private readonly piece = new StreamPiece()
+  /** Slots that need a look between packets: holes, and consumers that wait for something. */
+  private readonly watched = new Set<number>()
+  private storedBytes = 0
+  private openFlows = 0
+  private nowUs = 0
+  private nextSweepUs = 0
+  private readonly idleUs: number
+  private readonly closingUs: number
+  private readonly windowUs: number
+  private readonly lookAtExpiry = (slot: number): void => this.expireOrReschedule(slot)
+
+  constructor(options: ReassemblyOptions, factory: StreamConsumerFactory, counters: CounterBlock) {
+    this.options = options
+    this.factory = factory
+    this.counters = counters
+    this.table = new FlowTable(options.maxFlows, options.vniInKey)
+    this.wheel = new ExpiryWheel(this.table)
+    this.idleUs = options.idleTimeoutMs * 1000
+    this.closingUs = options.closingTimeoutMs * 1000
+    this.windowUs = options.reorderWindowMs * 1000
+  }
+
+  /** One inner TCP packet. Counts it as processed or dropped. */
+  packet(view: PacketView): void {
+    const { table, counters } = this
+    if (view.nowUs >= this.nextSweepUs) this.tick(view.nowUs)
+    this.nowUs = view.nowUs
+    const { bytes, tcpAt } = view
+    const flags = bytes[tcpAt + TCP_FLAGS]!
+    const seq = i32(bytes, tcpAt + TCP_SEQ)
+    const ack = i32(bytes, tcpAt + TCP_ACK)
+    const hasAck = (flags & TcpFlag.ack) !== 0
+    const payloadAt = tcpAt + tcpHeaderLength(bytes, tcpAt)
+    const length = view.trueEnd - payloadAt
+
+    let key = table.find(view)
+    if (key < 0) {
+      // The late reset of a connection that is gone, or never was, opens none.
+      if ((flags & TcpFlag.rst) !== 0) {
+        counters.add(Counter.packetsProcessed)
+        return
+      }
+      const slot = table.insert(view)
+      if (slot < 0) {
+        counters.packetDrop(PacketDrop.flowLimit)
+        return
+      }
+      this.opened(slot)
+      this.wheel.schedule(slot, view.nowUs + this.idleUs)
+      key = slot * 2
+    } else if (view.nowUs - table.lastSeenUs[key >> 1]! >= this.timeoutUs(key >> 1)) {
+      this.expire(key >> 1)
+      this.restart(key >> 1)
+    }
+    counters.add(Counter.packetsProcessed)
+    const slot = key >> 1
+
+    if ((flags & TcpFlag.syn) !== 0) this.synchronize(key, seq, ack, hasAck)
+    else if (this.isOfAnotherConnection(key, seq, length)) this.restart(slot)
+    table.lastSeenUs[slot] = view.nowUs
+    table.packets[slot] = (table.packets[slot]! + 1) | 0
+    if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, seq)
+    table.directionFlags[key]! |= Direction.seen
+    if (hasAck) this.acknowledge(key ^ 1, ack)
+
+    const start = (flags & TcpFlag.syn) !== 0 ? seqAdd(seq, 1) : seq
+    if (length > 0 && !this.isStray(key, start)) {
+      const piece = this.piece
+      piece.bytes = bytes
+      piece.at = payloadAt
+      piece.end = view.end < payloadAt ? payloadAt : view.end
+      piece.seq = start
+      piece.ack = ack
+      piece.hasAck = hasAck
+      piece.timeUs = view.timeUs
+      piece.startsSegment = true
+      piece.isAckedTo = (table.directionFlags[key]! & Direction.acked) !== 0 && table.highAck[key] === start
+      this.segment(key, piece, length)
+    }
+    if ((flags & TcpFlag.fin) !== 0) this.finish(key, seqAdd(start, length))
+    this.advance(slot)
+    if ((flags & TcpFlag.rst) !== 0 && this.isCredibleReset(key, seq)) this.reset(slot)
+    else this.closeIfEnded(slot)
+  }
+
+  /** Time passes without packets: expiry, holes that have become old, waits that end. */
+  tick(nowUs: number): void {
+    this.nowUs = nowUs
+    this.nextSweepUs = nowUs + SWEEP_US
+    this.wheel.advance(nowUs, this.lookAtExpiry)
+    for (const slot of this.watched) {
+      this.consumers[slot]?.tick(nowUs)
+      this.advance(slot)
+      this.closeIfEnded(slot)
+    }
+  }
+
+  /** Closes every flow: the input ended (files), a pass ended, or the process shuts down. */
+  closeAll(): void {
+    const open: number[] = []
+    for (let slot = 0; slot < this.table.capacity; slot++) if (this.isOpenSlot[slot]) open.push(slot)
+    for (const slot of open) {
+      this.end(slot, End.input)
+      this.wheel.cancel(slot)
+      this.removed(slot)
+    }
+  }
+
+  /** Connections not yet ended. */
+  get open(): number {
+    return this.openFlows
+  }
+
+  // --- flows -------------------------------------------------------------------------------------------------------------
+
+  private readonly isOpenSlot: boolean[] = []
+
+  private opened(slot: number): void {
+    this.counters.add(Counter.flowsOpened)
+    this.openFlows++
+    this.isOpenSlot[slot] = true
+    this.consumers[slot] = null
+    this.stores[slot * 2] = null
+    this.stores[slot * 2 + 1] = null
+    this.table.lastSeenUs[slot] = this.nowUs
+  }
+
+  private removed(slot: number): void {
+    this.isOpenSlot[slot] = false
+    this.watched.delete(slot)
+    this.table.remove(slot)
+  }
+
+  /** The same five-tuple begins a new connection. */
+  private restart(slot: number): void {
+    this.end(slot, End.replaced)
+    this.table.clearState(slot)
+    this.counters.add(Counter.flowsOpened)
+    this.openFlows++
+  }
+
+  private timeoutUs(slot: number): number {
+    return (this.table.flags[slot]! & Flow.closed) !== 0 ? this.closingUs : this.idleUs
+  }
+
+  private expireOrReschedule(slot: number): void {
+    const due = this.table.lastSeenUs[slot]! + this.timeoutUs(slot)
+    if (due > this.nowUs) {
+      this.wheel.schedule(slot, due)
+      return
+    }
+    this.expire(slot)
+    this.removed(slot)
+  }
+
+  private expire(slot: number): void {
+    if ((this.table.flags[slot]! & Flow.closed) === 0) this.counters.add(Counter.flowsExpired)
+    this.end(slot, End.expired)
+  }
+
+  /** Delivers what can be delivered, declares the rest lost, and closes the consumer. Idempotent. */
+  private end(slot: number, reason: number): void {
+    if ((this.table.flags[slot]! & Flow.closed) !== 0) return
+    for (let pass = 0; pass < 2; pass++) {
+      for (let key = slot * 2; key <= slot * 2 + 1; key++) this.flush(key)
+    }
+    this.table.flags[slot]! |= Flow.closed
+    this.openFlows--
+    const consumer = this.consumers[slot]
+    if (consumer != null) {
+      for (let direction = 0; direction < 2; direction++) {
+        if ((this.table.directionFlags[slot * 2 + direction]! & Direction.ended) === 0) consumer.end(direction, reason)
+      }
+      consumer.close(reason)
+    }
+    this.consumers[slot] = null
+    this.forgetStore(slot * 2)
+    this.forgetStore(slot * 2 + 1)
+  }
+
+  private closeIfEnded(slot: number): void {
+    const { directionFlags } = this.table
+    if ((directionFlags[slot * 2]! & directionFlags[slot * 2 + 1]! & Direction.ended) === 0) return
+    if ((this.table.flags[slot]! & Flow.closed) !== 0) return
+    this.end(slot, End.fin)
+    this.scheduleClosing(slot)
+  }
+
+  private scheduleClosing(slot: number): void {
+    this.wheel.cancel(slot)
+    this.wheel.schedule(slot, this.nowUs + this.closingUs)
+  }
+
+  private consumer(slot: number): StreamConsumer {
+    const present = this.consumers[slot]
+    if (present != null) return present
+    const flags = this.table.flags[slot]!
+    const client = (flags & Flow.clientKnown) === 0 ? -1 : (flags & Flow.clientIs1) !== 0 ? 1 : 0
+    const consumer = this.factory.open(slot, client, this.nowUs)
+    this.consumers[slot] = consumer
+    return consumer
+  }
+
+  // --- sequence numbers ----------------------------------------------------------------------------------------------------
+
+  private startAt(key: number, seq: number): void {
+    this.table.base[key] = seq
+    this.table.nextSeq[key] = seq
+    this.table.directionFlags[key]! |= Direction.known
+  }
+
+  private synchronize(key: number, isn: number, ack: number, hasAck: boolean): void {
+    const { table } = this
+    const first = seqAdd(isn, 1)
+    const peer = key ^ 1
+    const slot = key >> 1
+    if ((table.directionFlags[key]! & Direction.known) !== 0 && table.base[key] !== first) {
+      const isUntouched = table.nextSeq[key] === table.base[key] && this.stores[key] == null
+      const isSameConnection = hasAck
+        ? (table.directionFlags[peer]! & Direction.known) !== 0 && table.base[peer] === ack
+        : (table.flags[slot]! & (Flow.clientKnown | Flow.closed)) === 0 && isNear(first, table.base[key]!)
+      // A late SYN of a connection that seemed to begin in the middle, or a SYN-ACK sent again with another number: it only
+      // counts while nothing was delivered on the old one.
+      if (isSameConnection && !isUntouched) return
+      if (!isSameConnection) this.restart(slot)
+      table.directionFlags[key]! &= ~(Direction.known | Direction.hole)
+    }
+    if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, first)
+    if (hasAck && (table.directionFlags[peer]! & Direction.known) === 0) this.startAt(peer, ack)
+    const clientKey = hasAck ? peer : key
+    if (this.consumers[slot] == null) table.flags[slot]! |= Flow.clientKnown | ((clientKey & 1) !== 0 ? Flow.clientIs1 : 0)
+  }
+
+  /** A packet without SYN that cannot belong to the connection in the table: the SYN of a new one was lost. */
+  private isOfAnotherConnection(key: number, seq: number, length: number): boolean {
+    const { table } = this
+    if ((table.directionFlags[key]! & Direction.known) === 0) return false
+    const ahead = seqDistance(table.nextSeq[key]!, seq)
+    if ((table.flags[key >> 1]! & Flow.closed) !== 0) {
+      // Late repetitions lie at or before the FIN; data behind it, or right behind a RST, is new.
+      const fresh = (table.flags[key >> 1]! & Flow.reset) !== 0 ? 0 : 2
+      return length > 0 && (ahead >= fresh || ahead < -MAX_JUMP)
+    }
+    if (ahead <= MAX_JUMP && ahead >= -MAX_JUMP) {
+      table.strays[key] = 0
+      return false
+    }
+    table.strays[key]! += 1
+    return table.strays[key]! >= STRAYS_BEFORE_RESTART
+  }
+
+  private isStray(key: number, start: number): boolean {
+    const ahead = seqDistance(this.table.nextSeq[key]!, start)
+    return ahead > MAX_JUMP || ahead < -MAX_JUMP
+  }
+
+  /** The other side says that it has all bytes of `key` before `ack`. */
+  private acknowledge(key: number, ack: number): void {
+    const { table } = this
+    const flags = table.directionFlags[key]!
+    if ((flags & Direction.acked) !== 0) {
+      const ahead = seqDistance(table.highAck[key]!, ack)
+      if (ahead <= 0 || ahead > MAX_JUMP) return
+    } else if ((flags & Direction.known) !== 0 && !isNear(table.nextSeq[key]!, ack)) return
+    table.highAck[key] = ack
+    table.directionFlags[key]! |= Direction.acked
+    const store = this.stores[key]
+    if (store != null) store.markAckedTo(ack)
+    if ((flags & Direction.known) !== 0 && seqBefore(table.nextSeq[key]!, ack)) this.watched.add(key >> 1)
+  }
+
+  private finish(key: number, finSeq: number): void {
+    const { table } = this
+    if ((table.directionFlags[key]! & Direction.fin) !== 0 || this.isStray(key, finSeq)) return
+    table.directionFlags[key]! |= Direction.fin
+    table.finSeq[key] = finSeq
+  }
+
+  /** Blind resets are ignored: the sequence number must lie near the window. */
+  private isCredibleReset(key: number, seq: number): boolean {
+    return isNear(this.table.nextSeq[key]!, seq)
+  }
+
+  private reset(slot: number): void {
+    if ((this.table.flags[slot]! & Flow.closed) !== 0) return
+    this.end(slot, End.reset)
+    this.table.flags[slot]! |= Flow.reset
+    this.scheduleClosing(slot)
+  }
+
+  // --- data ------------------------------------------------------------------------------------------------------------------
+
+  /** @param length true length of the segment's data; the piece may hold less where the packet was cut */
+  private segment(key: number, piece: StreamPiece, length: number): void {
+    const { table, counters } = this
+    const slot = key >> 1
+    if ((table.flags[slot]! & Flow.closed) !== 0) {
+      counters.add(Counter.segmentsDuplicate)
+      return
+    }
+    const behind = seqDistance(piece.seq, table.nextSeq[key]!)
+    if (behind > 0) {
+      if (behind >= length) {
+        counters.add(Counter.segmentsDuplicate)
+        return
+      }
+      // What was delivered wins; only the tail is new.
+      piece.at = Math.min(piece.at + behind, piece.end)
+      piece.seq = table.nextSeq[key]!
+      piece.startsSegment = false
+      piece.isAckedTo = false
+    }
+    const presentEnd = seqAdd(piece.seq, piece.end - piece.at)
+    if (piece.end - piece.at < length - Math.max(behind, 0)) {
+      table.cutSeq[key] = presentEnd
+      table.directionFlags[key]! |= Direction.cut
+      this.watched.add(slot)
+    }
+    if (piece.end === piece.at) return
+    const store = this.stores[key]
+    const isInOrder = behind >= 0
+    // Under `first` a stored copy came before this one, so the store decides.
+    const mayPass = isInOrder && (store == null || store.length === 0 || this.options.overlap !== 'first')
+    if (mayPass && !this.mustWait(key, piece)) {
+      const taken = this.deliver(key, piece)
+      if (taken < piece.end - piece.at) {
+        piece.at += taken
+        piece.seq = table.nextSeq[key]!
+        piece.startsSegment = false
+        piece.isAckedTo = false
+        this.store(key, piece)
+      } else if (store != null) {
+        this.trim(key, store)
+      }
+      return
+    }
+    counters.add(Counter.segmentsOutOfOrder)
+    this.store(key, piece)
+  }
+
+  private deliver(key: number, piece: StreamPiece): number {
+    const taken = this.consumer(key >> 1).data(key & 1, piece)
+    this.table.nextSeq[key] = seqAdd(this.table.nextSeq[key]!, taken)
+    this.counters.add(Counter.segmentBytes, taken)
+    return taken
+  }
+
+  /** The piece is in order but its time has not come: see StreamConsumer. */
+  private mustWait(key: number, piece: { hasAck: boolean; ack: number }): boolean {
+    const consumer = this.consumers[key >> 1]
+    if (consumer == null) {
+      // Before any data it is the handshake that says who serves.
+      const flags = this.table.flags[key >> 1]!
+      if ((flags & Flow.clientKnown) === 0) return false
+      const clientIs1 = (flags & Flow.clientIs1) !== 0
+      return (key & 1) === (clientIs1 ? 0 : 1) && this.peerIsBehind(key, piece)
+    }
+    if (consumer.isWaiting(key & 1)) return true
+    return consumer.waitsForPeer(key & 1) && this.peerIsBehind(key, piece)
+  }
+
+  /** The other direction has not delivered all that the piece acknowledges, though its packets are captured. */
+  private peerIsBehind(key: number, piece: { hasAck: boolean; ack: number }): boolean {
+    if (!piece.hasAck) return false
+    const { table } = this
+    const peer = key ^ 1
+    const flags = table.directionFlags[peer]!
+    if ((flags & (Direction.known | Direction.seen)) !== (Direction.known | Direction.seen)) return false
+    if ((flags & Direction.ended) !== 0) return false
+    const ahead = seqDistance(table.nextSeq[peer]!, piece.ack)
+    return ahead > 0 && ahead <= MAX_JUMP
+  }
+
+  private store(key: number, piece: StreamPiece): void {
+    const { table } = this
+    const slot = key >> 1
+    const store = this.stores[key] ?? new OutOfOrderStore(this.options.overlap)
+    this.stores[key] = store
+    const before = store.cost
+    const differing = store.differing
+    store.insert({
+      seq: piece.seq,
+      bytes: piece.bytes,
+      at: piece.at,
+      end: piece.end,
+      ack: piece.ack,
+      hasAck: piece.hasAck,
+      timeUs: piece.timeUs,
+      packet: table.packets[slot]!,
+      arrivedUs: this.nowUs,
+      startsSegment: piece.startsSegment,
+      isAckedTo: piece.isAckedTo,
+    })
+    this.counters.add(Counter.overlapsDiffering, store.differing - differing)
+    this.account(store.cost - before)
+    this.watched.add(slot)
+    let forced = 0
+    while (store.cost > this.options.outOfOrderBytes && forced++ < 64) this.force(key)
+    if (this.storedBytes > this.options.outOfOrderTotalBytes) this.force(key)
+  }
+
+  private account(bytes: number): void {
+    this.storedBytes += bytes
+    this.counters.set(Counter.outOfOrderBytes, this.storedBytes)
+  }
+
+  private trim(key: number, store: OutOfOrderStore): void {
+    const before = store.cost
+    store.trimBefore(this.table.nextSeq[key]!)
+    this.account(store.cost - before)
+  }
+
+  private forgetStore(key: number): void {
+    const store = this.stores[key]
+    if (store != null) this.account(-store.cost)
+    this.stores[key] = null
+  }
+
+  /** Delivers what has become deliverable in both directions, and declares holes whose window has passed. */
+  private advance(slot: number): void {
+    const { table } = this
+    const first = slot * 2
+    const isPlain =
+      this.stores[first] == null &&
+      this.stores[first + 1] == null &&
+      ((table.directionFlags[first]! | table.directionFlags[first + 1]!) & Direction.fin) === 0 &&
+      (this.watched.size === 0 || !this.watched.has(slot))
+    if (isPlain) {
+      if (this.consumers[slot]?.wantsTick) this.watched.add(slot)
+      return
+    }
+    if ((table.flags[slot]! & Flow.closed) !== 0) return
+    for (let moved = true; moved; ) {
+      moved = false
+      for (let key = first; key <= first + 1; key++) {
+        if (this.stores[key] != null && this.drain(key)) moved = true
+        if (this.watched.has(slot) && this.declareOldHole(key)) moved = true
+        if (this.endIfFinished(key)) moved = true
+      }
+    }
+    if (this.needsWatch(slot)) this.watched.add(slot)
+    else this.watched.delete(slot)
+  }
+
+  private drain(key: number): boolean {
+    const store = this.stores[key]!
+    const { table, piece } = this
+    const before = store.cost
+    let moved = false
+    store.trimBefore(table.nextSeq[key]!)
+    for (let first = store.first(); first !== undefined; first = store.first()) {
+      if (first.seq !== table.nextSeq[key] || this.mustWait(key, first)) break
+      store.shift()
+      piece.bytes = first.bytes
+      piece.at = first.at
+      piece.end = first.end
+      piece.seq = first.seq
+      piece.ack = first.ack
+      piece.hasAck = first.hasAck
+      piece.timeUs = first.timeUs
+      piece.startsSegment = first.startsSegment
+      piece.isAckedTo = first.isAckedTo
+      const taken = this.deliver(key, piece)
+      if (taken > 0) moved = true
+      if (taken < first.end - first.at) {
+        const isWhole = taken === 0
+        store.insert({
+          ...first,
+          seq: seqAdd(first.seq, taken),
+          at: first.at + taken,
+          startsSegment: isWhole && first.startsSegment,
+          isAckedTo: isWhole && first.isAckedTo,
+        })
+        break
+      }
+    }
+    this.account(store.cost - before)
+    if (store.length === 0) this.forgetStore(key)
+    return moved
+  }
+
+  private endIfFinished(key: number): boolean {
+    const { table } = this
+    const flags = table.directionFlags[key]!
+    if ((flags & (Direction.fin | Direction.ended)) !== Direction.fin) return false
+    if (seqBefore(table.nextSeq[key]!, table.finSeq[key]!)) {
+      this.watched.add(key >> 1)
+      return false
+    }
+    table.directionFlags[key]! |= Direction.ended
+    this.consumers[key >> 1]?.end(key & 1, End.fin)
+    return true
+  }
+
+  // --- holes -----------------------------------------------------------------------------------------------------------------
+
+  private needsWatch(slot: number): boolean {
+    if (this.stores[slot * 2] != null || this.stores[slot * 2 + 1] != null) return true
+    if (this.consumers[slot]?.wantsTick) return true
+    return this.holeEnd(slot * 2) !== null || this.holeEnd(slot * 2 + 1) !== null
+  }
+
+  /**
+   * The end of the hole at nextSeq whose bytes the receiver is known to have, or which stand before a FIN; null when there is
+   * no such hole. In a capture of one direction nothing is ever acknowledged: data behind the hole must do.
+   */
+  private holeEnd(key: number): number | null {
+    const { table } = this
+    const flags = table.directionFlags[key]!
+    if ((flags & (Direction.known | Direction.ended)) !== Direction.known) return null
+    const next = table.nextSeq[key]!
+    const first = this.stores[key]?.first()
+    const isOneSided = (table.directionFlags[key ^ 1]! & Direction.seen) === 0
+    let end: number
+    // The acknowledgement of a FIN stands one behind it, so a known FIN goes first.
+    if ((flags & Direction.fin) !== 0) end = table.finSeq[key]!
+    else if ((flags & Direction.acked) !== 0 && seqBefore(next, table.highAck[key]!)) end = table.highAck[key]!
+    else if (first !== undefined && isOneSided) end = first.seq
+    else return null
+    if (first !== undefined && seqBefore(first.seq, end)) end = first.seq
+    return seqBefore(next, end) ? end : null
+  }
+
+  private declareOldHole(key: number): boolean {
+    const { table } = this
+    const slot = key >> 1
+    const end = this.holeEnd(key)
+    if (end === null) {
+      table.directionFlags[key]! &= ~Direction.hole
+      return false
+    }
+    const packets = table.packets[slot]!
+    if ((table.directionFlags[key]! & Direction.hole) === 0) {
+      const first = this.stores[key]?.first()
+      table.directionFlags[key]! |= Direction.hole
+      table.holePackets[key] = first === undefined ? packets : first.packet
+      table.holeUs[key] = first === undefined ? this.nowUs : first.arrivedUs
+    }
+    const isOld =
+      ((packets - table.holePackets[key]!) | 0) >= this.options.reorderWindowPackets || this.nowUs - table.holeUs[key]! >= this.windowUs
+    if (!isOld) return false
+    this.declareGap(key, end)
+    return true
+  }
+
+  private declareGap(key: number, end: number): void {
+    const { table } = this
+    const length = seqDistance(table.nextSeq[key]!, end)
+    const wasCut = (table.directionFlags[key]! & Direction.cut) !== 0 && table.cutSeq[key] === table.nextSeq[key]
+    this.counters.add(Counter.gaps)
+    this.counters.add(Counter.gapBytes, length)
+    this.consumer(key >> 1).gap(key & 1, length, wasCut)
+    table.nextSeq[key] = end
+    table.directionFlags[key]! &= ~Direction.hole
+  }
+
+  /** The store is full: whatever its first segment waits for is given up. */
+  private force(key: number): void {
+    const store = this.stores[key]
+    const first = store?.first()
+    if (store == null || first === undefined) return
+    const consumer = this.consumer(key >> 1)
+    if (first.seq !== this.table.nextSeq[key]) this.declareGap(key, first.seq)
+    else if (consumer.isWaiting(key & 1)) consumer.giveUpWaiting(key & 1)
+    else if (this.peerIsBehind(key, first)) {
+      const peerFirst = this.stores[key ^ 1]?.first()
+      const waitsItself = peerFirst !== undefined && peerFirst.seq === this.table.nextSeq[key ^ 1]
+      if (waitsItself) consumer.giveUpWaiting((key ^ 1) & 1)
+      else this.declareGap(key ^ 1, peerFirst !== undefined && seqBefore(peerFirst.seq, first.ack) ? peerFirst.seq : first.ack)
+      if (this.stores[key ^ 1] != null) this.drain(key ^ 1)
+    }
+    if (this.stores[key] != null) this.drain(key)
+  }
+
+  /** No more packets will come: every hole is lost, every wait over. */
+  private flush(key: number): void {
+    for (let store = this.stores[key]; store != null; store = this.stores[key]) {
+      const { length, cost } = store
+      this.force(key)
+      if (this.stores[key] === store && store.length === length && store.cost === cost) break
+    }
+    const end = this.holeEnd(key)
+    if (end !== null && this.stores[key] == null) this.declareGap(key, end)
+    this.endIfFinished(key)
+  }
+}
+
+function isNear(a: number, b: number): boolean {
+  const distance = seqDistance(a, b)
+  return distance <= MAX_JUMP && distance >= -MAX_JUMP
+}

@@ -1,0 +1,41 @@
+/** Whether the service should be sent traffic: the state of a run, and a rule for overload that does not flap. */
+import type { Health } from './servers.ts'
+
+export type RunState = 'starting' | 'receiving' | 'draining'
+
+/** Share of the packets dropped for want of room, per check, that makes health bad; and good again. */
+const BAD_ABOVE = 0.01
+const GOOD_BELOW = 0.001
+/** Good checks in a row before health turns good again. */
+const GOOD_CHECKS = 5
+
+/** Looks at the counters once a second. Overload: packets dropped because rings or the kernel's buffer are full. */
+export class HealthRule {
+  state: RunState = 'starting'
+  private isOverloaded = false
+  private goodChecks = 0
+  private lastReceived = 0
+  private lastDropped = 0
+
+  /** @param dropped packets lost for want of room so far, the kernel's included */
+  check(received: number, dropped: number, workersMissing: number): void {
+    const packets = received - this.lastReceived + dropped - this.lastDropped
+    const share = packets <= 0 ? 0 : (dropped - this.lastDropped) / packets
+    this.lastReceived = received
+    this.lastDropped = dropped
+    this.workersMissing = workersMissing
+    if (share > BAD_ABOVE) {
+      this.isOverloaded = true
+      this.goodChecks = 0
+    } else if (this.isOverloaded && share < GOOD_BELOW && ++this.goodChecks >= GOOD_CHECKS) this.isOverloaded = false
+  }
+
+  private workersMissing = 0
+
+  health(): Health {
+    if (this.state !== 'receiving') return { isHealthy: false, reason: this.state }
+    if (this.isOverloaded) return { isHealthy: false, reason: 'overloaded: packets are dropped for want of room' }
+    if (this.workersMissing > 0) return { isHealthy: true, reason: `receiving, ${this.workersMissing} workers being started again` }
+    return { isHealthy: true, reason: 'receiving' }
+  }
+}

@@ -1,0 +1,113 @@
+/** Prometheus: every counter of the product, read when scraped. Only the main thread does this. */
+import { Counter as PromCounter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import {
+  OUTCOME_NAMES,
+  PACKET_DROP_NAMES,
+  REQUEST_DROP_NAMES,
+  RESPONSE_DROP_NAMES,
+} from '../base/drop.ts'
+import { type ScalarName, SCALARS } from '../metrics/counters.ts'
+import { everyName, type Totals } from './totals.ts'
+
+/** Counters with a label from a closed set. */
+export const LABELLED = {
+  packetDrops: { metric: 'mirrorshard_packets_dropped_total', label: 'reason', names: PACKET_DROP_NAMES, help: 'Packets dropped, by reason.' },
+  requestDrops: { metric: 'mirrorshard_requests_dropped_total', label: 'reason', names: REQUEST_DROP_NAMES, help: 'Requests dropped, by reason.' },
+  responseDrops: { metric: 'mirrorshard_responses_dropped_total', label: 'reason', names: RESPONSE_DROP_NAMES, help: 'Captured responses dropped, by reason.' },
+  outcomes: { metric: 'mirrorshard_requests_replayed_total', label: 'outcome', names: OUTCOME_NAMES, help: 'Requests that left, by outcome.' },
+} as const
+
+export const LATENCY_METRIC = {
+  metric: 'mirrorshard_replay_latency_seconds',
+  help: 'Request written to answer complete.',
+  /** Bounds in seconds. */
+  bounds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+} as const
+
+/** The latency sum is part of the histogram. */
+const NOT_ALONE: ReadonlySet<string> = new Set(['latencySumUs'])
+
+export interface MetricSources {
+  totals(): Totals
+  census(): readonly [string, number][]
+  workers(): { readonly configured: number; readonly running: number }
+}
+
+export function openRegistry(sources: MetricSources): Registry {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const names = (Object.keys(SCALARS) as ScalarName[]).filter((name) => !NOT_ALONE.has(name))
+  for (const name of names) {
+    const { metric, kind, help } = SCALARS[name]
+    if (kind === 'gauge') {
+      new Gauge({
+        name: metric,
+        help,
+        registers: [registry],
+        collect() {
+          this.set(sources.totals().get(name))
+        },
+      })
+    } else {
+      new PromCounter({
+        name: metric,
+        help,
+        registers: [registry],
+        collect() {
+          this.reset()
+          this.inc(sources.totals().get(name))
+        },
+      })
+    }
+  }
+  for (const [vector, { metric, label, names: labels, help }] of Object.entries(LABELLED)) {
+    new PromCounter({
+      name: metric,
+      help,
+      labelNames: [label],
+      registers: [registry],
+      collect() {
+        const counts = sources.totals()[vector as keyof typeof LABELLED]()
+        this.reset()
+        for (const name of everyName(labels)) this.inc({ [label]: name }, counts[name] ?? 0)
+      },
+    })
+  }
+  new Gauge({
+    name: 'mirrorshard_connections_other_protocol',
+    help: 'Connections that are not HTTP/1, by protocol and server port (port 0: further ports).',
+    labelNames: ['protocol', 'port'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [key, n] of sources.census()) {
+        const [protocol = '', port = ''] = key.split(':')
+        this.inc({ protocol, port }, n)
+      }
+    },
+  })
+  new Gauge({
+    name: 'mirrorshard_workers',
+    help: 'Worker threads, configured and running.',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      const { configured, running } = sources.workers()
+      this.set({ state: 'configured' }, configured)
+      this.set({ state: 'running' }, running)
+    },
+  })
+  return registry
+}
+
+/** prom-client's own histogram cannot be set from counts, so its text is written here. */
+export function latencyHistogramText(totals: Totals): string {
+  const { metric, help, bounds } = LATENCY_METRIC
+  const count = totals.latencyCount()
+  const lines = [`# HELP ${metric} ${help}`, `# TYPE ${metric} histogram`]
+  for (const bound of bounds) lines.push(`${metric}_bucket{le="${bound}"} ${totals.latenciesBelow(bound * 1e6)}`)
+  lines.push(`${metric}_bucket{le="+Inf"} ${count}`)
+  lines.push(`${metric}_sum ${totals.get('latencySumUs') / 1e6}`, `${metric}_count ${count}`)
+  return `${lines.join('\n')}\n`
+}
+

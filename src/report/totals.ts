@@ -1,0 +1,112 @@
+/** The counters of all threads added up, and what can be read from the sum. */
+import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
+import {
+  COUNTERS,
+  Counter,
+  LATENCIES,
+  LATENCY_BUCKETS,
+  latencyBucketEnd,
+  OUTCOMES,
+  PACKET_DROPS,
+  readCounterBlock,
+  REQUEST_DROPS,
+  RESPONSE_DROPS,
+  type ScalarName,
+} from '../metrics/counters.ts'
+
+export class Totals {
+  private readonly values = new Float64Array(COUNTERS)
+
+  /** Reads the blocks as they are published now. */
+  static read(blocks: readonly SharedArrayBuffer[]): Totals {
+    const totals = new Totals()
+    const block = new Float64Array(COUNTERS)
+    for (const memory of blocks) {
+      readCounterBlock(memory, 0, block)
+      for (let i = 0; i < COUNTERS; i++) totals.values[i]! += block[i]!
+    }
+    return totals
+  }
+
+  get(name: ScalarName): number {
+    return this.values[Counter[name]]!
+  }
+
+  /** Name → count; only what is not zero. */
+  packetDrops(): Record<string, number> {
+    return this.named(PACKET_DROPS, PACKET_DROP_NAMES)
+  }
+
+  requestDrops(): Record<string, number> {
+    return this.named(REQUEST_DROPS, REQUEST_DROP_NAMES)
+  }
+
+  responseDrops(): Record<string, number> {
+    return this.named(RESPONSE_DROPS, RESPONSE_DROP_NAMES)
+  }
+
+  outcomes(): Record<string, number> {
+    return this.named(OUTCOMES, OUTCOME_NAMES)
+  }
+
+  packetsDropped(): number {
+    return total(this.packetDrops())
+  }
+
+  requestsDropped(): number {
+    return total(this.requestDrops())
+  }
+
+  requestsEnded(): number {
+    return total(this.outcomes())
+  }
+
+  /** Requests recognised and neither dropped nor replayed. */
+  requestsHeld(): number {
+    return this.get('requestsParsed') - this.requestsDropped() - this.requestsEnded()
+  }
+
+  latencyCount(): number {
+    let n = 0
+    for (let i = 0; i < LATENCY_BUCKETS; i++) n += this.values[LATENCIES + i]!
+    return n
+  }
+
+  /** Answers that took less than `us`. */
+  latenciesBelow(us: number): number {
+    let n = 0
+    for (let i = 0; i < LATENCY_BUCKETS && latencyBucketEnd(i) <= us; i++) n += this.values[LATENCIES + i]!
+    return n
+  }
+
+  /** Milliseconds below which the share `q` of the answers took; 0 without answers. Within 6.25 %. */
+  latencyMs(q: number): number {
+    const count = this.latencyCount()
+    if (count === 0) return 0
+    const rank = Math.min(count, Math.max(1, Math.ceil(count * q)))
+    let n = 0
+    for (let i = 0; i < LATENCY_BUCKETS; i++) {
+      n += this.values[LATENCIES + i]!
+      if (n >= rank) return latencyBucketEnd(i) / 1000
+    }
+    return latencyBucketEnd(LATENCY_BUCKETS - 1) / 1000
+  }
+
+  private named(at: number, names: readonly string[]): Record<string, number> {
+    const counts: Record<string, number> = {}
+    for (let code = 1; code < names.length; code++) {
+      const n = this.values[at + code]!
+      if (n !== 0) counts[names[code]!] = n
+    }
+    return counts
+  }
+}
+
+export function total(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((a, b) => a + b, 0)
+}
+
+/** Labels of a vector with every name, zero or not: what Prometheus likes. */
+export function everyName(names: readonly string[]): readonly string[] {
+  return names.slice(1)
+}

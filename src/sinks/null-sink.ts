@@ -1,0 +1,63 @@
+/** --to null: counts what would have been replayed and discards it. The harness for throughput. */
+import { Outcome, RequestDrop } from '../base/drop.ts'
+import type { Connection } from '../exchange/connection.ts'
+import type { MessageView } from '../http/message.ts'
+import type { CounterBlock } from '../metrics/counters.ts'
+import type { SharedRateLimiter } from './replay/rate-limiter.ts'
+import { RequestSelection, type SelectionOptions } from './replay/selection.ts'
+import type { Sink } from './sink.ts'
+
+export interface NullSinkDeps {
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  readonly rateLimiter: SharedRateLimiter | null
+}
+
+/** The same filters as the replay sink, in the same order; what passes has the outcome `null` at once, so nothing is ever held. */
+export class NullSink implements Sink {
+  readonly wantsBodies = false
+  readonly wantsResponses = false
+  readonly held = 0
+  readonly unsettledConnections = 0
+  private readonly counters: CounterBlock
+  private readonly selection: RequestSelection
+  private readonly limiter: SharedRateLimiter | null
+  private readonly shed: boolean
+
+  /** @param options `shed`: live traffic beyond the rate is dropped; otherwise `hasRoom` holds back the feeder */
+  constructor(options: SelectionOptions & { readonly shed: boolean }, counters: CounterBlock, deps: NullSinkDeps) {
+    this.counters = counters
+    this.selection = new RequestSelection(options, deps.random)
+    this.limiter = deps.rateLimiter
+    this.shed = options.shed
+  }
+
+  request(message: MessageView, connection: Connection): void {
+    const refused = this.selection.refusal(message, connection)
+    if (refused !== RequestDrop.none) this.counters.requestDrop(refused)
+    else if (this.limiter !== null && !this.isWithinRate(this.limiter))
+      this.counters.requestDrop(RequestDrop.rateLimited)
+    else this.counters.outcome(Outcome.null)
+  }
+
+  connectionClosed(): void {}
+
+  hasRoom(): boolean {
+    return this.shed || this.limiter === null || this.limiter.waitUs() === 0
+  }
+
+  drain(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  /** A packet can complete several requests: what comes after `hasRoom` said yes is taken, and paid for by waiting longer. */
+  private isWithinRate(limiter: SharedRateLimiter): boolean {
+    if (this.shed) return limiter.tryTake()
+    limiter.take()
+    return true
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What sends requests to the origin. An engine has a fixed number of slots; a slot is at most one origin connection, kept
+ * alive between requests, and carries one request at a time.
+ *
+ * Contract (test/contracts/replay-engine.contract.ts):
+ * - Every `send` is followed by exactly one of `answered`, `failed`, `unsendable` for that slot, never from inside `send`.
+ * - From inside `answered` the same slot may be used again; other slots only after the stack has unwound, because the engine
+ *   may be in the middle of parsing. From inside `failed` and `unsendable` every free slot may be used.
+ * - The engine never sends a request twice. `Fault` says when that would be safe.
+ * - Redirects are not followed, answers' bodies are discarded.
+ */
+import type { Clock } from '../../base/clock.ts'
+import { Outcome } from '../../base/drop.ts'
+import type { OutgoingRequest } from './outgoing-request.ts'
+
+/** What a failure says beyond its outcome. */
+export const Fault = {
+  /** Nothing about the origin's connections (time-out after the request was written, an answer cut short, …). */
+  none: 0,
+  /** Connection level: no connection, or a new one that ended without a byte. Counts for the circuit breaker. */
+  origin: 1,
+  /** A reused connection was closed before any byte of an answer: most likely it had been closed already when we wrote. */
+  stale: 2,
+  /** A reused connection was gone before anything was written. */
+  unwritten: 3,
+  /** Bytes of an answer came: the origin lives, whatever happened then. */
+  answering: 4,
+} as const
+
+export interface EngineListener {
+  /** A whole answer came. @param latencyUs from the moment the request was written */
+  answered(slot: number, outcome: number, latencyUs: number, bodyBytes: number): void
+  /** @param outcome an `Outcome` code @param fault a `Fault` code @param bodyBytes of the answer, as far as it came */
+  failed(slot: number, outcome: number, fault: number, bodyBytes: number): void
+  /** The engine cannot send this request as it is; nothing was written. */
+  unsendable(slot: number): void
+  /** A connection to the origin was opened. */
+  connected(): void
+}
+
+export interface Engine {
+  readonly slots: number
+  /** Cheap refusal before queueing; `unsendable` may still follow a `send` that passed it. */
+  canSend(request: OutgoingRequest): boolean
+  /** @param slot 0 to slots - 1, free */
+  send(slot: number, request: OutgoingRequest): void
+  /** Gives up a slot's request and its connection: `failed` follows. Nothing happens to a free slot. */
+  abort(slot: number): void
+  /** Enforces all time-outs. The caller does this every `SWEEP_MS` or so while a request is in flight. */
+  sweep(nowUs: number): void
+  /** Closes all connections; requests still in flight fail. Idempotent. */
+  close(): Promise<void>
+}
+
+/** How late a time-out may be noticed. Chosen: 1 % of the shortest sensible request time-out, and 50 wake-ups a second cost nothing. */
+export const SWEEP_MS = 20
+
+export interface OriginOptions {
+  /** http: or https:, without userinfo, path, query and fragment. */
+  readonly origin: URL
+  /** TLS only: PEM certificates to trust besides none else; undefined = the system's. */
+  readonly tlsCa?: string
+  /** TLS only: accept any certificate. */
+  readonly tlsInsecure?: boolean
+}
+
+export interface EngineOptions extends OriginOptions {
+  /** Slots: connections to the origin at most. */
+  readonly connections: number
+  /** TCP and TLS handshake together. */
+  readonly connectTimeoutMs: number
+  /** From the request written to the end of the answer's head. */
+  readonly headersTimeoutMs: number
+  /** Longest silence inside an answer's body. */
+  readonly bodyTimeoutMs: number
+  /** From `send` to the end of the answer, whatever happens in between. */
+  readonly requestTimeoutMs: number
+  /** An idle connection is closed after this long; set it below the origin's own. */
+  readonly keepAliveTimeoutMs: number
+}
+
+export type EngineFactory = (options: EngineOptions, clock: Clock, listener: EngineListener) => Engine
+
+/** Longest answer head that is read, bytes. Chosen: the product's bound on heads; Node's default of 16 KiB is too small for real cookies. */
+export const MAX_ANSWER_HEAD_BYTES = 65_536
+
+/** The outcome of a complete answer. */
+export function outcomeOfStatus(status: number): number {
+  switch ((status / 100) | 0) {
+    case 1:
+      return Outcome['1xx']
+    case 2:
+      return Outcome['2xx']
+    case 3:
+      return Outcome['3xx']
+    case 4:
+      return Outcome['4xx']
+    case 5:
+      return Outcome['5xx']
+    default:
+      return Outcome.invalid
+  }
+}

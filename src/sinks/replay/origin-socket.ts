@@ -1,0 +1,89 @@
+/** Opens one TCP or TLS connection to the origin and says why it could not. */
+import net from 'node:net'
+import tls from 'node:tls'
+import { Outcome } from '../../base/drop.ts'
+import type { OriginOptions } from './engine.ts'
+
+/** A failure that already knows its outcome: of connecting, or given to `socket.destroy` by a time-out. */
+export class OriginFault extends Error {
+  override readonly name = 'OriginFault'
+  readonly outcome: number
+  constructor(outcome: number, cause?: unknown) {
+    super(cause instanceof Error ? cause.message : 'gave up on the origin', cause === undefined ? undefined : { cause })
+    this.outcome = outcome
+  }
+}
+
+/** Parsed once per engine; connecting is once per connection. */
+export class OriginAddress {
+  /** Without brackets. */
+  readonly hostname: string
+  readonly port: number
+  readonly isTls: boolean
+  private readonly tlsOptions: tls.ConnectionOptions
+  /** Last TLS session the origin gave, so that later connections resume it. */
+  private session: Buffer | undefined
+
+  constructor(options: OriginOptions) {
+    const { origin } = options
+    this.hostname = origin.hostname.replace(/^\[|\]$/g, '')
+    this.isTls = origin.protocol === 'https:'
+    this.port = origin.port === '' ? (this.isTls ? 443 : 80) : Number(origin.port)
+    this.tlsOptions = {
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: options.tlsInsecure !== true,
+      // An address is not a server name (RFC 6066 section 3).
+      ...(net.isIP(this.hostname) === 0 ? { servername: this.hostname } : {}),
+      ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa }),
+    }
+  }
+
+  /**
+   * @param done called once, never from inside `connect`: with a connected socket, or with the reason
+   * @returns the socket while it connects: `destroy(new OriginFault(…))` gives up
+   */
+  connect(done: (fault: OriginFault | null, socket: net.Socket | null) => void): net.Socket {
+    const to = { host: this.hostname, port: this.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
+    let isDone = false
+    let isTcpUp = false
+    const finish = (error: Error | null) => {
+      if (isDone) return
+      isDone = true
+      if (error === null) done(null, socket)
+      else done(error instanceof OriginFault ? error : new OriginFault(connectOutcome(error, isTcpUp), error), null)
+    }
+    const socket: net.Socket = this.isTls
+      ? tls.connect({ ...to, ...this.tlsOptions, ...(this.session === undefined ? {} : { session: this.session }) })
+      : net.connect(to)
+    socket.once('connect', () => {
+      isTcpUp = true
+      if (!this.isTls) finish(null)
+    })
+    if (this.isTls) {
+      socket.once('secureConnect', () => finish(null))
+      socket.on('session', (session: Buffer) => {
+        this.session = session
+      })
+    }
+    // Stays: an error after the hand-over belongs to the engine, which listens too.
+    socket.on('error', finish)
+    // A handshake the origin ends with FIN brings no error on every version of Node.
+    socket.once('close', () => finish(new Error('closed while connecting')))
+    return socket
+  }
+}
+
+/** @param isTcpUp the failure came after the TCP handshake, that is in the TLS one */
+function connectOutcome(error: Error, isTcpUp: boolean): number {
+  if (isTcpUp) return Outcome.tls
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ECONNREFUSED':
+      return Outcome.refused
+    case 'ETIMEDOUT':
+      return Outcome.connectTimeout
+    case 'ECONNRESET':
+      return Outcome.reset
+    default:
+      return Outcome.unreachable
+  }
+}

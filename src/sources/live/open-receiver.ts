@@ -1,0 +1,26 @@
+/** Which receiver: batched where it works, node:dgram elsewhere, or the one asked for. */
+import type { DatagramHandler, DatagramReceiver, ReceiverOptions } from '../datagram-receiver.ts'
+import { openDgramReceiver } from './dgram-receiver.ts'
+import { type ImportKoffi, type Libc, loadLibc } from './libc.ts'
+import { openRecvmmsgReceiver } from './recvmmsg-receiver.ts'
+
+/**
+ * @param kind undefined: recvmmsg where koffi loads, else dgram
+ * @throws MirrorError ERR_LISTEN for an address that cannot be bound; ERR_RECEIVER when recvmmsg is asked for and cannot work here, with the reason
+ */
+export async function openReceiver(
+  kind: DatagramReceiver['kind'] | undefined,
+  options: ReceiverOptions,
+  handler: DatagramHandler,
+  importKoffi?: ImportKoffi,
+): Promise<DatagramReceiver> {
+  if (kind === 'dgram') return openDgramReceiver(options, handler)
+  let libc: Libc
+  try {
+    libc = await loadLibc(importKoffi)
+  } catch (error) {
+    if (kind === 'recvmmsg') throw error
+    return openDgramReceiver(options, handler)
+  }
+  return openRecvmmsgReceiver(options, handler, libc)
+}

@@ -1,0 +1,92 @@
+/*
+ * The memory recvmmsg fills: one batch of slots, shared by all sockets of a receiver.
+ *
+ *  arena     slot i at i x stride: 2 bytes unused, then the payload. A stride is a multiple of 64 and no power of two, so the
+ *            first lines of the slots do not all compete for the same cache set. Payload at slot + 2: behind VXLAN (8) and
+ *            Ethernet (14) the inner IP header then starts on a 4-byte boundary.
+ *  names     the sender's sockaddr, 32 bytes each
+ *  vectors   struct iovec, 16 bytes each: base u64, length u64
+ *  headers   struct mmsghdr, 64 bytes each (64-bit Linux):
+ *              0 name u64   8 namelen u32   16 iov u64   24 iovlen u64   32 control u64   40 controllen u64   48 flags i32   56 msg_len u32
+ *
+ * All four lie in SharedArrayBuffers: that memory never moves, and it is this object that keeps it alive. koffi's addresses
+ * do not (a collected arena shows as EFAULT, or as packets written into somebody else's memory): hold this object for as
+ * long as any socket is read into it.
+ */
+import type { PeerAddress } from '../datagram-receiver.ts'
+import type { Libc } from './libc.ts'
+import { readPeer, SOCKADDR_IN6_LEN } from './socket-address.ts'
+
+const PAYLOAD_IN_SLOT = 2
+const NAME_STRIDE = 32
+const CACHE_LINE = 64
+
+/** Words (u32) and double words (u64) of one mmsghdr, by the table above. */
+const HEADER_WORDS = 16
+const NAMELEN_WORD = 2
+const FLAGS_WORD = 12
+const MSG_LEN_WORD = 14
+const HEADER_DWORDS = 8
+const NAME_DWORD = 0
+const IOV_DWORD = 2
+const IOVLEN_DWORD = 3
+
+/** In msg_flags: the datagram was longer than its slot. */
+const MSG_TRUNC = 0x20
+
+export class ReceiveBatch {
+  readonly slots: number
+  /** The arena; payloads are lent from it. */
+  readonly bytes: Buffer
+  /** Address of the mmsghdr array, for recvmmsg. */
+  readonly headersAddress: number
+  private readonly stride: number
+  private readonly names: Uint8Array
+  private readonly vectors: BigUint64Array
+  private readonly headers: Uint32Array
+
+  /** @param datagramBytes longest payload taken whole */
+  constructor(libc: Libc, slots: number, datagramBytes: number) {
+    this.slots = slots
+    this.stride = (Math.ceil((PAYLOAD_IN_SLOT + datagramBytes) / CACHE_LINE) | 1) * CACHE_LINE
+    this.bytes = Buffer.from(new SharedArrayBuffer(slots * this.stride))
+    this.names = new Uint8Array(new SharedArrayBuffer(slots * NAME_STRIDE))
+    this.vectors = new BigUint64Array(new SharedArrayBuffer(slots * 16))
+    this.headers = new Uint32Array(new SharedArrayBuffer(slots * HEADER_WORDS * 4))
+    this.headersAddress = libc.address(this.headers)
+
+    const pointers = new BigUint64Array(this.headers.buffer)
+    const arenaAddress = libc.address(this.bytes)
+    const namesAddress = libc.address(this.names)
+    const vectorsAddress = libc.address(this.vectors)
+    for (let i = 0; i < slots; i++) {
+      this.vectors[i * 2] = BigInt(arenaAddress + this.payloadAt(i))
+      this.vectors[i * 2 + 1] = BigInt(datagramBytes)
+      pointers[i * HEADER_DWORDS + NAME_DWORD] = BigInt(namesAddress + i * NAME_STRIDE)
+      pointers[i * HEADER_DWORDS + IOV_DWORD] = BigInt(vectorsAddress + i * 16)
+      pointers[i * HEADER_DWORDS + IOVLEN_DWORD] = 1n
+      this.rearm(i)
+    }
+  }
+
+  payloadAt(i: number): number {
+    return i * this.stride + PAYLOAD_IN_SLOT
+  }
+
+  payloadLength(i: number): number {
+    return this.headers[i * HEADER_WORDS + MSG_LEN_WORD]!
+  }
+
+  isCut(i: number): boolean {
+    return (this.headers[i * HEADER_WORDS + FLAGS_WORD]! & MSG_TRUNC) !== 0
+  }
+
+  readPeer(i: number, peer: PeerAddress): void {
+    readPeer(this.names, i * NAME_STRIDE, peer)
+  }
+
+  /** Room for an IPv6 name again: the kernel left the length it wrote. Before the slot is received into once more. */
+  rearm(i: number): void {
+    this.headers[i * HEADER_WORDS + NAMELEN_WORD] = SOCKADDR_IN6_LEN
+  }
+}

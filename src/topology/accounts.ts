@@ -1,0 +1,71 @@
+/** What a run reads of itself: totals over all threads, times, and the summary made of them. */
+import { writeFileSync } from 'node:fs'
+import { describeSystemError, MirrorError } from '../base/errors.ts'
+import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
+import { makeSummary, type Summary } from '../report/summary.ts'
+import { Totals } from '../report/totals.ts'
+import type { Path } from './path.ts'
+
+interface Reading {
+  readonly seconds: number
+  readonly cpuSeconds: number
+}
+
+export class Accounts {
+  /** Counters of the main thread: source, decapsulation, dispatch. */
+  readonly counters: CounterBlock
+  private readonly memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+  private path: Path | null = null
+  private first: Reading | null = null
+  private readonly hasSocket: boolean
+
+  constructor(hasSocket: boolean) {
+    this.counters = new CounterBlock(this.memory)
+    this.hasSocket = hasSocket
+  }
+
+  attach(path: Path): void {
+    this.path = path
+  }
+
+  /** The first packet has come. */
+  markFirstPacket(): void {
+    this.first ??= readProcess()
+  }
+
+  totals(): Totals {
+    return Totals.read([this.memory, ...(this.path?.counterBlocks ?? [])])
+  }
+
+  census(): [string, number][] {
+    return this.path?.census() ?? []
+  }
+
+  summary(): Summary {
+    const now = readProcess()
+    const first = this.first ?? now
+    return makeSummary(this.totals(), this.census(), this.hasSocket, {
+      ...rounded(now),
+      fromFirstPacket: rounded({ seconds: now.seconds - first.seconds, cpuSeconds: now.cpuSeconds - first.cpuSeconds }),
+    })
+  }
+}
+
+/** Seconds since the process started, and its processor time over all threads. */
+function readProcess(): Reading {
+  const { user, system } = process.cpuUsage()
+  return { seconds: process.uptime(), cpuSeconds: (user + system) / 1e6 }
+}
+
+function rounded({ seconds, cpuSeconds }: Reading): Reading {
+  return { seconds: Math.round(seconds * 1000) / 1000, cpuSeconds: Math.round(cpuSeconds * 1000) / 1000 }
+}
+
+/** @throws MirrorError ERR_OUTPUT */
+export function writeSummary(path: string, summary: Summary): void {
+  try {
+    writeFileSync(path, `${JSON.stringify(summary, null, 2)}\n`)
+  } catch (error) {
+    throw new MirrorError('ERR_OUTPUT', `--summary: cannot write ${path}: ${describeSystemError(error)}`, { cause: error })
+  }
+}

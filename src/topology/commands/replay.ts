@@ -1,0 +1,26 @@
+/** `mirrorshard replay FILE… --to URL`: requests from capture files to an origin. */
+import { EXIT, MirrorError } from '../../base/errors.ts'
+import type { ReplayOptions } from '../../config/options.ts'
+import { runOffline } from '../offline-run.ts'
+import { sendingWork } from '../plans.ts'
+
+export async function execute(options: ReplayOptions): Promise<number> {
+  if (options.loop > 1 && options.files.includes('-'))
+    throw new MirrorError('ERR_USAGE', '--loop: standard input (-) can be read only once; expected files, or --loop 1')
+  const isNull = options.to === null
+  const { exitCode, summary } = await runOffline({
+    options,
+    work: sendingWork(options, false),
+    ratePerSecond: options.rate,
+    speed: options.speed === 'max' ? Number.POSITIVE_INFINITY : options.speed,
+    loops: options.loop,
+    verb: isNull ? 'discarded' : 'replayed',
+    tellsSummary: true,
+    writeLines: () => Promise.resolve(),
+  })
+  if (exitCode !== EXIT.ok || isNull || summary.requests.parsed === 0) return exitCode
+  // An origin that never answered is a failed run, however orderly it ended.
+  const answered = ['1xx', '2xx', '3xx', '4xx', '5xx'].some((outcome) => (summary.requests.replayed[outcome] ?? 0) > 0)
+  const tried = Object.keys(summary.requests.replayed).length > 0 || (summary.requests.dropped.circuitOpen ?? 0) > 0
+  return tried && !answered ? EXIT.failure : EXIT.ok
+}

@@ -1,0 +1,109 @@
+/**
+ * The receiving side of the path: source → decapsulate → defragment → dispatch, on the main thread. One object for files, UDP
+ * and interfaces; it counts every packet as received and makes sure that each becomes processed, dropped or held.
+ */
+import { PacketDrop } from '../base/drop.ts'
+import { Decapsulator, type DecapsulatorOptions, Layer, Verdict } from '../decapsulation/decapsulator.ts'
+import type { NetworkList } from '../decapsulation/networks.ts'
+import { Dispatcher, type DispatchOptions, type PacketOutlet } from '../dispatch/dispatcher.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import type { CaptureRecord } from '../sources/capture-record.ts'
+import type { PeerAddress } from '../sources/datagram-receiver.ts'
+
+export type TunnelFormat = 'vxlan' | 'gpe' | 'geneve'
+
+export interface IngressOptions {
+  readonly decapsulation: DecapsulatorOptions
+  readonly dispatch: DispatchOptions
+}
+
+export class Ingress {
+  private readonly decapsulator: Decapsulator
+  private readonly dispatcher: Dispatcher
+  private readonly counters: CounterBlock
+  /** Latest time seen; timers never go back. */
+  private nowUs = 0
+
+  constructor(options: IngressOptions, outlet: PacketOutlet, counters: CounterBlock) {
+    this.decapsulator = new Decapsulator(options.decapsulation, counters)
+    this.dispatcher = new Dispatcher(options.dispatch, outlet, counters)
+    this.counters = counters
+  }
+
+  /** A frame as captured. @param shiftUs added to its time: passes of a loop follow each other */
+  frame(record: CaptureRecord, shiftUs = 0): void {
+    const { bytes, at, end } = record
+    this.received(end - at)
+    const timeUs = record.timeUs + shiftUs
+    this.advance(timeUs)
+    this.settle(this.decapsulator.frame(bytes, at, end, at + record.wireLength, record.linkType, this.nowUs), timeUs)
+  }
+
+  /** The payload of a mirrored datagram. @param allowed source networks; null: any */
+  datagram(
+    bytes: Buffer,
+    at: number,
+    end: number,
+    isCut: boolean,
+    format: TunnelFormat,
+    peer: PeerAddress,
+    allowed: NetworkList | null,
+    nowUs: number,
+  ): void {
+    this.received(end - at)
+    this.advance(nowUs)
+    if (allowed !== null && !isAllowed(allowed, peer)) {
+      this.counters.packetDrop(PacketDrop.sourceNotAllowed)
+      return
+    }
+    this.settle(this.decapsulator.datagram(bytes, at, end, isCut, Layer[format], this.nowUs), nowUs)
+  }
+
+  /** Time passes without packets. */
+  tick(nowUs: number): void {
+    this.advance(nowUs)
+    this.decapsulator.tick(this.nowUs)
+  }
+
+  /** Makes what was dispatched visible to the shards and the counters to everybody. Once per batch. */
+  publish(): void {
+    this.dispatcher.publish()
+    this.counters.publish()
+  }
+
+  /** No more packets: fragments that wait are dropped. */
+  flush(): void {
+    this.decapsulator.flush()
+    this.publish()
+  }
+
+  get latestUs(): number {
+    return this.nowUs
+  }
+
+  private received(bytes: number): void {
+    this.counters.add(Counter.packetsReceived)
+    this.counters.add(Counter.bytesReceived, bytes)
+  }
+
+  private advance(timeUs: number): void {
+    if (timeUs > this.nowUs) this.nowUs = timeUs
+  }
+
+  private settle(verdict: number, timeUs: number): void {
+    if (verdict === Verdict.tcp) {
+      const { view } = this.decapsulator
+      view.timeUs = timeUs
+      view.nowUs = this.nowUs
+      this.dispatcher.dispatch(view)
+    } else if (verdict === Verdict.other) {
+      this.counters.add(Counter.packetsProcessed)
+      this.counters.add(Counter.packetsOther)
+    } else if (verdict !== Verdict.held) this.counters.packetDrop(verdict)
+  }
+}
+
+function isAllowed(list: NetworkList, peer: PeerAddress): boolean {
+  const { words } = peer
+  return peer.family === 4 ? list.hasIpv4(words[0]!) : list.hasIpv6(words[0]!, words[1]!, words[2]!, words[3]!)
+}

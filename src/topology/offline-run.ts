@@ -1,0 +1,95 @@
+/** What replay and inspect have in common: capture files through the path, to the summary. */
+import { EXIT, MirrorError } from '../base/errors.ts'
+import { MonotonicClock } from '../base/clock.ts'
+import type { InspectOptions, ReplayOptions } from '../config/options.ts'
+import { type Summary, summaryInWords } from '../report/summary.ts'
+import { Accounts, writeSummary } from './accounts.ts'
+import { Captures } from './captures.ts'
+import { pumpFiles } from './file-pump.ts'
+import { Ingress } from './ingress.ts'
+import { tell, warn } from './output.ts'
+import { openPath } from './path.ts'
+import { ingressOptions, shardPlan } from './plans.ts'
+import { ProgressBar } from './progress-bar.ts'
+import type { Work } from './shard-plan.ts'
+
+export interface OfflineRun {
+  readonly options: ReplayOptions | InspectOptions
+  readonly work: Work
+  readonly ratePerSecond: number | null
+  readonly speed: number
+  readonly loops: number
+  readonly verb: 'replayed' | 'printed' | 'discarded'
+  /** Whether the summary in words is for a person who waits, or would only get in the way of the data. */
+  readonly tellsSummary: boolean
+  readonly writeLines: (lines: string) => Promise<void>
+}
+
+export interface OfflineResult {
+  readonly exitCode: number
+  readonly summary: Summary
+}
+
+export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
+  const { options } = run
+  const captures = new Captures(options.files)
+  const accounts = new Accounts(false)
+  // Opened first: a bad file is told before any thread is started.
+  let opened: Awaited<ReturnType<Captures['open']>> | null = await captures.open()
+  const plan = shardPlan(options, run.work, false, new MonotonicClock().anchor, run.ratePerSecond)
+  const path = openPath({
+    plan,
+    shards: options.workers,
+    ringCapacity: options.ringBytes,
+    heapMb: options.shardHeapMb,
+    writeLines: run.writeLines,
+    onShardDied: (shard, error, restartMs) =>
+      warn(`worker ${shard} died (${error.message}); its requests are counted as shardLost; it starts again in ${restartMs} ms`),
+  })
+  accounts.attach(path)
+  const ingress = new Ingress(ingressOptions(options, false), path.outlet, accounts.counters)
+  const stop = { requested: false }
+  const onSignal = () => {
+    if (stop.requested) process.exit(130)
+    stop.requested = true
+    tell('mirrorshard: stopping: finishing what was read; once more to quit at once')
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  const bar = new ProgressBar(run.loops)
+  let exitCode: number = EXIT.ok
+  try {
+    await pumpFiles(ingress, path, {
+      speed: run.speed,
+      loops: run.loops,
+      open: async () => {
+        const source = opened ?? (await captures.open())
+        opened = null
+        return source
+      },
+      onFirstPacket: () => accounts.markFirstPacket(),
+      onProgress: (pass, read, total) => bar.update(pass, read, total, accounts.totals()),
+      onWarnings: (warnings) => {
+        bar.clear()
+        for (const warning of warnings) warn(warning)
+      },
+      stop,
+    })
+  } catch (error) {
+    // What was read before stays processed: the summary tells it.
+    if (!(error instanceof MirrorError)) throw error
+    bar.clear()
+    tell(`mirrorshard: ${error.message}`)
+    exitCode = EXIT.failure
+    ingress.flush()
+  }
+  await path.drain()
+  bar.clear()
+  process.off('SIGINT', onSignal)
+  process.off('SIGTERM', onSignal)
+  const summary = accounts.summary()
+  if (options.summary !== null) writeSummary(options.summary, summary)
+  if (run.tellsSummary) for (const line of summaryInWords(summary, run.verb)) tell(line)
+  if (captures.failed > 0) exitCode = EXIT.failure
+  return { exitCode, summary }
+}

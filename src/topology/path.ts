@@ -1,0 +1,184 @@
+/** The shards of a run, inline or in threads, behind one face: what the commands drive. */
+import type { PacketOutlet } from '../dispatch/dispatcher.ts'
+import type { PacketView } from '../decapsulation/packet-view.ts'
+import { TunnelRegister } from '../http/tunnel-register.ts'
+import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
+import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
+import { Shard } from './shard.ts'
+import type { FaultKind } from './shard-control.ts'
+import type { ShardPlan } from './shard-plan.ts'
+import { ShardPool, type ShardPoolOptions } from './shard-pool.ts'
+
+export interface Path {
+  readonly outlet: PacketOutlet
+  /** Number of worker threads; 0: inline. */
+  readonly workers: number
+  /** Threads in their loops now. */
+  readonly running: number
+  readonly counterBlocks: readonly SharedArrayBuffer[]
+  census(): [string, number][]
+  /** Resolves when packets can be taken. */
+  started(): Promise<void>
+  /** Offline: whether a packet of `bytes` would be taken now. */
+  hasRoomFor(bytes: number): boolean
+  usedRingBytes(): number
+  /** Live, once per tick: time goes on. A no-op where threads have clocks of their own. */
+  tick(): void
+  /** Closes all connections: the end of a pass. */
+  flush(nowUs: number): Promise<void>
+  /** Ends everything; at most the plan's drain time-out. */
+  drain(): Promise<void>
+  /** False when there is no such thread. */
+  injectFault(shard: number, kind: FaultKind): boolean
+}
+
+export function openPath(options: ShardPoolOptions): Path {
+  return options.shards === 0 ? new InlinePath(options.plan, options.writeLines) : new ThreadedPath(options)
+}
+
+class ThreadedPath implements Path {
+  private readonly pool: ShardPool
+
+  constructor(options: ShardPoolOptions) {
+    this.pool = new ShardPool(options)
+  }
+
+  get outlet(): PacketOutlet {
+    return this.pool.outlet
+  }
+
+  get workers(): number {
+    return this.pool.size
+  }
+
+  get running(): number {
+    return this.pool.running
+  }
+
+  get counterBlocks(): readonly SharedArrayBuffer[] {
+    return this.pool.counterBlocks
+  }
+
+  census(): [string, number][] {
+    return this.pool.census()
+  }
+
+  started(): Promise<void> {
+    return this.pool.started()
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return this.pool.outlet.hasRoomFor(bytes)
+  }
+
+  usedRingBytes(): number {
+    return this.pool.outlet.usedBytes()
+  }
+
+  tick(): void {}
+
+  flush(nowUs: number): Promise<void> {
+    return this.pool.flush(nowUs)
+  }
+
+  drain(): Promise<void> {
+    return this.pool.drain()
+  }
+
+  injectFault(shard: number, kind: FaultKind): boolean {
+    if (shard < 0 || shard >= this.pool.size) return false
+    this.pool.injectFault(shard, kind)
+    return true
+  }
+}
+
+/** The whole path on one thread: tests, debugging, the baseline of the benches. */
+class InlinePath implements Path, PacketOutlet {
+  readonly workers = 0
+  readonly running = 0
+  readonly counterBlocks: readonly SharedArrayBuffer[]
+  private readonly plan: ShardPlan
+  private readonly shard: Shard
+  private pendingCharacters = 0
+  private written: Promise<void> = Promise.resolve()
+  private timer: NodeJS.Timeout | null = null
+
+  constructor(plan: ShardPlan, writeLines: (lines: string) => Promise<void>) {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    this.counterBlocks = [memory]
+    this.plan = plan
+    this.shard = new Shard(plan, {
+      counters: new CounterBlock(memory),
+      tunnels: new TunnelRegister(),
+      rateMemory: new SharedArrayBuffer(RATE_LIMITER_BYTES),
+      output: {
+        write: (lines) => {
+          this.pendingCharacters += lines.length
+          this.written = this.written
+            .then(() => writeLines(lines))
+            .then(() => {
+              this.pendingCharacters -= lines.length
+            })
+        },
+        hasRoom: () => this.pendingCharacters < MAX_PENDING_CHARACTERS,
+      },
+    })
+    // Answers come between batches too; with threads their loops publish them.
+    this.timer = setInterval(() => this.tick(), PUBLISH_MS)
+    this.timer.unref()
+  }
+
+  get outlet(): PacketOutlet {
+    return this
+  }
+
+  offer(view: PacketView): boolean {
+    this.shard.packet(view)
+    return true
+  }
+
+  publish(): void {
+    this.shard.publish()
+  }
+
+  census(): [string, number][] {
+    return this.shard.census.entries()
+  }
+
+  async started(): Promise<void> {}
+
+  hasRoomFor(): boolean {
+    return this.shard.hasRoom()
+  }
+
+  usedRingBytes(): number {
+    return 0
+  }
+
+  tick(): void {
+    if (this.plan.isLive) this.shard.tick(this.shard.clock.nowUs())
+    this.shard.publish()
+  }
+
+  async flush(): Promise<void> {
+    this.shard.closeAll()
+    this.shard.publish()
+  }
+
+  async drain(): Promise<void> {
+    this.shard.closeAll()
+    this.shard.publish()
+    await this.shard.drain(this.plan.drainTimeoutMs)
+    await this.shard.close()
+    if (this.timer !== null) clearInterval(this.timer)
+    this.timer = null
+    await this.written
+  }
+
+  injectFault(): boolean {
+    return false
+  }
+}
+
+const MAX_PENDING_CHARACTERS = 8 << 20
+const PUBLISH_MS = 50

@@ -1,0 +1,117 @@
+/** From checked options to what each stage is told. The one place that knows both vocabularies. */
+import { randomInt } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { ClockAnchor } from '../base/clock.ts'
+import { describeSystemError, MirrorError } from '../base/errors.ts'
+import type { InspectOptions, ReplayOptions, RunOptions } from '../config/options.ts'
+import { NetworkList } from '../decapsulation/networks.ts'
+import type { BodyUse } from '../exchange/exchange.ts'
+import { REPLAY_DEFAULTS } from '../sinks/replay/options.ts'
+import type { SelectionOptions } from '../sinks/replay/selection.ts'
+import type { IngressOptions } from './ingress.ts'
+import type { ShardPlan, Work } from './shard-plan.ts'
+
+type TrafficOptions = RunOptions | ReplayOptions | InspectOptions
+type SendingOptions = RunOptions | ReplayOptions
+
+/** Offline a request may take as long as its own time-outs allow: setTimeout's longest wait, 24.8 days. */
+const NO_DRAIN_LIMIT_MS = 0x7fffffff
+
+/** @param isLive live traffic has its source list enforced by default; files only when one is given */
+export function ingressOptions(o: TrafficOptions, isLive: boolean): IngressOptions {
+  const allowFrom = o.allowFrom === null ? null : new NetworkList(o.allowFrom)
+  return {
+    decapsulation: {
+      vlanDepth: o.vlanDepth,
+      tunnelDepth: o.tunnelDepth,
+      verifyChecksums: o.verifyChecksums,
+      fragments: { datagrams: o.fragmentDatagrams, bytes: o.fragmentBytes, timeoutMs: o.fragmentTimeoutMs },
+      // Of a mirrored datagram the socket tells the source, which is checked before.
+      allowFrom: isLive ? null : allowFrom,
+      vnis: o.vni === null ? null : new Set(o.vni),
+    },
+    dispatch: {
+      vniInKey: o.flowKey === 'vni',
+      ports: o.ports === null ? null : new Set(o.ports),
+      hashKey: randomInt(0x100000000) | 0,
+    },
+  }
+}
+
+export function shardPlan(o: TrafficOptions, work: Work, isLive: boolean, clockAnchor: ClockAnchor, rate: number | null): ShardPlan {
+  return {
+    reassembly: {
+      maxFlows: Math.max(1, Math.ceil(o.maxFlows / Math.max(1, o.workers))),
+      vniInKey: o.flowKey === 'vni',
+      overlap: o.overlap,
+      idleTimeoutMs: o.flowIdleTimeoutMs,
+      closingTimeoutMs: o.flowClosingTimeoutMs,
+      outOfOrderBytes: o.outOfOrderBytes,
+      outOfOrderTotalBytes: o.outOfOrderTotalBytes,
+      reorderWindowPackets: o.reorderWindowPackets,
+      reorderWindowMs: o.reorderWindowMs,
+    },
+    http: {
+      maxHeadBytes: o.maxHeadBytes,
+      maxHeaders: o.maxHeaders,
+      maxBodyBytes: o.maxBodyBytes,
+      upgradeWaitMs: o.upgradeWaitMs,
+      ports: o.ports,
+    },
+    work,
+    isLive,
+    clockAnchor,
+    ratePerSecond: rate,
+    drainTimeoutMs: isLive && 'drainTimeoutMs' in o ? o.drainTimeoutMs : NO_DRAIN_LIMIT_MS,
+  }
+}
+
+/** What run and replay do with requests. Bounds of the whole process are shared out over the shards. */
+export function sendingWork(o: SendingOptions, isLive: boolean): Work {
+  const selection: SelectionOptions = {
+    methods: o.methods ?? [],
+    include: o.include ?? [],
+    exclude: o.exclude ?? [],
+    percent: o.percent,
+    sampleBy: o.sampleBy.by === 'header' ? `header:${o.sampleBy.name}` : o.sampleBy.by,
+  }
+  if (o.to === null) return { kind: 'discard', options: { ...selection, shed: isLive } }
+  const share = (n: number) => Math.max(1, Math.ceil(n / Math.max(1, o.workers)))
+  return {
+    kind: 'replay',
+    origin: o.to.href,
+    options: {
+      ...selection,
+      connections: share(o.connections),
+      order: o.order,
+      keepHost: o.keepHost,
+      shed: isLive,
+      queueRequests: share(o.queueRequests),
+      queueBytes: share(o.queueBytes),
+      connectTimeoutMs: o.connectTimeoutMs,
+      headersTimeoutMs: o.headersTimeoutMs,
+      bodyTimeoutMs: o.bodyTimeoutMs,
+      requestTimeoutMs: o.requestTimeoutMs,
+      keepAliveTimeoutMs: o.keepAliveTimeoutMs,
+      circuitFailures: o.circuitFailures,
+      circuitOpenMs: o.circuitOpenMs,
+      circuitMaxOpenMs: REPLAY_DEFAULTS.circuitMaxOpenMs,
+      offlineGiveUpMs: REPLAY_DEFAULTS.offlineGiveUpMs,
+      ...(o.tlsCa === null ? {} : { tlsCa: readCertificates(o.tlsCa) }),
+      ...(o.tlsInsecure ? { tlsInsecure: true } : {}),
+    },
+  }
+}
+
+export function printingWork(o: InspectOptions): Work {
+  const bodies: BodyUse = o.bodies === 'base64' ? 'keep' : o.bodies
+  return { kind: 'print', bodies }
+}
+
+function readCertificates(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new MirrorError('ERR_CONFIG', `--tls-ca: cannot read ${path}: ${describeSystemError(error)}`, { cause: error })
+  }
+}

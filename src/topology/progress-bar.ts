@@ -1,0 +1,53 @@
+/** How far a run over files has come: on a terminal only, a few times a second. */
+import { type Bar, Presets, SingleBar } from 'cli-progress'
+import { count } from '../report/summary.ts'
+import type { Totals } from '../report/totals.ts'
+
+/** Runs shorter than this need no bar. */
+const FIRST_MS = 300
+const EVERY_MS = 100
+
+export class ProgressBar {
+  private bar: Bar | null = null
+  private readonly loops: number
+  private readonly startedMs = performance.now()
+  private nextMs = FIRST_MS
+
+  constructor(loops: number) {
+    this.loops = loops
+  }
+
+  update(pass: number, bytesRead: number, bytesTotal: number | null, totals: Totals): void {
+    const elapsedMs = performance.now() - this.startedMs
+    if (!process.stderr.isTTY || bytesTotal === null || elapsedMs < this.nextMs) return
+    this.nextMs = elapsedMs + EVERY_MS
+    const total = bytesTotal * this.loops
+    this.bar ??= this.start(total)
+    this.bar.update(Math.min(total, (pass - 1) * bytesTotal + bytesRead), {
+      requests: count(totals.get('requestsParsed')),
+      rate: count(Math.round((totals.requestsEnded() / elapsedMs) * 1000)),
+    })
+  }
+
+  /** Takes the bar off the screen, so that lines of text have it. */
+  clear(): void {
+    this.bar?.stop()
+    this.bar = null
+  }
+
+  private start(total: number): Bar {
+    const bar = new SingleBar(
+      {
+        format: '{bar} {percentage}%  {requests} requests, {rate}/s  {eta_formatted} left',
+        stream: process.stderr,
+        clearOnComplete: true,
+        hideCursor: true,
+        barsize: 24,
+        stopOnComplete: false,
+      },
+      Presets.shades_classic,
+    )
+    bar.start(total, 0, { requests: '0', rate: '0' })
+    return bar
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * A running mirror target: receivers and servers around the path, from start to drained. `run` and `demo` drive it; it does not
+ * touch signals or the terminal.
+ */
+import type { MonotonicClock } from '../base/clock.ts'
+import type { NetworkList } from '../decapsulation/networks.ts'
+import { Counter } from '../metrics/counters.ts'
+import { HealthRule } from '../report/health.ts'
+import { openRegistry } from '../report/metrics.ts'
+import { type Address, openAdminServer, openHealthServer, type OpenServer } from '../report/servers.ts'
+import type { Summary } from '../report/summary.ts'
+import type { Totals } from '../report/totals.ts'
+import type { DatagramReceiver, ListenAddress, PeerAddress } from '../sources/datagram-receiver.ts'
+import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/interface-capture.ts'
+import { openReceiver } from '../sources/live/open-receiver.ts'
+import { openTcpAcceptor, type TcpAcceptor } from '../sources/live/tcp-acceptor.ts'
+import { Accounts } from './accounts.ts'
+import { Ingress, type IngressOptions, type TunnelFormat } from './ingress.ts'
+import { openPath, type Path } from './path.ts'
+import { FAULT_KINDS, type FaultKind } from './shard-control.ts'
+import type { ShardPlan } from './shard-plan.ts'
+
+export interface ServiceOptions {
+  readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
+  readonly receiver: 'recvmmsg' | 'dgram' | undefined
+  readonly receiveBufferBytes: number
+  readonly datagramBytes: number
+  /** Sources allowed to mirror. */
+  readonly allowFrom: NetworkList | null
+  /** Packets come from this interface instead of from sockets; null: sockets. */
+  readonly interface: { readonly name: string; readonly filter: string; readonly bufferBytes: number } | null
+  readonly ingress: IngressOptions
+  readonly plan: ShardPlan
+  readonly workers: number
+  readonly ringBytes: number
+  readonly shardHeapMb: number
+  readonly admin: Address | null
+  readonly health: Address | null
+  /** POST /debug/fault works. */
+  readonly faultsEnabled: boolean
+  readonly clock: MonotonicClock
+  readonly onWarning: (text: string, details?: Record<string, unknown>) => void
+}
+
+const SNAP_LENGTH = 65_535
+/** Time goes on in the fragment store, in an inline shard and in the kernel's drop count. */
+const TICK_MS = 20
+const KERNEL_DROPS_MS = 1000
+
+export class Service {
+  readonly accounts: Accounts
+  private readonly options: ServiceOptions
+  private readonly path: Path
+  private readonly ingress: Ingress
+  private readonly rule = new HealthRule()
+  private receiver: DatagramReceiver | null = null
+  private capture: InterfaceCapture | null = null
+  private acceptor: TcpAcceptor | null = null
+  private readonly servers: OpenServer[] = []
+  private adminServer: OpenServer | null = null
+  private readonly timers: NodeJS.Timeout[] = []
+  private isClosing = false
+
+  private constructor(options: ServiceOptions) {
+    this.options = options
+    this.accounts = new Accounts(options.interface === null)
+    this.path = openPath({
+      plan: options.plan,
+      shards: options.workers,
+      ringCapacity: options.ringBytes,
+      heapMb: options.shardHeapMb,
+      writeLines: () => Promise.resolve(),
+      onShardDied: (shard, error, restartMs) =>
+        options.onWarning(`worker ${shard} died (${error.message}); what it held is counted as shardLost; it starts again in ${restartMs} ms`, {
+          shard,
+          code: error.code,
+        }),
+    })
+    this.accounts.attach(this.path)
+    this.ingress = new Ingress(options.ingress, this.path.outlet, this.accounts.counters)
+  }
+
+  /** Starts everything and receives. @throws MirrorError when an address or interface cannot be had; nothing stays open then */
+  static async open(options: ServiceOptions): Promise<Service> {
+    const service = new Service(options)
+    try {
+      await service.start()
+    } catch (error) {
+      await service.close()
+      throw error
+    }
+    return service
+  }
+
+  /** Real addresses, where port 0 was asked for. */
+  get listening(): readonly ListenAddress[] {
+    return this.receiver?.bound ?? []
+  }
+
+  get receiverKind(): string {
+    return this.capture !== null ? `interface ${this.capture.interfaceName}` : (this.receiver?.kind ?? '')
+  }
+
+  get grantedBufferBytes(): readonly number[] {
+    return this.receiver?.grantedBufferBytes ?? []
+  }
+
+  get admin(): Address | null {
+    return this.adminServer?.address ?? null
+  }
+
+  totals(): Totals {
+    return this.accounts.totals()
+  }
+
+  summary(): Summary {
+    return this.accounts.summary()
+  }
+
+  /** Stops receiving, finishes what was received, waits for answers up to the plan's limit, closes everything. Idempotent. */
+  async close(): Promise<void> {
+    if (this.isClosing) return
+    this.isClosing = true
+    this.rule.state = 'draining'
+    await this.receiver?.stop()
+    await this.capture?.stop()
+    await this.acceptor?.stop()
+    this.readKernelDrops()
+    this.ingress.flush()
+    await this.path.drain()
+    for (const timer of this.timers) clearInterval(timer)
+    for (const server of this.servers) await server.close()
+  }
+
+  private async start(): Promise<void> {
+    const { options } = this
+    // Health first: a load balancer is told that we are starting.
+    if (options.health !== null) this.servers.push(await openHealthServer(options.health, () => this.rule.health()))
+    if (options.admin !== null) {
+      this.adminServer = await openAdminServer(options.admin, {
+        registry: openRegistry({
+          totals: () => this.totals(),
+          census: () => this.accounts.census(),
+          workers: () => ({ configured: options.workers, running: this.path.running }),
+        }),
+        totals: () => this.totals(),
+        health: () => this.rule.health(),
+        summary: () => this.summary(),
+        injectFault: options.faultsEnabled ? (shard, kind) => this.injectFault(shard, kind) : null,
+      })
+      this.servers.push(this.adminServer)
+    }
+    await this.path.started()
+    if (options.interface !== null) await this.openInterface(options.interface)
+    else await this.openSockets()
+    this.timers.push(setInterval(() => this.tick(), TICK_MS))
+    this.timers.push(setInterval(() => this.look(), KERNEL_DROPS_MS))
+    this.rule.state = 'receiving'
+  }
+
+  private async openSockets(): Promise<void> {
+    const { options, ingress, accounts } = this
+    const { clock, allowFrom } = options
+    const formats = options.listen.map((l) => l.format)
+    // One clock reading a batch: a millisecond more or less does not matter to any timer.
+    let nowUs = 0
+    let isBatchOpen = false
+    const receiver = await openReceiver(
+      options.receiver,
+      { addresses: options.listen, receiveBufferBytes: options.receiveBufferBytes, datagramBytes: options.datagramBytes },
+      {
+        datagram: (bytes: Buffer, at: number, end: number, isCut: boolean, peer: PeerAddress, socket: number) => {
+          if (!isBatchOpen) {
+            isBatchOpen = true
+            nowUs = clock.nowUs()
+            accounts.markFirstPacket()
+          }
+          ingress.datagram(bytes, at, end, isCut, formats[socket]!, peer, allowFrom, nowUs)
+        },
+        batchEnd: () => {
+          isBatchOpen = false
+          ingress.publish()
+        },
+      },
+    )
+    this.receiver = receiver
+    for (const [i, granted] of receiver.grantedBufferBytes.entries()) {
+      // Linux reports twice what it grants.
+      if (granted < 2 * options.receiveBufferBytes) {
+        const { host, port } = receiver.bound[i]!
+        options.onWarning(
+          `the kernel granted ${granted / 2} bytes of receive buffer for ${host}:${port} where ${options.receiveBufferBytes} were asked: ` +
+            `bursts may be lost; raise net.core.rmem_max or run with CAP_NET_ADMIN`,
+          { granted: granted / 2, asked: options.receiveBufferBytes },
+        )
+      }
+    }
+    accounts.counters.set(Counter.receiveBufferBytes, receiver.grantedBufferBytes.reduce((a, b) => a + b, 0) / 2)
+    this.acceptor = await openTcpAcceptor(receiver.bound)
+  }
+
+  private async openInterface({ name, filter, bufferBytes }: { name: string; filter: string; bufferBytes: number }): Promise<void> {
+    const { ingress, accounts } = this
+    this.capture = await openInterfaceCapture(
+      { interfaceName: name, filter, bufferBytes, snapLength: SNAP_LENGTH },
+      {
+        packet: (record) => {
+          accounts.markFirstPacket()
+          ingress.frame(record)
+        },
+        batchEnd: () => ingress.publish(),
+      },
+      this.options.clock,
+    )
+  }
+
+  private tick(): void {
+    this.ingress.tick(this.options.clock.nowUs())
+    this.accounts.counters.set(Counter.ringBytes, this.path.usedRingBytes())
+    this.ingress.publish()
+    this.path.tick()
+  }
+
+  private look(): void {
+    this.readKernelDrops()
+    const totals = this.totals()
+    const dropped = (totals.packetDrops().ringFull ?? 0) + totals.get('kernelDropped')
+    this.rule.check(totals.get('packetsReceived'), dropped, this.options.workers - this.path.running)
+  }
+
+  private readKernelDrops(): void {
+    const dropped = this.receiver?.kernelDropped() ?? null
+    if (dropped !== null) this.accounts.counters.set(Counter.kernelDropped, dropped)
+  }
+
+  private injectFault(shard: string, kind: string): string | null {
+    const isKind = (FAULT_KINDS as readonly string[]).includes(kind)
+    if (!/^\d{1,4}$/.test(shard) || !isKind || !this.path.injectFault(Number(shard), kind as FaultKind)) return null
+    return `shard ${shard}: ${kind}`
+  }
+}

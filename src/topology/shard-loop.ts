@@ -1,0 +1,105 @@
+/** The endless task of one worker thread: ring in, shard, sleep on a clock. */
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import type { MessagePort } from 'node:worker_threads'
+import { PacketView } from '../decapsulation/packet-view.ts'
+import { TunnelRegister } from '../http/tunnel-register.ts'
+import { CounterBlock } from '../metrics/counters.ts'
+import { RecordKind, RingConsumer } from '../ring/ring.ts'
+import { Shard } from './shard.ts'
+import { Command, type FaultKind, ShardControl } from './shard-control.ts'
+import type { ShardPlan } from './shard-plan.ts'
+
+export interface ShardTask {
+  readonly plan: ShardPlan
+  readonly ring: SharedArrayBuffer
+  readonly control: SharedArrayBuffer
+  readonly counters: SharedArrayBuffer
+  readonly tunnels: SharedArrayBuffer
+  readonly rate: SharedArrayBuffer
+  /** Lines and census go to the main thread here. */
+  readonly port: MessagePort
+}
+
+/** What a shard posts to the main thread. */
+export type ShardMessage =
+  | { readonly kind: 'lines'; readonly lines: string }
+  | { readonly kind: 'census'; readonly entries: [string, number][] }
+
+/** Records per turn: about a millisecond of work, so that sockets and timers of the thread stay served. */
+const TURN_RECORDS = 1024
+/** Turns without a record after which the shard sleeps until notified; the 1 ms clock costs about 3 % of a core. */
+const QUIET_TURNS = 100
+/** A sleeping shard wakes this often all the same: heartbeat, expiry, gauges. */
+const SLEEP_MS = 200
+const CENSUS_TURNS = 1000
+/** Output posted and not yet written at which an offline shard waits. */
+const MAX_PENDING_CHARACTERS = 8 << 20
+
+export async function runShard(task: ShardTask): Promise<void> {
+  const { plan, port } = task
+  const control = new ShardControl(task.control)
+  const ring = new RingConsumer(task.ring)
+  const view = new PacketView()
+  const post = (message: ShardMessage) => port.postMessage(message)
+  const shard = new Shard(plan, {
+    counters: new CounterBlock(task.counters),
+    tunnels: new TunnelRegister(task.tunnels),
+    rateMemory: task.rate,
+    output: {
+      write: (lines) => {
+        control.linesSent(lines.length)
+        post({ kind: 'lines', lines })
+      },
+      hasRoom: () => control.linesPending() < MAX_PENDING_CHARACTERS,
+    },
+  })
+  for (let turn = 0, quiet = 0; ; turn++) {
+    control.beat()
+    const fault = control.takeFault()
+    if (fault !== null) breakWith(fault)
+    let records = 0
+    while (records < TURN_RECORDS && (plan.isLive || shard.hasRoom()) && ring.next(view)) {
+      records++
+      if (ring.kind === RecordKind.flush) shard.closeAll()
+      else shard.packet(view)
+    }
+    if (records > 0) ring.release()
+    if (plan.isLive) shard.tick(shard.clock.nowUs())
+    shard.publish()
+    if (turn % CENSUS_TURNS === 0) post({ kind: 'census', entries: shard.census.entries() })
+    if (records > 0) quiet = 0
+    else if (control.command === Command.drain && ring.isEmpty()) break
+    else quiet++
+    if (records === TURN_RECORDS) await nextTurn()
+    else if (quiet > QUIET_TURNS && shard.requestsHeld === 0) await ring.sleep(SLEEP_MS)
+    else await sleep(1)
+  }
+  shard.closeAll()
+  shard.publish()
+  const heart = setInterval(() => {
+    control.beat()
+    shard.publish()
+  }, SLEEP_MS)
+  await shard.drain(plan.drainTimeoutMs)
+  await shard.close()
+  clearInterval(heart)
+  post({ kind: 'census', entries: shard.census.entries() })
+  port.close()
+}
+
+/** Breaks the shard the way it is told to, for tests of supervision. */
+function breakWith(kind: FaultKind): void {
+  switch (kind) {
+    case 'throw':
+      throw new Error('fault injected: throw')
+    case 'exit':
+      process.exit(1)
+      break
+    case 'oom': {
+      const hoard: unknown[] = []
+      for (;;) hoard.push(new Array(1 << 16).fill(hoard.length))
+    }
+    case 'spin':
+      for (;;) Math.random()
+  }
+}

@@ -1,0 +1,33 @@
+/** What every shard of a run does: plain data, so that it crosses to a worker thread as it is. */
+import type { ClockAnchor } from '../base/clock.ts'
+import type { BodyUse } from '../exchange/exchange.ts'
+import type { ReassemblyOptions } from '../reassembly/reassembler.ts'
+import type { ReplaySinkOptions } from '../sinks/replay/options.ts'
+import type { SelectionOptions } from '../sinks/replay/selection.ts'
+
+export interface HttpPlan {
+  readonly maxHeadBytes: number
+  readonly maxHeaders: number
+  readonly maxBodyBytes: number
+  readonly upgradeWaitMs: number
+  /** Server ports taken; null: any. */
+  readonly ports: readonly number[] | null
+}
+
+/** What becomes of complete requests. */
+export type Work =
+  | { readonly kind: 'replay'; readonly origin: string; readonly options: Omit<ReplaySinkOptions, 'origin'> }
+  | { readonly kind: 'discard'; readonly options: SelectionOptions & { readonly shed: boolean } }
+  | { readonly kind: 'print'; readonly bodies: BodyUse }
+
+export interface ShardPlan {
+  readonly reassembly: ReassemblyOptions
+  readonly http: HttpPlan
+  readonly work: Work
+  /** Live: timers follow the monotonic clock. Else packet time. */
+  readonly isLive: boolean
+  readonly clockAnchor: ClockAnchor
+  /** Requests per second of all shards together; null: no limit. */
+  readonly ratePerSecond: number | null
+  readonly drainTimeoutMs: number
+}

@@ -1,0 +1,160 @@
+/**
+ * One shard: owns a set of flows from their packets to the sink. The same object runs in a worker thread or inline; it does not
+ * know which. Everything it counts stands in its CounterBlock, published by `publish`.
+ */
+import { type Clock, MonotonicClock } from '../base/clock.ts'
+import { CapturedConnection } from '../exchange/captured-connection.ts'
+import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
+import { RequestForwarder } from '../exchange/request-forwarder.ts'
+import type { PacketView } from '../decapsulation/packet-view.ts'
+import { HeadReader } from '../http/head.ts'
+import { HttpConnection, type HttpContext, type HttpEvents } from '../http/http-connection.ts'
+import { MessageView } from '../http/message.ts'
+import { PartialHead } from '../http/partial-head.ts'
+import { ProtocolCensus } from '../http/protocol.ts'
+import type { TunnelRegister } from '../http/tunnel-register.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import { Reassembler } from '../reassembly/reassembler.ts'
+import type { StreamConsumer, StreamConsumerFactory } from '../reassembly/stream-consumer.ts'
+import { LineSink } from '../sinks/inspect/line-sink.ts'
+import { NullSink } from '../sinks/null-sink.ts'
+import { SharedRateLimiter } from '../sinks/replay/rate-limiter.ts'
+import { ReplaySink } from '../sinks/replay/replay-sink.ts'
+import type { Sink } from '../sinks/sink.ts'
+import type { ShardPlan } from './shard-plan.ts'
+
+/** Where printed lines go, and whether more may come. */
+export interface LineOutput {
+  write(lines: string): void
+  hasRoom(): boolean
+}
+
+export interface ShardParts {
+  readonly counters: CounterBlock
+  readonly tunnels: TunnelRegister
+  /** Shared by all shards where the plan has a rate. */
+  readonly rateMemory: SharedArrayBuffer
+  readonly output: LineOutput
+}
+
+/** Gathered heads kept for reuse, at most. */
+const SPARE_PARTIAL_HEADS = 64
+
+export class Shard implements StreamConsumerFactory {
+  readonly census = new ProtocolCensus()
+  readonly clock: Clock
+  private readonly counters: CounterBlock
+  private readonly reassembler: Reassembler
+  private readonly context: HttpContext
+  private readonly sink: Sink | null
+  private readonly lines: LineSink | null
+  private readonly output: LineOutput
+  private readonly pairing: PairingOptions | null
+  private readonly held = { count: 0 }
+  private readonly packetTime = { nowUs: 0 }
+  private readonly spareHeads: PartialHead[] = []
+  private connections = 0
+
+  constructor(plan: ShardPlan, parts: ShardParts) {
+    const { work, http } = plan
+    this.counters = parts.counters
+    this.output = parts.output
+    this.clock = new MonotonicClock(plan.clockAnchor)
+    this.reassembler = new Reassembler(plan.reassembly, this, this.counters)
+    this.sink = this.makeSink(plan, parts)
+    this.lines = work.kind === 'print' ? new LineSink((lines) => this.output.write(lines), this.counters) : null
+    this.pairing =
+      work.kind === 'print'
+        ? { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes, held: this.held, clock: this.packetTime }
+        : null
+    this.context = {
+      reader: new HeadReader({ maxHeadBytes: http.maxHeadBytes, maxFields: http.maxHeaders }),
+      view: new MessageView(http.maxHeaders),
+      maxHeadBytes: http.maxHeadBytes,
+      maxBodyBytes: http.maxBodyBytes,
+      keepBodies: this.sink?.wantsBodies ?? (work.kind === 'print' && work.bodies !== 'none'),
+      takePartialHead: () => this.spareHeads.pop() ?? new PartialHead(),
+      givePartialHead: (partial) => {
+        partial.clear()
+        if (this.spareHeads.length < SPARE_PARTIAL_HEADS) this.spareHeads.push(partial)
+      },
+      counters: this.counters,
+      census: this.census,
+      tunnels: parts.tunnels,
+      upgradeWaitUs: http.upgradeWaitMs * 1000,
+      ports: http.ports === null ? null : new Set(http.ports),
+      requestsInParsing: 0,
+    }
+  }
+
+  packet(view: PacketView): void {
+    this.packetTime.nowUs = view.timeUs
+    this.reassembler.packet(view)
+  }
+
+  /** Live time passes, also without packets. */
+  tick(nowUs: number): void {
+    this.reassembler.tick(nowUs)
+  }
+
+  /** The end of the input, or of a pass over it: every connection is closed. */
+  closeAll(): void {
+    this.reassembler.closeAll()
+  }
+
+  /** False: an offline feeder should wait. */
+  hasRoom(): boolean {
+    return (this.sink?.hasRoom() ?? true) && this.output.hasRoom()
+  }
+
+  /** Requests anywhere in the shard that have not ended. */
+  get requestsHeld(): number {
+    return this.context.requestsInParsing + this.held.count + (this.sink?.held ?? 0)
+  }
+
+  /** Sets the gauges and makes all counters visible. Once per batch. */
+  publish(): void {
+    this.lines?.flush()
+    const { counters } = this
+    counters.set(Counter.requestsHeld, this.requestsHeld)
+    counters.set(Counter.flowsOpen, this.reassembler.open)
+    counters.set(Counter.flowsUnsettled, this.reassembler.open + (this.sink?.unsettledConnections ?? 0))
+    counters.publish()
+  }
+
+  /** Waits until every request has ended, at most `limitMs`. */
+  async drain(limitMs: number): Promise<void> {
+    await this.sink?.drain(limitMs)
+    this.publish()
+  }
+
+  async close(): Promise<void> {
+    await this.sink?.close()
+    this.publish()
+  }
+
+  /** StreamConsumerFactory: the first data of a connection came. */
+  open(slot: number, clientDirection: number): StreamConsumer {
+    const { table } = this.reassembler
+    const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
+    return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, (client) => this.events(slot, client))
+  }
+
+  private events(slot: number, clientDirection: number): HttpEvents {
+    const connection = new CapturedConnection(++this.connections, this.reassembler.table, slot, clientDirection)
+    if (this.sink !== null) return new RequestForwarder(connection, this.sink)
+    return new Pairing(connection, this.pairing!, this.lines!)
+  }
+
+  private makeSink(plan: ShardPlan, parts: ShardParts): Sink | null {
+    const { work, ratePerSecond } = plan
+    if (work.kind === 'print') return null
+    const deps = {
+      clock: this.clock,
+      random: Math.random,
+      rateLimiter: ratePerSecond === null ? null : new SharedRateLimiter(parts.rateMemory, ratePerSecond, this.clock),
+    }
+    if (work.kind === 'discard') return new NullSink(work.options, this.counters, deps)
+    return new ReplaySink({ ...work.options, origin: new URL(work.origin) }, this.counters, deps)
+  }
+}

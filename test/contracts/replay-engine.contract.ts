@@ -1,0 +1,512 @@
+/** What every replay engine must do, checked against an origin that speaks raw bytes. */
+import { once } from 'node:events'
+import https from 'node:https'
+import type { AddressInfo } from 'node:net'
+import net from 'node:net'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { MonotonicClock } from '../../src/base/clock.ts'
+import { OUTCOME_NAMES } from '../../src/base/drop.ts'
+import {
+  type Engine,
+  type EngineFactory,
+  type EngineListener,
+  type EngineOptions,
+  Fault,
+} from '../../src/sinks/replay/engine.ts'
+import { Lane } from '../../src/sinks/replay/lanes.ts'
+import { OutgoingRequest } from '../../src/sinks/replay/outgoing-request.ts'
+import {
+  closedPort,
+  ok,
+  RawOrigin,
+  says,
+  saysAndCloses,
+  saysAndResets,
+  staysSilent,
+} from '../sinks/replay/support/raw-origin.ts'
+import { TEST_CERTIFICATE, TEST_KEY } from '../sinks/replay/support/tls-certificate.ts'
+
+/** Where an engine may do less than HTTP asks; each named in its own documentation. */
+export interface EngineLimits {
+  /** Cannot send `OPTIONS *`. */
+  readonly noAsterisk?: boolean
+}
+
+const FAULT_NAMES = Object.keys(Fault)
+
+interface Ending {
+  readonly slot: number
+  /** An outcome's name, or `unsendable`. */
+  readonly outcome: string
+  /** `answered`, or the name of the fault. */
+  readonly kind: string
+  readonly bodyBytes: number
+  readonly latencyUs: number
+}
+
+/** Turns callbacks into promises, one ending per slot and send. */
+class Recorder implements EngineListener {
+  readonly endings: Ending[] = []
+  connections = 0
+  onAnswered: ((slot: number) => void) | null = null
+  private waiters: (() => void)[] = []
+
+  answered(slot: number, outcome: number, latencyUs: number, bodyBytes: number): void {
+    this.push({ slot, outcome: OUTCOME_NAMES[outcome]!, kind: 'answered', bodyBytes, latencyUs })
+    this.onAnswered?.(slot)
+  }
+
+  failed(slot: number, outcome: number, fault: number, bodyBytes: number): void {
+    this.push({ slot, outcome: OUTCOME_NAMES[outcome]!, kind: FAULT_NAMES[fault]!, bodyBytes, latencyUs: -1 })
+  }
+
+  unsendable(slot: number): void {
+    this.push({ slot, outcome: 'unsendable', kind: 'unsendable', bodyBytes: 0, latencyUs: -1 })
+  }
+
+  connected(): void {
+    this.connections++
+  }
+
+  async ending(n: number): Promise<Ending> {
+    while (this.endings.length < n) await new Promise<void>((resolve) => this.waiters.push(resolve))
+    return this.endings[n - 1]!
+  }
+
+  private push(ending: Ending): void {
+    this.endings.push(ending)
+    for (const wake of this.waiters.splice(0)) wake()
+  }
+}
+
+export function request(
+  method = 'GET',
+  target = '/',
+  body: string | null = null,
+  headers: string[] = [],
+): OutgoingRequest {
+  const bytes = body === null ? null : Buffer.from(body, 'latin1')
+  const length = bytes === null ? [] : ['Content-Length', String(bytes.length)]
+  return new OutgoingRequest(method, target, ['Host', 'origin.test', ...length, ...headers], bytes, 0, new Lane(1))
+}
+
+export function replayEngineContract(name: string, factory: EngineFactory, limits: EngineLimits = {}): void {
+  describe(`${name} as replay engine`, () => {
+    let origin: RawOrigin
+    let engine: Engine
+    let recorder: Recorder
+    let sweeper: NodeJS.Timeout | undefined
+    const clock = new MonotonicClock()
+
+    function start(over: Partial<EngineOptions> = {}): void {
+      recorder = new Recorder()
+      const options: EngineOptions = {
+        origin: origin.url,
+        connections: 2,
+        connectTimeoutMs: 2_000,
+        headersTimeoutMs: 2_000,
+        bodyTimeoutMs: 2_000,
+        requestTimeoutMs: 4_000,
+        keepAliveTimeoutMs: 2_000,
+        ...over,
+      }
+      engine = factory(options, clock, recorder)
+      sweeper = setInterval(() => engine.sweep(clock.nowUs()), 10)
+    }
+
+    async function sendOne(what: OutgoingRequest = request()): Promise<Ending> {
+      const n = recorder.endings.length
+      engine.send(0, what)
+      expect(recorder.endings.length).toBe(n)
+      return recorder.ending(n + 1)
+    }
+
+    /** The next request on the slot goes through: nothing is left over from the one before. */
+    async function expectRecovery(): Promise<void> {
+      origin.answer = ok
+      expect(await sendOne(request('GET', '/after'))).toMatchObject({ outcome: '2xx', kind: 'answered', bodyBytes: 2 })
+      expect(origin.requests.filter((r) => r.target === '/after')).toHaveLength(1)
+    }
+
+    beforeEach(async () => {
+      origin = await RawOrigin.listen()
+    })
+    afterEach(async () => {
+      clearInterval(sweeper)
+      await engine.close()
+      await engine.close()
+      await origin.close()
+    })
+
+    describe('answers that are complete', () => {
+      const complete: [string, string, string, number, OutgoingRequest?][] = [
+        ['with a length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello', '2xx', 5],
+        [
+          'chunked with extension and trailer',
+          'HTTP/1.1 201 C\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nT: v\r\n\r\n',
+          '2xx',
+          5,
+        ],
+        ['without a body', 'HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n', '4xx', 0],
+        [
+          'redirects, not followed',
+          'HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n',
+          '3xx',
+          0,
+        ],
+        ['server errors', 'HTTP/1.1 503 No\r\nContent-Length: 1\r\n\r\nx', '5xx', 1],
+        ['204', 'HTTP/1.1 204 No Content\r\n\r\n', '2xx', 0],
+        ['204 that states a length all the same', 'HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n', '2xx', 0],
+        [
+          '304 with the length of what it does not send',
+          'HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n',
+          '3xx',
+          0,
+        ],
+        [
+          'HEAD with the length of what it does not send',
+          'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n',
+          '2xx',
+          0,
+          request('HEAD'),
+        ],
+        [
+          '100 (Continue) that nobody asked for',
+          'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+          '2xx',
+          2,
+        ],
+        [
+          '103 (Early Hints) before the answer',
+          'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok',
+          '2xx',
+          2,
+        ],
+        ['a head of 20 KB', `HTTP/1.1 200 OK\r\nX-Big: ${'b'.repeat(20_000)}\r\nContent-Length: 2\r\n\r\nok`, '2xx', 2],
+        ['no reason phrase', 'HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok', '2xx', 2],
+      ]
+      test.each(complete)('%s', async (_name, bytes, outcome, bodyBytes, what) => {
+        start()
+        origin.answer = says(bytes)
+        const ending = await sendOne(what ?? request())
+        expect(ending).toMatchObject({ outcome, kind: 'answered', bodyBytes })
+        expect(ending.latencyUs).toBeGreaterThan(0)
+        await expectRecovery()
+      })
+
+      test('ended by the close of the connection', async () => {
+        start()
+        origin.answer = saysAndCloses('HTTP/1.1 200 OK\r\n\r\nuntil the end')
+        expect(await sendOne()).toMatchObject({ outcome: '2xx', kind: 'answered', bodyBytes: 13 })
+        await expectRecovery()
+      })
+
+      test('with Connection: close, and the next request on a new connection', async () => {
+        start()
+        origin.answer = saysAndCloses('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok')
+        expect(await sendOne()).toMatchObject({ outcome: '2xx', kind: 'answered' })
+        await expectRecovery()
+        expect(origin.connections).toBe(2)
+      })
+
+      test('100 (Continue) in a segment of its own', async () => {
+        start()
+        origin.answer = (_request, socket) => {
+          socket.write('HTTP/1.1 100 Continue\r\n\r\n')
+          setTimeout(() => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'), 20)
+        }
+        expect(await sendOne(request('POST', '/', 'body'))).toMatchObject({ outcome: '2xx', kind: 'answered' })
+        await expectRecovery()
+      })
+
+      test('byte by byte', async () => {
+        start()
+        origin.answer = (_request, socket) => {
+          const bytes = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n'
+          let i = 0
+          const next = () => {
+            if (i < bytes.length && !socket.destroyed) socket.write(bytes[i++]!, () => setImmediate(next))
+          }
+          next()
+        }
+        expect(await sendOne()).toMatchObject({ outcome: '2xx', bodyBytes: 2 })
+      })
+    })
+
+    describe('answers that are not', () => {
+      const HALF = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf!'
+      const broken: [string, (bytes: string) => ReturnType<typeof says>, string, string, string][] = [
+        ['a body cut short by FIN', saysAndCloses, HALF, 'truncated', 'answering'],
+        ['a body cut short by RST', saysAndResets, HALF, 'truncated', 'answering'],
+        [
+          'a body cut short on a connection to be closed',
+          saysAndCloses,
+          HALF.replace('Con', 'Connection: close\r\nCon'),
+          'truncated',
+          'answering',
+        ],
+        [
+          'a chunked body cut short by FIN',
+          saysAndCloses,
+          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab',
+          'truncated',
+          'answering',
+        ],
+        [
+          'a chunked body cut short on a connection to be closed',
+          saysAndCloses,
+          'HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab',
+          'truncated',
+          'answering',
+        ],
+        ['a head cut short by RST', saysAndResets, 'HTTP/1.1 200 OK\r\nConte', 'truncated', 'answering'],
+        ['a head cut short by FIN', saysAndCloses, 'HTTP/1.1 200 OK\r\nConte', 'truncated', 'answering'],
+        ['nothing, then RST', saysAndResets, '', 'reset', 'origin'],
+        ['nothing, then FIN', saysAndCloses, '', 'reset', 'origin'],
+        ['garbage', says, 'SSH-2.0-OpenSSH_9.2\r\n', 'invalid', 'answering'],
+        [
+          'a chunk size that is none',
+          says,
+          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n',
+          'invalid',
+          'answering',
+        ],
+        ['a head of 100 KB', says, `HTTP/1.1 200 OK\r\nX-Big: ${'b'.repeat(100_000)}\r\n\r\n`, 'invalid', 'answering'],
+        [
+          '101 that nobody asked for',
+          says,
+          'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n',
+          '1xx',
+          'answering',
+        ],
+        ['101 without Upgrade', says, 'HTTP/1.1 101 Switching Protocols\r\n\r\n', '1xx', 'answering'],
+      ]
+      test.each(broken)('%s', async (_name, how, bytes, outcome, kind) => {
+        start()
+        origin.answer = how(bytes)
+        expect(await sendOne()).toMatchObject({ outcome, kind })
+        await expectRecovery()
+      })
+
+      test('silence: time-out of the head', async () => {
+        start({ headersTimeoutMs: 60 })
+        origin.answer = staysSilent
+        const before = performance.now()
+        expect(await sendOne()).toMatchObject({ outcome: 'timeout', kind: 'none' })
+        expect(performance.now() - before).toBeLessThan(500)
+        await expectRecovery()
+      })
+
+      test('silence inside the body: time-out of the body', async () => {
+        start({ bodyTimeoutMs: 60 })
+        origin.answer = says(HALF)
+        expect(await sendOne()).toMatchObject({ outcome: 'timeout', kind: 'answering', bodyBytes: 5 })
+        await expectRecovery()
+      })
+
+      test('one byte now and then: the total time-out ends it', async () => {
+        start({ requestTimeoutMs: 150, bodyTimeoutMs: 100, headersTimeoutMs: 100 })
+        origin.answer = (_request, socket) => {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n')
+          const drip = setInterval(() => (socket.destroyed ? clearInterval(drip) : socket.write('x')), 10)
+        }
+        expect(await sendOne()).toMatchObject({ outcome: 'timeout', kind: 'answering' })
+        await expectRecovery()
+      })
+
+      test('aborted by the caller', async () => {
+        start()
+        origin.answer = staysSilent
+        engine.send(0, request())
+        await origin.received(1)
+        engine.abort(0)
+        engine.abort(0)
+        expect((await recorder.ending(1)).kind).toBe('none')
+        engine.abort(1)
+        await expectRecovery()
+        expect(recorder.endings).toHaveLength(2)
+      })
+    })
+
+    describe('connections', () => {
+      test('refused', async () => {
+        start({ origin: new URL(`http://127.0.0.1:${await closedPort()}`) })
+        for (let i = 0; i < 3; i++) expect(await sendOne()).toMatchObject({ outcome: 'refused', kind: 'origin' })
+      })
+
+      test('a name that does not resolve', async () => {
+        start({ origin: new URL('http://origin.invalid') })
+        expect(await sendOne()).toMatchObject({ outcome: 'unreachable', kind: 'origin' })
+      })
+
+      test('no connection within the time-out', async () => {
+        // A TLS handshake with a server that never says a word.
+        const mute = net.createServer((socket) => socket.on('error', () => {}))
+        mute.listen(0, '127.0.0.1')
+        await once(mute, 'listening')
+        const { port } = mute.address() as AddressInfo
+        start({ origin: new URL(`https://127.0.0.1:${port}`), connectTimeoutMs: 80 })
+        expect(await sendOne()).toMatchObject({ outcome: 'connectTimeout', kind: 'origin' })
+        mute.close()
+      })
+
+      test('TLS to a server that speaks none', async () => {
+        const plain = net.createServer((socket) => socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'))
+        plain.listen(0, '127.0.0.1')
+        await once(plain, 'listening')
+        start({ origin: new URL(`https://127.0.0.1:${(plain.address() as AddressInfo).port}`) })
+        expect(await sendOne()).toMatchObject({ outcome: 'tls', kind: 'origin' })
+        plain.close()
+      })
+
+      test('TLS, trusted by --tls-ca or not at all, with a kept Host that is not the name on the certificate', async () => {
+        const paths: string[] = []
+        const secure = https.createServer({ cert: TEST_CERTIFICATE, key: TEST_KEY }, (incoming, answer) => {
+          paths.push(`${incoming.url} ${incoming.headers.host} ${incoming.socket.remotePort}`)
+          answer.end('ok')
+        })
+        secure.listen(0, '127.0.0.1')
+        await once(secure, 'listening')
+        const url = new URL(`https://localhost:${(secure.address() as AddressInfo).port}`)
+        start({ origin: url })
+        expect(await sendOne()).toMatchObject({ outcome: 'tls', kind: 'origin' })
+        clearInterval(sweeper)
+        await engine.close()
+        for (const trust of [{ tlsCa: TEST_CERTIFICATE }, { tlsInsecure: true }]) {
+          start({ origin: url, ...trust })
+          expect(await sendOne(request('GET', '/1'))).toMatchObject({ outcome: '2xx', bodyBytes: 2 })
+          expect(await sendOne(request('GET', '/2', null, []))).toMatchObject({ outcome: '2xx', bodyBytes: 2 })
+          expect(recorder.connections).toBe(1)
+          clearInterval(sweeper)
+          await engine.close()
+        }
+        expect(paths).toHaveLength(4)
+        expect(paths[0]).toContain('/1 origin.test')
+        start()
+        secure.close()
+      })
+
+      test('one connection carries many requests, of all methods, with and without body', async () => {
+        start()
+        for (const method of ['GET', 'POST', 'HEAD', 'DELETE', 'PUT', 'OPTIONS', 'PATCH', 'PURGE']) {
+          expect((await sendOne(request(method, '/a', method === 'HEAD' ? null : 'body'))).kind).toBe('answered')
+          // An answer to HEAD has no body: the two bytes of `ok` would be taken for the next answer.
+          origin.answer = method === 'POST' ? says('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n') : ok
+        }
+        expect(origin.connections).toBe(1)
+        expect(recorder.connections).toBe(1)
+        expect(origin.requests.map((r) => r.onConnection)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+      })
+
+      test('a slot used again from inside its answer sends on the same connection', async () => {
+        start()
+        let left = 20
+        recorder.onAnswered = (slot) => {
+          if (left-- > 0) engine.send(slot, request('GET', `/${left}`))
+        }
+        engine.send(0, request())
+        expect((await recorder.ending(21)).outcome).toBe('2xx')
+        expect(origin.connections).toBe(1)
+      })
+
+      test('a reused connection that closes without a byte is stale, and nothing is sent twice by the engine', async () => {
+        start()
+        expect((await sendOne()).kind).toBe('answered')
+        for (const how of [saysAndResets(''), saysAndCloses('')]) {
+          origin.answer = how
+          expect(await sendOne(request('POST', '/once', 'x'))).toMatchObject({ outcome: 'reset', kind: 'stale' })
+          origin.answer = ok
+          expect((await sendOne()).kind).toBe('answered')
+        }
+        expect(origin.requests.filter((r) => r.target === '/once')).toHaveLength(2)
+      })
+
+      test('a reused connection that closes inside the head of an answer is not stale', async () => {
+        start()
+        expect((await sendOne()).kind).toBe('answered')
+        origin.answer = saysAndResets('HTTP/1.1 2')
+        expect(await sendOne()).toMatchObject({ outcome: 'truncated', kind: 'answering' })
+      })
+
+      test('a connection closed while idle is replaced without a failure', async () => {
+        start()
+        origin.answer = (_request, socket) => {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', () => setTimeout(() => socket.end(), 5))
+        }
+        expect((await sendOne()).kind).toBe('answered')
+        await new Promise((resolve) => setTimeout(resolve, 40))
+        expect((await sendOne()).kind).toBe('answered')
+        expect(origin.connections).toBe(2)
+      })
+
+      test('bytes nobody asked for on an idle connection are not taken for an answer', async () => {
+        start()
+        origin.answer = (_request, socket) => {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', () =>
+            setTimeout(() => socket.write('HTTP/1.1 500 Poison\r\nContent-Length: 0\r\n\r\n'), 5),
+          )
+        }
+        expect((await sendOne()).outcome).toBe('2xx')
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        origin.answer = ok
+        expect((await sendOne()).outcome).toBe('2xx')
+      })
+
+      test('idle connections are closed after the keep-alive time-out', async () => {
+        start({ keepAliveTimeoutMs: 50 })
+        await sendOne()
+        expect(origin.openSockets).toBe(1)
+        await expect.poll(() => origin.openSockets, { timeout: 3_000 }).toBe(0)
+      })
+
+      test('closing the engine fails what is in flight and leaves no socket', async () => {
+        start()
+        origin.answer = staysSilent
+        engine.send(0, request())
+        engine.send(1, request())
+        await origin.received(2)
+        await engine.close()
+        expect((await recorder.ending(2)).kind).not.toBe('answered')
+        expect(recorder.endings).toHaveLength(2)
+        await expect.poll(() => origin.openSockets).toBe(0)
+      })
+    })
+
+    describe('bytes', () => {
+      test('method, target and body arrive as given, obs-text too', async () => {
+        start()
+        const body = '\x00\x01\xff\xfe\r\n\r\nGET / HTTP/1.1\r\n'
+        await sendOne(
+          request('pUrGe', '/\xe4?q=a|b"<>{}#frag', body, ['X-Obs', 'caf\xe9', 'x-obs', 'again', 'X-Empty', '']),
+        )
+        const got = origin.requests[0]!
+        expect(got.lines[0]).toBe('pUrGe /\xe4?q=a|b"<>{}#frag HTTP/1.1')
+        expect(got.body.toString('latin1')).toBe(body)
+        expect(got.lines.filter((line) => /^x-/i.test(line))).toEqual(['X-Obs: caf\xe9', 'x-obs: again', 'X-Empty: '])
+      })
+
+      test('a request that cannot be sent is said to be, N + 1 times, and the slot goes on', async () => {
+        start()
+        const unsendable = [
+          request('GET', '/with blank'),
+          request('GET', '/\u0100'),
+          request('GET', '/', null, ['X-Control', 'a\x01b']),
+          request('B(AD', '/'),
+        ]
+        for (const what of unsendable) expect((await sendOne(what)).outcome).toBe('unsendable')
+        expect(origin.requests).toHaveLength(0)
+        await expectRecovery()
+      })
+
+      test('OPTIONS * is sent, or refused beforehand', async () => {
+        start()
+        const asterisk = request('OPTIONS', '*')
+        expect(engine.canSend(request())).toBe(true)
+        expect(engine.canSend(asterisk)).toBe(limits.noAsterisk !== true)
+        if (limits.noAsterisk === true) return
+        await sendOne(asterisk)
+        expect(origin.requests[0]!.target).toBe('*')
+      })
+    })
+  })
+}

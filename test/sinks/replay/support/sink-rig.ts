@@ -1,0 +1,64 @@
+/** A replay sink over a raw origin, with the ledger that must balance at every moment. */
+import { expect } from 'vitest'
+import { type Clock, MonotonicClock } from '../../../../src/base/clock.ts'
+import type { Connection } from '../../../../src/exchange/connection.ts'
+import type { MessageView } from '../../../../src/http/message.ts'
+import { Counter, CounterBlock, type ScalarName } from '../../../../src/metrics/counters.ts'
+import type { EngineFactory } from '../../../../src/sinks/replay/engine.ts'
+import { REPLAY_DEFAULTS, type ReplaySinkOptions } from '../../../../src/sinks/replay/options.ts'
+import type { SharedRateLimiter } from '../../../../src/sinks/replay/rate-limiter.ts'
+import { ReplaySink } from '../../../../src/sinks/replay/replay-sink.ts'
+import { accountedFor, dropsOf, outcomesOf } from './ledger.ts'
+
+export interface RigDeps {
+  readonly rateLimiter?: SharedRateLimiter
+  readonly clock?: Clock
+  readonly engine?: EngineFactory
+}
+
+export class SinkRig {
+  readonly counters = new CounterBlock()
+  readonly sink: ReplaySink
+  given = 0
+
+  constructor(origin: URL, options: Partial<ReplaySinkOptions> = {}, deps: RigDeps = {}) {
+    this.sink = new ReplaySink({ ...REPLAY_DEFAULTS, origin, ...options }, this.counters, {
+      clock: deps.clock ?? new MonotonicClock(),
+      random: () => 0.5,
+      rateLimiter: deps.rateLimiter ?? null,
+      ...(deps.engine === undefined ? {} : { engine: deps.engine }),
+    })
+  }
+
+  give(message: MessageView, connection: Connection): void {
+    this.given++
+    this.sink.request(message, connection)
+    this.check()
+  }
+
+  /** Nothing is lost and nothing counted twice. */
+  check(): void {
+    expect(accountedFor(this.counters, this.sink.held)).toBe(this.given)
+  }
+
+  async drain(limitMs = 10_000): Promise<void> {
+    await this.sink.drain(limitMs)
+    this.check()
+    expect(this.sink.held).toBe(0)
+    expect(this.sink.unsettledConnections).toBe(0)
+    for (const gauge of ['replayQueued', 'replayQueuedBytes', 'replayInFlight'] as const)
+      expect(this.count(gauge)).toBe(0)
+  }
+
+  count(name: ScalarName): number {
+    return this.counters.get(Counter[name])
+  }
+
+  get drops(): Record<string, number> {
+    return dropsOf(this.counters)
+  }
+
+  get outcomes(): Record<string, number> {
+    return outcomesOf(this.counters)
+  }
+}
