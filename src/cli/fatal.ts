@@ -10,7 +10,7 @@ export function reportFatal(error: unknown, env: NodeJS.ProcessEnv, stderr: { wr
   if (error instanceof MirrorError) {
     stderr.write(`${prefixed(error.message)}\n`)
   } else {
-    const { code, path } = error as NodeJS.ErrnoException
+    const { code, path } = (error ?? {}) as NodeJS.ErrnoException
     const isSystem = typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)
     const where = isSystem && typeof path === 'string' ? `${path}: ` : ''
     // Multi-line messages (of loaders, of compilers) begin with what matters.

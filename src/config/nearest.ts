@@ -19,11 +19,12 @@ export function editDistance(a: string, b: string): number {
   return last[b.length]!
 }
 
-/** `idleTimeoutMs`, `idle_timeout_ms` and `IDLE-TIMEOUT-MS` are the same name in different dress. */
+/** `--idle-timeout-ms`, `idleTimeoutMs` and `IDLE_TIMEOUT_MS` are the same name in different dress. */
 function plain(name: string): string {
   return name
     .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
     .replace(/[_.]/g, '-')
+    .replace(/^-+/, '')
     .toLowerCase()
 }
 

@@ -25,8 +25,8 @@ export const method = parsed('a method such as GET', (text) => {
     : text
 })
 
-export const glob = parsed('a path pattern such as /api/**', (text) =>
-  /^[/*]/.test(text) ? text : new Refusal('patterns are compared with the whole path, so they begin with / or *'),
+export const glob = parsed('a path pattern such as /api/*', (text) =>
+  /^[/*?]/.test(text) ? text : new Refusal('patterns are compared with the whole path, so they begin with / or *'),
 )
 
 export type SampleBy =

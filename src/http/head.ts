@@ -17,6 +17,8 @@ export interface HeadLimits {
   readonly maxHeadBytes: number
   /** Header lines. */
   readonly maxFields: number
+  /** Show requests whose request line has too wide gaps. They are never sent: replay does not set it. */
+  readonly readsWideLines: boolean
 }
 
 export class HeadReader {
@@ -47,18 +49,44 @@ export class HeadReader {
     view.targetAt = ++i
     while (i < end && (CHARACTERS[bytes[i]!]! & Char.target) !== 0) i++
     if (i === end) return this.more(at, end)
-    if (i === view.targetAt || bytes[i] !== SP) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.requestLine)
+    if (i === view.targetAt || bytes[i] !== SP) return this.looseLine(bytes, at, end, view)
     view.targetEnd = i++
     // "HTTP/1.x" and CRLF.
     for (let k = 0; k < HTTP_VERSION.length; k++, i++) {
       if (i === end) return this.more(at, end)
-      if (bytes[i] !== HTTP_VERSION[k]) return this.fail(k === HTTP_VERSION.length - 2 ? RequestDrop.version : RequestDrop.requestLine)
+      if (bytes[i] === HTTP_VERSION[k]) continue
+      return k === HTTP_VERSION.length - 2 ? this.fail(RequestDrop.version) : this.looseLine(bytes, at, end, view)
     }
     const minor = this.minorVersion(bytes, i, end, view)
     if (minor !== 0) return minor < 0 ? (minor === HEAD_INCOMPLETE ? this.more(at, end) : minor) : this.fail(minor)
     i++
     const line = this.lineEnd(bytes, i, end, RequestDrop.requestLine)
     if (line < 0) return line === HEAD_INCOMPLETE ? this.more(at, end) : line
+    this.firstLineRead = true
+    return this.fields(bytes, at, line, end, view)
+  }
+
+  /**
+   * A request line with more blanks than it should have. Readers agree on its end, so framing stays certain (a mild fault); they
+   * may not agree on the target. Where only the gaps between the words are too wide, RFC 9112 section 3 lets a recipient read it.
+   */
+  private looseLine(bytes: Buffer, at: number, end: number, view: MessageView): number {
+    let i = view.methodEnd
+    while (i < end && (CHARACTERS[bytes[i]!]! & Char.value) !== 0) i++
+    const line = this.lineEnd(bytes, i, end, RequestDrop.requestLine)
+    if (line < 0) return line === HEAD_INCOMPLETE ? this.more(at, end) : line
+    const lineEnd = trimmedEnd(bytes, view.methodEnd, i)
+    const versionAt = lineEnd - HTTP_VERSION.length - 1
+    let targetAt = view.methodEnd
+    while (targetAt < versionAt && (CHARACTERS[bytes[targetAt]!]! & Char.blank) !== 0) targetAt++
+    const targetEnd = trimmedEnd(bytes, targetAt, versionAt)
+    const isVersion = targetEnd > targetAt && targetEnd < versionAt && isText(bytes, versionAt, HTTP_VERSION)
+    if (!isVersion || this.minorVersion(bytes, lineEnd - 1, lineEnd, view) !== 0) return this.fail(RequestDrop.requestLine)
+    let isOneWord = true
+    for (let k = targetAt; k < targetEnd; k++) if ((CHARACTERS[bytes[k]!]! & Char.target) === 0) isOneWord = false
+    view.targetAt = targetAt
+    view.targetEnd = targetEnd
+    if (!isOneWord || !this.limits.readsWideLines) this.mildFault = RequestDrop.requestLine
     this.firstLineRead = true
     return this.fields(bytes, at, line, end, view)
   }
@@ -165,14 +193,13 @@ export class HeadReader {
       }
       i++
       while (i < end && (CHARACTERS[bytes[i]!]! & Char.blank) !== 0) i++
-      let valueAt = i
+      const valueAt = i
       while (i < end && (CHARACTERS[bytes[i]!]! & Char.value) !== 0) i++
       let valueEnd = i
       const next = this.lineEnd(bytes, i, end, RequestDrop.headerName)
       if (next < 0) return next === HEAD_INCOMPLETE ? this.more(at, end) : next
       i = next
-      while (valueEnd > valueAt && (CHARACTERS[bytes[valueEnd - 1]!]! & Char.blank) !== 0) valueEnd--
-      if (valueAt > valueEnd) valueAt = valueEnd
+      valueEnd = trimmedEnd(bytes, valueAt, valueEnd)
       if (view.fieldCount >= maxFields) return this.fail(RequestDrop.tooManyHeaders)
       const f = view.fieldCount++ * FIELD_STRIDE
       if (f >= fields.length) return this.fail(RequestDrop.tooManyHeaders)
@@ -305,6 +332,13 @@ function isText(bytes: Buffer, at: number, text: Uint8Array): boolean {
   return true
 }
 
+/** The end of [at, end) without the blanks in front of it. */
+function trimmedEnd(bytes: Buffer, at: number, end: number): number {
+  let i = end
+  while (i > at && (CHARACTERS[bytes[i - 1]!]! & Char.blank) !== 0) i--
+  return i
+}
+
 function equalsText(bytes: Buffer, at: number, end: number, text: Uint8Array): boolean {
   return end - at === text.length && isText(bytes, at, text)
 }
@@ -338,14 +372,16 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set(
 )
 const LONGEST_METHOD = Math.max(...[...KNOWN_METHODS].map((m) => m.length))
 
-/** [at, end) begins with a whole request line, CRLF included, of a known method. */
+/** [at, end) begins with a whole request line, CRLF included, of a known method. Wide gaps count as one: the parser judges them. */
 export function beginsWithRequestLine(bytes: Buffer, at: number, end: number): boolean {
   let i = at
   const methodLimit = Math.min(end, at + LONGEST_METHOD + 1)
   while (i < methodLimit && bytes[i] !== SP) i++
   if (i === methodLimit || !KNOWN_METHODS.has(bytes.toString('latin1', at, i))) return false
-  const targetAt = ++i
+  while (i < end && bytes[i] === SP) i++
+  const targetAt = i
   while (i < end && (CHARACTERS[bytes[i]!]! & Char.target) !== 0) i++
+  while (end - i > 1 && bytes[i] === SP && bytes[i + 1] === SP) i++
   if (i === targetAt || end - i < 11 || bytes[i] !== SP) return false
   if (!isText(bytes, i + 1, HTTP_VERSION)) return false
   return (bytes[i + 8] === 0x30 || bytes[i + 8] === 0x31) && bytes[i + 9] === CR && bytes[i + 10] === LF

@@ -7,7 +7,7 @@ import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { StreamConsumer, StreamPiece } from '../reassembly/stream-consumer.ts'
 import { beginsWithRequestLine, beginsWithStatusLine } from './head.ts'
 import { MessageFlag, type MessageView } from './message.ts'
-import { isTlsRecord, type Protocol, type ProtocolCensus, recogniseProtocol } from './protocol.ts'
+import { isSocksHandshake, isTlsRecord, type Protocol, type ProtocolCensus, recogniseProtocol } from './protocol.ts'
 import { type ParserContext, type RequestEvents, RequestParser } from './request-parser.ts'
 import { Body, type ResponseEvents, ResponseParser } from './response-parser.ts'
 import type { TunnelRegister } from './tunnel-register.ts'
@@ -76,6 +76,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private answering: PendingRequest | null = null
   /** The response being read is an interim one: its request waits on. */
   private isInterim = false
+  /** The connection began with a SOCKS handshake: HTTP may follow it. */
+  private isProxied = false
   /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
   private responsesUnsure = false
   /** The response being read turns the connection into a tunnel. */
@@ -84,6 +86,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private waitingFor: PendingRequest | null = null
   private waitingSinceUs = 0
   private nowUs = 0
+  private hadData = false
   /** By direction: its first data of a connection that began in the middle was seen. */
   private readonly seenData = [false, false]
   /** Counter that takes bytes once HTTP is over. */
@@ -113,6 +116,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   data(direction: number, piece: StreamPiece): number {
     this.nowUs = piece.timeUs
     if (this.mode === Mode.undecided && !this.tryDecide(direction, piece)) return piece.end - piece.at
+    if (!this.hadData) this.correctClient(direction, piece)
+    this.hadData = true
     if (this.mode === Mode.over) {
       this.context.counters.add(this.overCounter, piece.end - piece.at)
       return piece.end - piece.at
@@ -183,6 +188,12 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       return false
     }
     return true
+  }
+
+  /** Whoever asks first is the client, whoever opened the connection. */
+  private correctClient(direction: number, piece: StreamPiece): void {
+    if (this.mode !== Mode.http || direction === this.client || !beginsWithRequestLine(piece.bytes, piece.at, piece.end)) return
+    this.decide(direction, false, false, false)
   }
 
   private decide(client: number, startsInMiddle: boolean, requestMayBegin: boolean, responseMayBegin: boolean): void {
@@ -267,8 +278,13 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.open.requestDropped(pending)
   }
 
-  requestsAreOther(bytes: Buffer, at: number, end: number): void {
+  requestsAreOther(bytes: Buffer, at: number, end: number): boolean {
+    if (isSocksHandshake(bytes, at, end)) {
+      this.isProxied = true
+      return true
+    }
     this.isOther(recogniseProtocol(bytes, at, end), this.ports[this.client ^ 1]!)
+    return false
   }
 
   requestBytesSkipped(bytes: number, afterAmbiguous: boolean): void {
@@ -315,10 +331,12 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.missAnswers(this.pending.length)
   }
 
-  responsesAreOther(bytes: Buffer, at: number, end: number): void {
+  responsesAreOther(bytes: Buffer, at: number, end: number): boolean {
+    if (this.isProxied) return true
     // A server that speaks first, or answers a request in another language.
     this.missAnswers(this.pending.length)
     this.isOther(recogniseProtocol(bytes, at, end), this.ports[this.client ^ 1]!)
+    return false
   }
 
   responsesLost(): void {

@@ -10,6 +10,13 @@ export function recogniseProtocol(bytes: Buffer, at: number, end: number): Proto
   return startsWith(bytes, at, end, 'SSH-') ? 'ssh' : 'unknown'
 }
 
+/** A SOCKS handshake (version 4 CONNECT, or RFC 1928 version 5): what the proxy then carries is a stream of its own. */
+export function isSocksHandshake(bytes: Buffer, at: number, end: number): boolean {
+  if (end - at < 2) return false
+  if (bytes[at] === 4) return bytes[at + 1] === 1 && end - at >= 8
+  return bytes[at] === 5 && bytes[at + 1]! > 0 && bytes[at + 1] === end - at - 2
+}
+
 /** TLS record (RFC 8446 section 5.1): type 20 to 24, version 3.x, length up to 2^14 + 2048. */
 export function isTlsRecord(bytes: Buffer, at: number, end: number): boolean {
   if (end - at < 3 || bytes[at]! < 0x14 || bytes[at]! > 0x18 || bytes[at + 1] !== 3 || bytes[at + 2]! > 4) return false

@@ -39,8 +39,8 @@ export interface RequestEvents {
   /** @param endSeq sequence number behind its last byte */
   requestComplete(view: MessageView, endSeq: number): void
   requestDropped(reason: number): void
-  /** The first bytes of the stream are no HTTP/1 request. */
-  requestsAreOther(bytes: Buffer, at: number, end: number): void
+  /** The first bytes of the stream are no HTTP/1 request. Returns whether requests may still follow at a proven boundary. */
+  requestsAreOther(bytes: Buffer, at: number, end: number): boolean
   /** Bytes that were passed over while no message boundary was proven, or behind an ambiguous message. */
   requestBytesSkipped(bytes: number, afterAmbiguous: boolean): void
 }
@@ -78,6 +78,7 @@ export class RequestParser implements BodyTarget {
   private isFresh = true
   /** The next piece is the first data of a stream that began in the middle: its own request line is evidence enough. */
   private mayBeginHere: boolean
+  private hadNoData = true
   private gapWhileWaiting = false
   private firstUs = 0
 
@@ -96,6 +97,7 @@ export class RequestParser implements BodyTarget {
   /** Takes the piece; returns the bytes taken, fewer only when a request in it must wait for its answer. */
   data(piece: StreamPiece): number {
     const { bytes, end } = piece
+    this.hadNoData = false
     let i = piece.at
     while (i < end) {
       switch (this.state) {
@@ -138,7 +140,8 @@ export class RequestParser implements BodyTarget {
 
   /** Bytes that will not come. `reason`: gap or truncated. */
   gap(length: number, reason: number): void {
-    this.mayBeginHere = false
+    // What follows a hole in front of all data is the first data seen, as in a connection that began in the middle.
+    this.mayBeginHere = this.hadNoData
     switch (this.state) {
       case State.body:
         this.drop(reason)
@@ -309,8 +312,9 @@ export class RequestParser implements BodyTarget {
     const { reader } = this.context
     const isNoRequest = this.isFresh && !this.isCounted && !reader.firstLineRead && !looksLikeRequest(bytes, at, end)
     this.state = State.stopped
-    if (isNoRequest) this.events.requestsAreOther(bytes, at, end)
-    else {
+    if (isNoRequest) {
+      if (this.events.requestsAreOther(bytes, at, end)) this.state = State.resync
+    } else {
       this.count()
       this.drop(fault)
     }

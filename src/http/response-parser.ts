@@ -31,8 +31,8 @@ export interface ResponseEvents {
   responseEnd(fault: number, timeUs: number): void
   /** A recognised status line whose head is malformed or never came whole. */
   responseDropped(fault: number): void
-  /** The first bytes of the stream are no HTTP/1 response. */
-  responsesAreOther(bytes: Buffer, at: number, end: number): void
+  /** The first bytes of the stream are no HTTP/1 response. Returns whether responses may still follow at a proven boundary. */
+  responsesAreOther(bytes: Buffer, at: number, end: number): boolean
   /** A gap hid an unknown number of responses. */
   responsesLost(): void
   responseBytesSkipped(bytes: number, afterAmbiguous: boolean): void
@@ -207,8 +207,9 @@ export class ResponseParser implements BodyTarget {
 
   private headFault(fault: number, bytes: Buffer, at: number, end: number): void {
     this.state = State.stopped
-    if (this.isFresh && !this.firstLineSeen) this.events.responsesAreOther(bytes, at, end)
-    else this.events.responseDropped(fault)
+    if (this.isFresh && !this.firstLineSeen) {
+      if (this.events.responsesAreOther(bytes, at, end)) this.state = State.resync
+    } else this.events.responseDropped(fault)
     this.releasePartial()
   }
 

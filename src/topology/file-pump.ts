@@ -3,6 +3,7 @@
  * waits. Every pass of a loop begins with an empty flow table and goes on in time where the last one ended.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { MirrorError } from '../base/errors.ts'
 import type { RecordSource } from '../sources/capture-record.ts'
 import type { Ingress } from './ingress.ts'
 import type { Path } from './path.ts'
@@ -16,6 +17,8 @@ export interface PumpOptions {
   /** Now and then, with the share of the input read so far where it is known. */
   readonly onProgress: (pass: number, bytesRead: number, bytesTotal: number | null) => void
   readonly onFirstPacket: () => void
+  /** A file could not be read on; the others are. */
+  readonly onReadError: (error: MirrorError) => void
   /** Once per source and pass, when it is read to its end. */
   readonly onWarnings: (warnings: readonly string[]) => void
   /** Set to stop early: what was read is finished. */
@@ -41,7 +44,7 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
     let batch = 0
     let lastYieldMs = performance.now()
     try {
-      while (!options.stop.requested && (await source.fill())) {
+      while (!options.stop.requested && (await fill(source, options.onReadError))) {
         while (source.next()) {
           const { record } = source
           if (Number.isNaN(firstUs)) {
@@ -84,6 +87,18 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
     }
     ingress.flush()
     await path.flush(ingress.latestUs)
+  }
+}
+
+/** A merged source leaves a file that failed out, and goes on when asked again. */
+async function fill(source: RecordSource, onReadError: (error: MirrorError) => void): Promise<boolean> {
+  for (;;) {
+    try {
+      return await source.fill()
+    } catch (error) {
+      if (!(error instanceof MirrorError)) throw error
+      onReadError(error)
+    }
   }
 }
 

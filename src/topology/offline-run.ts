@@ -1,5 +1,5 @@
 /** What replay and inspect have in common: capture files through the path, to the summary. */
-import { EXIT, MirrorError } from '../base/errors.ts'
+import { EXIT } from '../base/errors.ts'
 import { MonotonicClock } from '../base/clock.ts'
 import type { InspectOptions, ReplayOptions } from '../config/options.ts'
 import { type Summary, summaryInWords } from '../report/summary.ts'
@@ -58,31 +58,28 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   process.on('SIGTERM', onSignal)
   const bar = new ProgressBar(run.loops)
   let exitCode: number = EXIT.ok
-  try {
-    await pumpFiles(ingress, path, {
-      speed: run.speed,
-      loops: run.loops,
-      open: async () => {
-        const source = opened ?? (await captures.open())
-        opened = null
-        return source
-      },
-      onFirstPacket: () => accounts.markFirstPacket(),
-      onProgress: (pass, read, total) => bar.update(pass, read, total, accounts.totals()),
-      onWarnings: (warnings) => {
-        bar.clear()
-        for (const warning of warnings) warn(warning)
-      },
-      stop,
-    })
-  } catch (error) {
-    // What was read before stays processed: the summary tells it.
-    if (!(error instanceof MirrorError)) throw error
-    bar.clear()
-    tell(`mirrorshard: ${error.message}`)
-    exitCode = EXIT.failure
-    ingress.flush()
-  }
+  await pumpFiles(ingress, path, {
+    speed: run.speed,
+    loops: run.loops,
+    open: async () => {
+      const source = opened ?? (await captures.open())
+      opened = null
+      return source
+    },
+    onFirstPacket: () => accounts.markFirstPacket(),
+    onProgress: (pass, read, total) => bar.update(pass, read, total, accounts.totals()),
+    onReadError: (error) => {
+      // What was read before stays processed: the summary tells it.
+      bar.clear()
+      tell(`mirrorshard: ${error.message}`)
+      exitCode = EXIT.failure
+    },
+    onWarnings: (warnings) => {
+      bar.clear()
+      for (const warning of warnings) warn(warning)
+    },
+    stop,
+  })
   await path.drain()
   bar.clear()
   process.off('SIGINT', onSignal)

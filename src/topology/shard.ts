@@ -68,7 +68,7 @@ export class Shard implements StreamConsumerFactory {
         ? { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes, held: this.held, clock: this.packetTime }
         : null
     this.context = {
-      reader: new HeadReader({ maxHeadBytes: http.maxHeadBytes, maxFields: http.maxHeaders }),
+      reader: new HeadReader({ maxHeadBytes: http.maxHeadBytes, maxFields: http.maxHeaders, readsWideLines: work.kind === 'print' }),
       view: new MessageView(http.maxHeaders),
       maxHeadBytes: http.maxHeadBytes,
       maxBodyBytes: http.maxBodyBytes,

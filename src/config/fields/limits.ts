@@ -35,7 +35,7 @@ export const LIMIT_FIELDS = {
   maxFlows: optional(integer(1, 16_000_000), 1_000_000, {
     group,
     value: 'N',
-    help: 'Most TCP connections tracked at once.',
+    help: 'Most TCP connections tracked at once, of the whole process.',
     reason: 'Above what one mirror target of production scale carries, and a bound for SYN floods.',
   }),
   flowIdleTimeoutMs: optional(durationMs(1, DAY_MS), 300_000, {

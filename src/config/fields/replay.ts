@@ -51,7 +51,7 @@ export const REPLAY_FIELDS = {
   include: unset(globs, 'all', {
     group: 'Replay',
     value: 'GLOB',
-    help: 'Send only requests whose path matches; may be repeated.',
+    help: 'Send only requests whose path matches; may be repeated. * is any run of characters, / among them, ? is one.',
   }),
   exclude: unset(globs, 'none', {
     group: 'Replay',
@@ -97,13 +97,13 @@ export const ORIGIN_FIELDS = {
   queueRequests: optional(integer(1, 10_000_000), 10_000, {
     group: 'Connections to the origin (advanced)',
     value: 'N',
-    help: 'Most requests waiting for a connection. Beyond it live traffic is dropped and counted; files wait.',
+    help: 'Most requests waiting for a connection, of the whole process. Beyond it live traffic is dropped and counted; files wait.',
     reason: 'A slow second of the origin is ridden out; a longer one shows in the counters instead of in memory.',
   }),
   queueBytes: optional(bytes(64 * 1024, 64 * 1024 ** 3), 64 * 1024 ** 2, {
     group: 'Connections to the origin (advanced)',
     value: 'BYTES',
-    help: 'Most memory of requests waiting or in flight.',
+    help: 'Most memory of requests waiting or in flight, of the whole process.',
     reason: 'Requests with large bodies reach this before they reach --queue-requests.',
   }),
   connectTimeoutMs: optional(durationMs(1, HOUR_MS), 5000, {
@@ -151,7 +151,7 @@ export const ORIGIN_FIELDS = {
   drainTimeoutMs: optional(durationMs(0, HOUR_MS), 15_000, {
     group: 'Connections to the origin (advanced)',
     value: 'MS',
-    help: 'Longest wait at the end for requests still queued or in flight.',
+    help: 'Longest wait for requests still queued or in flight when live traffic is stopped. Files are sent to their end.',
     reason: 'Half of the 30 s that orchestrators usually give before they kill.',
   }),
 }
