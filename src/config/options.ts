@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { COMMANDS, type CommandName, type Field, type Fields } from './field.ts'
 import { FILE_LIMIT_FIELDS, LIMIT_FIELDS, LIVE_LIMIT_FIELDS } from './fields/limits.ts'
-import { ORIGIN_FIELDS, REPLAY_FIELDS } from './fields/replay.ts'
+import { DRAIN_FIELDS, ORIGIN_FIELDS, REPLAY_FIELDS } from './fields/replay.ts'
 import { COMMON_FIELDS, DEMO_FIELDS, INSPECT_FIELDS, SERVER_FIELDS, SUMMARY_FIELDS } from './fields/reports.ts'
 import {
   CAPTURE_FIELDS,
@@ -32,6 +32,7 @@ export const FIELDS = {
     ...SERVER_FIELDS,
     ...COMMON_FIELDS,
     ...ORIGIN_FIELDS,
+    ...DRAIN_FIELDS,
     ...LIVE_LIMIT_FIELDS,
     ...LIMIT_FIELDS,
   },

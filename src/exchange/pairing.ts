@@ -36,8 +36,6 @@ export interface PairingOptions {
   readonly maxBodyBytes: number
   /** Counts exchanges whose request is complete and which were not yet handed on. */
   readonly held: { count: number }
-  /** Latest packet time, for the end of a response. */
-  readonly clock: { nowUs: number }
 }
 
 export class Pairing implements HttpEvents {
@@ -108,7 +106,7 @@ export class Pairing implements HttpEvents {
     }
   }
 
-  responseEnd(_pending: PendingRequest | null, isComplete: boolean): void {
+  responseEnd(_pending: PendingRequest | null, isComplete: boolean, timeUs: number): void {
     const reading = this.reading
     if (reading === null) return
     this.reading = null
@@ -120,7 +118,7 @@ export class Pairing implements HttpEvents {
       body: this.options.bodies === 'keep' && reading.keptBytes === reading.bodyBytes ? Buffer.concat(reading.chunks) : null,
       isIncomplete: !isComplete,
       timeUs: reading.timeUs,
-      endUs: this.options.clock.nowUs,
+      endUs: timeUs,
     }
     const { item } = reading
     if (reading.isInterim) {

@@ -39,6 +39,8 @@ const MAX_CHUNK_SIZE_LINE = 16 * 1024
 export class BodyReader {
   /** What was wrong, after `read` returned -1: a code of RequestDrop. */
   fault = 0
+  /** Index of the byte that was wrong. */
+  faultAt = 0
   private state: number = State.done
   private remaining = 0
   private digits = 0
@@ -106,11 +108,12 @@ export class BodyReader {
         }
         default: {
           const fault = this.framingByte(bytes[i]!)
-          i++
           if (fault !== 0) {
             this.fault = fault
+            this.faultAt = i
             return -1
           }
+          i++
         }
       }
     }

@@ -39,42 +39,58 @@ export class HeadReader {
 
   /** Reads a request head that begins at `at`. Returns its end, HEAD_INCOMPLETE or HEAD_FAULT. */
   request(bytes: Buffer, at: number, end: number, view: MessageView): number {
+    const limit = at + this.limits.maxHeadBytes
+    return this.withinLimit(this.readRequest(bytes, at, Math.min(end, limit), view), end >= limit)
+  }
+
+  /** Reads a response head that begins at `at`. Returns its end, HEAD_INCOMPLETE or HEAD_FAULT. */
+  response(bytes: Buffer, at: number, end: number, view: MessageView): number {
+    const limit = at + this.limits.maxHeadBytes
+    return this.withinLimit(this.readResponse(bytes, at, Math.min(end, limit), view), end >= limit)
+  }
+
+  /** Nothing beyond the limit is looked at, so what is found does not depend on how many bytes came at once. */
+  private withinLimit(result: number, isLimitReached: boolean): number {
+    return result === HEAD_INCOMPLETE && isLimitReached ? this.fail(RequestDrop.headerTooLarge) : result
+  }
+
+  private readRequest(bytes: Buffer, at: number, end: number, view: MessageView): number {
     this.begin(bytes, at, view)
     let i = at
     while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
-    if (i === end) return this.more(at, end)
+    if (i === end) return HEAD_INCOMPLETE
     if (i === at || bytes[i] !== SP) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.requestLine)
     view.methodEnd = i
     if (i - at === 7 && isText(bytes, at, CONNECT)) view.flags |= MessageFlag.connect
     view.targetAt = ++i
     while (i < end && (CHARACTERS[bytes[i]!]! & Char.target) !== 0) i++
-    if (i === end) return this.more(at, end)
-    if (i === view.targetAt || bytes[i] !== SP) return this.looseLine(bytes, at, end, view)
+    if (i === end) return HEAD_INCOMPLETE
+    if (i === view.targetAt || bytes[i] !== SP) return this.looseLine(bytes, end, view)
     view.targetEnd = i++
     // "HTTP/1.x" and CRLF.
     for (let k = 0; k < HTTP_VERSION.length; k++, i++) {
-      if (i === end) return this.more(at, end)
+      if (i === end) return HEAD_INCOMPLETE
       if (bytes[i] === HTTP_VERSION[k]) continue
-      return k === HTTP_VERSION.length - 2 ? this.fail(RequestDrop.version) : this.looseLine(bytes, at, end, view)
+      return k === HTTP_VERSION.length - 2 ? this.fail(RequestDrop.version) : this.looseLine(bytes, end, view)
     }
     const minor = this.minorVersion(bytes, i, end, view)
-    if (minor !== 0) return minor < 0 ? (minor === HEAD_INCOMPLETE ? this.more(at, end) : minor) : this.fail(minor)
+    if (minor !== 0) return minor < 0 ? minor : this.fail(minor)
     i++
     const line = this.lineEnd(bytes, i, end, RequestDrop.requestLine)
-    if (line < 0) return line === HEAD_INCOMPLETE ? this.more(at, end) : line
+    if (line < 0) return line
     this.firstLineRead = true
-    return this.fields(bytes, at, line, end, view)
+    return this.fields(bytes, line, end, view)
   }
 
   /**
    * A request line with more blanks than it should have. Readers agree on its end, so framing stays certain (a mild fault); they
    * may not agree on the target. Where only the gaps between the words are too wide, RFC 9112 section 3 lets a recipient read it.
    */
-  private looseLine(bytes: Buffer, at: number, end: number, view: MessageView): number {
+  private looseLine(bytes: Buffer, end: number, view: MessageView): number {
     let i = view.methodEnd
     while (i < end && (CHARACTERS[bytes[i]!]! & Char.value) !== 0) i++
     const line = this.lineEnd(bytes, i, end, RequestDrop.requestLine)
-    if (line < 0) return line === HEAD_INCOMPLETE ? this.more(at, end) : line
+    if (line < 0) return line
     const lineEnd = trimmedEnd(bytes, view.methodEnd, i)
     const versionAt = lineEnd - HTTP_VERSION.length - 1
     let targetAt = view.methodEnd
@@ -88,39 +104,39 @@ export class HeadReader {
     view.targetEnd = targetEnd
     if (!isOneWord || !this.limits.readsWideLines) this.mildFault = RequestDrop.requestLine
     this.firstLineRead = true
-    return this.fields(bytes, at, line, end, view)
+    return this.fields(bytes, line, end, view)
   }
 
-  /** Reads a response head that begins at `at`. Returns its end, HEAD_INCOMPLETE or HEAD_FAULT. */
-  response(bytes: Buffer, at: number, end: number, view: MessageView): number {
+  private readResponse(bytes: Buffer, at: number, end: number, view: MessageView): number {
     this.begin(bytes, at, view)
     let i = at
     for (let k = 0; k < HTTP_VERSION.length; k++, i++) {
-      if (i === end) return this.more(at, end)
+      if (i === end) return HEAD_INCOMPLETE
       if (bytes[i] !== HTTP_VERSION[k]) return this.fail(RequestDrop.requestLine)
     }
     const minor = this.minorVersion(bytes, i, end, view)
-    if (minor !== 0) return minor < 0 ? this.more(at, end) : this.fail(RequestDrop.requestLine)
+    if (minor !== 0) return minor < 0 ? minor : this.fail(RequestDrop.requestLine)
     i++
     if (i < end && bytes[i] !== SP) return this.fail(RequestDrop.requestLine)
     i++
     let status = 0
     for (let k = 0; k < 3; k++, i++) {
-      if (i >= end) return this.more(at, end)
+      if (i >= end) return HEAD_INCOMPLETE
       if ((CHARACTERS[bytes[i]!]! & Char.digit) === 0) return this.fail(RequestDrop.requestLine)
       status = status * 10 + bytes[i]! - 0x30
     }
     if (status < 100) return this.fail(RequestDrop.requestLine)
     view.status = status
-    // The blank before an empty reason phrase is often left out.
-    if (i < end && bytes[i] === SP) i++
+    // The blank before an empty reason phrase is often left out, but something else is no reason phrase.
+    const hasReason = i < end && bytes[i] === SP
+    if (hasReason) i++
     view.targetAt = i
-    while (i < end && (CHARACTERS[bytes[i]!]! & Char.value) !== 0) i++
+    while (hasReason && i < end && (CHARACTERS[bytes[i]!]! & Char.value) !== 0) i++
     view.targetEnd = i
     const line = this.lineEnd(bytes, i, end, RequestDrop.requestLine)
-    if (line < 0) return line === HEAD_INCOMPLETE ? this.more(at, end) : line
+    if (line < 0) return line
     this.firstLineRead = true
-    return this.fields(bytes, at, line, end, view)
+    return this.fields(bytes, line, end, view)
   }
 
   private begin(bytes: Buffer, at: number, view: MessageView): void {
@@ -147,10 +163,6 @@ export class HeadReader {
     return false
   }
 
-  private more(at: number, end: number): number {
-    return end - at > this.limits.maxHeadBytes ? this.fail(RequestDrop.headerTooLarge) : HEAD_INCOMPLETE
-  }
-
   /** 0: read; negative: a result of the reader; positive: the fault. */
   private minorVersion(bytes: Buffer, i: number, end: number, view: MessageView): number {
     if (i === end) return HEAD_INCOMPLETE
@@ -172,22 +184,21 @@ export class HeadReader {
     return this.fail(c === 0 ? RequestDrop.nul : otherwise)
   }
 
-  private fields(bytes: Buffer, at: number, from: number, end: number, view: MessageView): number {
+  private fields(bytes: Buffer, from: number, end: number, view: MessageView): number {
     const { fields } = view
     const maxFields = this.limits.maxFields
     let i = from
     for (;;) {
-      if (i === end) return this.more(at, end)
+      if (i === end) return HEAD_INCOMPLETE
       const nameAt = i
       while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
-      if (i === end) return this.more(at, end)
+      if (i === end) return HEAD_INCOMPLETE
       const nameEnd = i
       if (bytes[i] !== COLON || nameEnd === nameAt) {
         if (nameEnd > nameAt) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.headerName)
         if ((CHARACTERS[bytes[i]!]! & Char.blank) !== 0) return this.fail(RequestDrop.obsFold)
         const headEnd = this.lineEnd(bytes, i, end, RequestDrop.headerName)
-        if (headEnd < 0) return headEnd === HEAD_INCOMPLETE ? this.more(at, end) : headEnd
-        if (headEnd - at > this.limits.maxHeadBytes) return this.fail(RequestDrop.headerTooLarge)
+        if (headEnd < 0) return headEnd
         view.headEnd = headEnd
         return this.frame(view) ? headEnd : HEAD_FAULT
       }
@@ -197,7 +208,7 @@ export class HeadReader {
       while (i < end && (CHARACTERS[bytes[i]!]! & Char.value) !== 0) i++
       let valueEnd = i
       const next = this.lineEnd(bytes, i, end, RequestDrop.headerName)
-      if (next < 0) return next === HEAD_INCOMPLETE ? this.more(at, end) : next
+      if (next < 0) return next
       i = next
       valueEnd = trimmedEnd(bytes, valueAt, valueEnd)
       if (view.fieldCount >= maxFields) return this.fail(RequestDrop.tooManyHeaders)
@@ -387,10 +398,10 @@ export function beginsWithRequestLine(bytes: Buffer, at: number, end: number): b
   return (bytes[i + 8] === 0x30 || bytes[i + 8] === 0x31) && bytes[i + 9] === CR && bytes[i + 10] === LF
 }
 
-/** [at, end) begins with a status line as far as its status code. */
+/** [at, end) begins with a status line as far as the end of its status code. */
 export function beginsWithStatusLine(bytes: Buffer, at: number, end: number): boolean {
-  if (end - at < 12 || !isText(bytes, at, HTTP_VERSION)) return false
+  if (end - at < 13 || !isText(bytes, at, HTTP_VERSION)) return false
   if ((bytes[at + 7] !== 0x30 && bytes[at + 7] !== 0x31) || bytes[at + 8] !== SP) return false
   for (let k = 9; k < 12; k++) if ((CHARACTERS[bytes[at + k]!]! & Char.digit) === 0) return false
-  return true
+  return bytes[at + 12] === SP || bytes[at + 12] === CR
 }

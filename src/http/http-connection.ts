@@ -32,7 +32,8 @@ export interface HttpEvents {
   /** @param pending null: the request was not seen */
   responseHead(view: MessageView, pending: PendingRequest | null): void
   responseBody(bytes: Buffer, at: number, end: number): void
-  responseEnd(pending: PendingRequest | null, isComplete: boolean): void
+  /** @param timeUs of its last byte */
+  responseEnd(pending: PendingRequest | null, isComplete: boolean, timeUs: number): void
   /** The answers to these requests will not be recognised. */
   responsesMissed(pending: readonly PendingRequest[]): void
   closed(): void
@@ -320,7 +321,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     else counters.responseDrop(fault)
     const pending = this.answering
     this.answering = null
-    this.events!.responseEnd(this.isInterim ? null : pending, fault === 0)
+    this.events!.responseEnd(this.isInterim ? null : pending, fault === 0, timeUs)
     if (this.isInterim) return
     this.afterAnswer(pending)
   }

@@ -62,7 +62,7 @@ export function shardPlan(o: TrafficOptions, work: Work, isLive: boolean, clockA
     isLive,
     clockAnchor,
     ratePerSecond: rate,
-    drainTimeoutMs: isLive && 'drainTimeoutMs' in o ? o.drainTimeoutMs : NO_DRAIN_LIMIT_MS,
+    drainTimeoutMs: 'drainTimeoutMs' in o ? o.drainTimeoutMs : NO_DRAIN_LIMIT_MS,
   }
 }
 

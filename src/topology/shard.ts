@@ -51,7 +51,6 @@ export class Shard implements StreamConsumerFactory {
   private readonly output: LineOutput
   private readonly pairing: PairingOptions | null
   private readonly held = { count: 0 }
-  private readonly packetTime = { nowUs: 0 }
   private readonly spareHeads: PartialHead[] = []
   private connections = 0
 
@@ -65,7 +64,7 @@ export class Shard implements StreamConsumerFactory {
     this.lines = work.kind === 'print' ? new LineSink((lines) => this.output.write(lines), this.counters) : null
     this.pairing =
       work.kind === 'print'
-        ? { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes, held: this.held, clock: this.packetTime }
+        ? { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes, held: this.held }
         : null
     this.context = {
       reader: new HeadReader({ maxHeadBytes: http.maxHeadBytes, maxFields: http.maxHeaders, readsWideLines: work.kind === 'print' }),
@@ -88,7 +87,6 @@ export class Shard implements StreamConsumerFactory {
   }
 
   packet(view: PacketView): void {
-    this.packetTime.nowUs = view.timeUs
     this.reassembler.packet(view)
   }
 

@@ -17,9 +17,9 @@ const reorderWindow = {
 
 /** Time runs on the clock. */
 export const LIVE_LIMIT_FIELDS = {
-  reorderWindowMs: optional(reorderWindowMs, 1000, {
+  reorderWindowMs: optional(reorderWindowMs, 2000, {
     ...reorderWindow,
-    reason: 'Mirrors deliver some milliseconds out of order; each request behind a gap waits this long.',
+    reason: 'Mirrors deliver milliseconds out of order, but a lost segment is sent again after a second; only requests behind a gap wait.',
   }),
 }
 
@@ -38,11 +38,11 @@ export const LIMIT_FIELDS = {
     help: 'Most TCP connections tracked at once, of the whole process.',
     reason: 'Above what one mirror target of production scale carries, and a bound for SYN floods.',
   }),
-  flowIdleTimeoutMs: optional(durationMs(1, DAY_MS), 300_000, {
+  flowIdleTimeoutMs: optional(durationMs(1, DAY_MS), 600_000, {
     group,
     value: 'MS',
     help: 'A connection without packets for this long is forgotten.',
-    reason: 'Zeek’s default; longer than the idle time-outs of common load balancers and servers.',
+    reason: 'Suricata’s default for established connections; longer than the idle time-outs of common load balancers (350 s) and servers.',
   }),
   flowClosingTimeoutMs: optional(durationMs(1, DAY_MS), 10_000, {
     group,
@@ -62,11 +62,11 @@ export const LIMIT_FIELDS = {
     help: 'The same for all connections of a shard.',
     reason: 'Suricata’s default for its streams.',
   }),
-  reorderWindowPackets: optional(integer(0, 1_000_000), 64, {
+  reorderWindowPackets: optional(integer(0, 1_000_000), 4096, {
     group,
     value: 'N',
     help: 'Packets of the connection that late TCP segments may come behind before a gap is declared.',
-    reason: 'Far beyond the reordering seen in mirrors, and a gap is still declared soon on a busy connection.',
+    reason: 'A retransmission may cover bytes that were sent hundreds of small segments ago. On most connections --reorder-window-ms ends first.',
   }),
   maxHeadBytes: optional(bytes(KIB, 16 * MIB), 64 * KIB, {
     group,
@@ -93,12 +93,6 @@ export const LIMIT_FIELDS = {
     help: 'Longest wait for the server’s answer to CONNECT or an upgrade before HTTP ends there.',
     reason:
       'What follows cannot be read without knowing the answer; where the mirror carries no answers none will come.',
-  }),
-  exchangeWaitMs: optional(durationMs(1, DAY_MS), 60_000, {
-    group,
-    value: 'MS',
-    help: 'Longest wait of a request for its captured response.',
-    reason: 'Most gateways give up at 60 s.',
   }),
   fragmentBytes: optional(bytes(64 * KIB, 4 * GIB), 16 * MIB, {
     group,

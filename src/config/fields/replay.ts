@@ -148,10 +148,14 @@ export const ORIGIN_FIELDS = {
     help: 'First pause of the open circuit breaker; each further one doubles, up to 15 s.',
     reason: 'An origin that is back is found within one pause.',
   }),
+}
+
+/** Of run: files are sent to their end. */
+export const DRAIN_FIELDS = {
   drainTimeoutMs: optional(durationMs(0, HOUR_MS), 15_000, {
     group: 'Connections to the origin (advanced)',
     value: 'MS',
-    help: 'Longest wait for requests still queued or in flight when live traffic is stopped. Files are sent to their end.',
+    help: 'Longest wait for requests still queued or in flight when the service is stopped.',
     reason: 'Half of the 30 s that orchestrators usually give before they kill.',
   }),
 }

@@ -120,11 +120,11 @@ export const INTERFACE_FIELDS = {
     value: 'BPF',
     help: 'Packets to take from --interface, in libpcap’s filter language.',
   }),
-  captureBufferBytes: optional(bytes(64 * 1024, 1024 ** 3), 32 * 1024 ** 2, {
+  captureBufferBytes: optional(bytes(2 * 1024 ** 2, 1024 ** 3), 64 * 1024 ** 2, {
     group: 'Limits and time-outs (advanced)',
     value: 'BYTES',
     help: 'Kernel buffer of --interface.',
-    reason: 'As large as the receive buffer of a socket, for the same half second.',
+    reason: 'libpcap sets up to 128 KiB aside for each packet here: 64 MiB hold 511.',
   }),
 }
 

@@ -1,12 +1,10 @@
 /** `mirrorshard replay FILE… --to URL`: requests from capture files to an origin. */
-import { EXIT, MirrorError } from '../../base/errors.ts'
+import { EXIT } from '../../base/errors.ts'
 import type { ReplayOptions } from '../../config/options.ts'
 import { runOffline } from '../offline-run.ts'
 import { sendingWork } from '../plans.ts'
 
 export async function execute(options: ReplayOptions): Promise<number> {
-  if (options.loop > 1 && options.files.includes('-'))
-    throw new MirrorError('ERR_USAGE', '--loop: standard input (-) can be read only once; expected files, or --loop 1')
   const isNull = options.to === null
   const { exitCode, summary } = await runOffline({
     options,
