@@ -81,7 +81,11 @@ export class Pairing implements HttpEvents {
   responseHead(view: MessageView, pending: PendingRequest | null): void {
     const isInterim = view.status < 200 && view.status !== 101
     const item = pending === null ? this.orphanItem() : this.itemOf(pending)
-    if (pending === null && !isInterim) this.orphan = null
+    if (this.orphan !== null && (pending !== null || !isInterim)) {
+      // Its final answer is this one, or will not come.
+      this.orphan.isResponseOver = pending !== null
+      this.orphan = null
+    }
     this.reading = {
       item,
       isInterim,

@@ -19,9 +19,15 @@ export interface PendingRequest {
   /** Carries Upgrade; HTTP may end with its answer. */
   readonly isUpgrade: boolean
   readonly isWebSocket: boolean
+  /** What the client had acknowledged when it sent the first byte: a response that begins there answers this request. */
+  readonly ackedTo: number | null
+  /** Requests in front of it were lost: whether a response is its own, or theirs, must be proven. */
+  isBehindLoss: boolean
   /** Sequence number behind its last byte, once complete. */
   endSeq: number
   state: 'reading' | 'complete' | 'dropped'
+  /** The head of its final answer was seen, and HTTP goes on behind it. */
+  isAnswered: boolean
   attachment: unknown
 }
 
@@ -72,6 +78,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private requests: RequestParser | null = null
   private responses: ResponseParser | null = null
   private readonly pending: PendingRequest[] = []
+  /** The last request whose head was read. */
+  private last: PendingRequest | null = null
   /** The request being read, and the one whose response is being read. */
   private reading: PendingRequest | null = null
   private answering: PendingRequest | null = null
@@ -81,6 +89,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private isProxied = false
   /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
   private responsesUnsure = false
+  /** A gap hid requests since the last one that was read. */
+  private requestsWereLost = false
   /** The response being read turns the connection into a tunnel. */
   private isTunnel = false
   /** The CONNECT or upgrade behind which reading waits for the answer. */
@@ -139,8 +149,9 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     if (this.mode !== Mode.http) return
     if (direction === this.client) this.requests!.end(reason)
     else {
-      if (this.requests!.isWaiting) this.answerIsMissing()
+      // The end may complete the very answer that is waited for.
       this.responses!.end(reason)
+      if (this.requests!.isWaiting) this.answerIsMissing()
     }
   }
 
@@ -236,20 +247,28 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.context.requestsInParsing++
   }
 
-  requestHead(view: MessageView): void {
+  requestHead(view: MessageView, ackedTo: number | null): void {
     const { flags } = view
     const pending: PendingRequest = {
       isHead: isHead(view),
       isConnect: (flags & MessageFlag.connect) !== 0,
       isUpgrade: (flags & MessageFlag.upgrade) !== 0,
       isWebSocket: (flags & MessageFlag.webSocket) !== 0,
+      ackedTo,
+      isBehindLoss: this.requestsWereLost,
       endSeq: 0,
       state: 'reading',
+      isAnswered: false,
       attachment: null,
     }
+    this.requestsWereLost = false
+    this.last = pending
     this.reading = pending
     this.pending.push(pending)
-    if (this.pending.length > MAX_PENDING) this.open.responsesMissed(this.pending.splice(0, 1))
+    if (this.pending.length > MAX_PENDING) {
+      this.responsesUnsure = true
+      this.open.responsesMissed(this.pending.splice(0, 1))
+    }
   }
 
   requestComplete(view: MessageView, endSeq: number): void {
@@ -260,13 +279,24 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const { counters } = this.context
     this.context.requestsInParsing--
     counters.add(Counter.requestBodyBytes, view.bodyBytes)
-    if (pending.isConnect || pending.isUpgrade) {
-      this.waitingFor = pending
-      this.waitingSinceUs = this.nowUs
-      // Until the answer refuses: whoever takes over this flow after a crash must not read a tunnel as requests.
-      this.context.tunnels.add(this.flowHash)
-    }
     this.open.request(view, pending)
+  }
+
+  requestsWait(): void {
+    const asked = this.last!
+    if (asked.isAnswered) {
+      // Refused before its body was complete.
+      this.requests!.resume()
+      return
+    }
+    this.waitingFor = asked
+    this.waitingSinceUs = this.nowUs
+    // Until the answer refuses: whoever takes over this flow after a crash must not read a tunnel as requests.
+    this.context.tunnels.add(this.flowHash)
+  }
+
+  requestsLost(): void {
+    this.requestsWereLost = true
   }
 
   requestDropped(reason: number): void {
@@ -289,23 +319,29 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   requestBytesSkipped(bytes: number, afterAmbiguous: boolean): void {
-    this.context.counters.add(afterAmbiguous ? Counter.afterAmbiguous : Counter.resyncUnproven, bytes)
+    this.skipped(bytes, afterAmbiguous)
+  }
+
+  private skipped(bytes: number, afterAmbiguous: boolean): void {
+    const counter = afterAmbiguous ? Counter.afterAmbiguous : Counter.resyncUnproven
+    this.context.counters.add(this.mode === Mode.over ? this.overCounter : counter, bytes)
   }
 
   // --- responses -----------------------------------------------------------------------------------------------------------------
 
-  responseHead(view: MessageView, piece: StreamPiece): number {
+  responseHead(view: MessageView, seq: number, ack: number | null): number {
     const { counters } = this.context
     counters.add(Counter.responsesParsed)
     counters.add(Counter.responsesHeld)
     const { status } = view
     this.isInterim = status < 200 && status !== 101
-    const pending = this.pairOf(piece)
+    const pending = this.pairOf(seq, ack)
     this.answering = pending
     if (!this.isInterim && pending !== null) this.pending.shift()
     this.open.responseHead(view, pending)
     this.isTunnel = status === 101 || (pending?.isConnect === true && status >= 200 && status < 300)
     if (this.isTunnel) return Body.tunnel
+    if (pending !== null && !this.isInterim) this.httpGoesOn(pending)
     return this.isInterim || status === 204 || status === 304 || pending?.isHead === true ? Body.none : Body.stated
   }
 
@@ -322,8 +358,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const pending = this.answering
     this.answering = null
     this.events!.responseEnd(this.isInterim ? null : pending, fault === 0, timeUs)
-    if (this.isInterim) return
-    this.afterAnswer(pending)
+    if (this.isTunnel) this.tunnelBegins(pending)
   }
 
   responseDropped(fault: number): void {
@@ -347,17 +382,19 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   responseBytesSkipped(bytes: number, afterAmbiguous: boolean): void {
-    this.context.counters.add(afterAmbiguous ? Counter.afterAmbiguous : Counter.resyncUnproven, bytes)
+    this.skipped(bytes, afterAmbiguous)
   }
 
-  /** The request that the response beginning in `piece` answers, or null when it was not seen. */
-  private pairOf(piece: StreamPiece): PendingRequest | null {
-    if (this.responsesUnsure) {
-      // The server had exactly the bytes up to the end of the request that it answers.
-      const i = piece.hasAck ? this.pending.findIndex((p) => p.state !== 'reading' && p.endSeq === piece.ack) : -1
-      if (i < 0) return null
+  /** The request that the response beginning at `seq` answers, or null when it was not seen. */
+  private pairOf(seq: number, ack: number | null): PendingRequest | null {
+    if (this.responsesUnsure || this.pending[0]?.isBehindLoss === true) {
+      // The client had everything in front of this response when it asked, and the server had the request and nothing behind it.
+      const i = this.pending.findIndex((p) => p.ackedTo === seq)
+      const asked = this.pending[i]
+      if (asked === undefined || asked.state !== 'complete' || asked.endSeq !== ack) return null
       this.missAnswers(i)
       this.responsesUnsure = false
+      asked.isBehindLoss = false
     }
     return this.pending[0] ?? null
   }
@@ -367,15 +404,17 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     if (this.requests!.isWaiting && this.pending.length === 0) this.answerIsMissing()
   }
 
-  /** The final answer to `pending` is complete: CONNECT and upgrades decide here what follows. */
-  private afterAnswer(pending: PendingRequest | null): void {
-    if (this.isTunnel) {
-      if (pending?.isUpgrade && !pending.isWebSocket) this.context.census.add('http2', this.ports[this.client ^ 1]!)
-      this.context.tunnels.add(this.flowHash)
-      this.over(Counter.tunnelBytes)
-      return
-    }
-    if (pending === null || !(pending.isConnect || pending.isUpgrade)) return
+  private tunnelBegins(pending: PendingRequest | null): void {
+    if (pending?.isUpgrade && !pending.isWebSocket) this.context.census.add('http2', this.ports[this.client ^ 1]!)
+    this.context.tunnels.add(this.flowHash)
+    this.over(Counter.tunnelBytes)
+  }
+
+  /** The head of the final answer to `pending` is here, and it begins no tunnel. */
+  private httpGoesOn(pending: PendingRequest): void {
+    pending.isAnswered = true
+    if (pending !== this.waitingFor) return
+    this.waitingFor = null
     this.context.tunnels.delete(this.flowHash)
     this.requests!.resume()
   }
@@ -383,6 +422,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   /** No answer to a CONNECT or an upgrade came in time. */
   private answerIsMissing(): void {
     const asked = this.waitingFor
+    this.waitingFor = null
     if (asked !== null && !asked.isConnect && !asked.isWebSocket) {
       this.context.tunnels.delete(this.flowHash)
       this.requests!.resume()

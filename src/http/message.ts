@@ -11,7 +11,7 @@ export const MessageFlag = {
   chunked: 1,
   /** A Content-Length is stated. */
   hasLength: 2,
-  /** Connection: close (or HTTP/1.0 without keep-alive). */
+  /** Connection: close. */
   close: 4,
   /** Carries an Upgrade header. */
   upgrade: 8,
@@ -23,8 +23,6 @@ export const MessageFlag = {
   marked: 64,
   /** Expect: 100-continue. */
   expect: 128,
-  /** Response only: ends when the connection does. */
-  untilClose: 256,
 } as const
 
 /** Int32 entries per header field in `MessageView.fields`: name start, name end, value start, value end (blanks around the value excluded). */

@@ -34,11 +34,18 @@ export interface ParserContext {
 export interface RequestEvents {
   /** A first line was recognised: the request counts from here on and ends in exactly one of `requestComplete` and `requestDropped`. */
   requestBegan(): void
-  /** Its head is complete. `view` is lent. */
-  requestHead(view: MessageView): void
+  /**
+   * Its head is complete. `view` is lent.
+   * @param ackedTo what the client had of the server's stream when it sent the first byte; null where unknown
+   */
+  requestHead(view: MessageView, ackedTo: number | null): void
   /** @param endSeq sequence number behind its last byte */
   requestComplete(view: MessageView, endSeq: number): void
   requestDropped(reason: number): void
+  /** Behind the last one, a CONNECT or an upgrade, complete or dropped: nothing is read until `resume` or `stop`. */
+  requestsWait(): void
+  /** A gap hid an unknown number of requests. */
+  requestsLost(): void
   /** The first bytes of the stream are no HTTP/1 request. Returns whether requests may still follow at a proven boundary. */
   requestsAreOther(bytes: Buffer, at: number, end: number): boolean
   /** Bytes that were passed over while no message boundary was proven, or behind an ambiguous message. */
@@ -80,7 +87,10 @@ export class RequestParser implements BodyTarget {
   private mayBeginHere: boolean
   private hadNoData = true
   private gapWhileWaiting = false
+  /** The message in hand is a CONNECT or an upgrade. */
+  private asksToSwitch = false
   private firstUs = 0
+  private firstAck: number | null = null
 
   constructor(context: ParserContext, events: RequestEvents, startsInMiddle: boolean, mayBeginHere: boolean) {
     this.context = context
@@ -112,7 +122,7 @@ export class RequestParser implements BodyTarget {
           if (bytes[i] === LF) {
             this.state = State.idle
             i++
-          } else this.headFault(RequestDrop.bareCr, bytes, i, end)
+          } else this.headFault(RequestDrop.bareCr, bytes, i, end, false)
           break
         case State.head:
           i = this.continueHead(piece, i)
@@ -142,17 +152,23 @@ export class RequestParser implements BodyTarget {
   gap(length: number, reason: number): void {
     // What follows a hole in front of all data is the first data seen, as in a connection that began in the middle.
     this.mayBeginHere = this.hadNoData
+    if (this.state === State.head) this.tryPartialHead()
     switch (this.state) {
-      case State.body:
+      case State.body: {
         this.drop(reason)
-        if (!this.body.skip(length)) this.state = State.resync
-        else if (this.body.isDone) this.state = State.idle
-        if (this.state !== State.body) this.release()
+        const isBoundaryKnown = this.body.skip(length)
+        if (isBoundaryKnown && !this.body.isDone) return
+        this.release()
+        if (isBoundaryKnown || this.asksToSwitch) this.messageEnds()
+        if (isBoundaryKnown) return
+        if (this.isWaiting) this.gapWhileWaiting = true
+        else this.loseBoundary()
         return
+      }
       case State.head:
         this.drop(reason)
         this.release()
-        this.state = State.resync
+        this.loseBoundary()
         return
       case State.waiting:
         this.gapWhileWaiting = true
@@ -160,12 +176,13 @@ export class RequestParser implements BodyTarget {
       case State.stopped:
         return
       default:
-        this.state = State.resync
+        this.loseBoundary()
     }
   }
 
   /** The stream ended. */
   end(reason: number): void {
+    if (this.state === State.head) this.tryPartialHead()
     this.drop(reason === End.expired ? RequestDrop.expired : RequestDrop.incomplete)
     this.stop()
   }
@@ -179,7 +196,9 @@ export class RequestParser implements BodyTarget {
 
   /** The server refused the CONNECT or the upgrade: HTTP goes on. */
   resume(): void {
-    if (this.state === State.waiting) this.state = this.gapWhileWaiting ? State.resync : State.idle
+    if (this.state !== State.waiting) return
+    this.state = State.idle
+    if (this.gapWhileWaiting) this.loseBoundary()
     this.gapWhileWaiting = false
   }
 
@@ -214,6 +233,7 @@ export class RequestParser implements BodyTarget {
     const { reader, view } = this.context
     const { bytes, end } = piece
     this.firstUs = piece.timeUs
+    this.firstAck = piece.hasAck ? piece.ack : null
     const headEnd = reader.request(bytes, at, end, view)
     if (headEnd > 0) return this.headComplete(view, piece, headEnd)
     if (headEnd === HEAD_INCOMPLETE) {
@@ -223,25 +243,32 @@ export class RequestParser implements BodyTarget {
       this.state = State.head
       return end
     }
-    this.headFault(reader.fault, bytes, at, end)
+    this.headFault(reader.fault, bytes, at, end, reader.firstLineRead || looksLikeRequest(bytes, at, end))
     return at
   }
 
   private continueHead(piece: StreamPiece, at: number): number {
-    const { reader, view } = this.context
     const partial = this.partial!
     const i = partial.append(piece.bytes, at, piece.end)
     if (!partial.shouldParse()) return i
-    const headEnd = reader.request(partial.bytes, 0, partial.length, view)
+    return this.tryPartialHead() > 0 ? this.headComplete(this.context.view, piece, i) : i
+  }
+
+  /**
+   * Parses what is gathered of a head; also where the head breaks off, so that its first line and its faults count however the
+   * bytes were cut into pieces.
+   */
+  private tryPartialHead(): number {
+    const { reader, view } = this.context
+    const { bytes, length } = this.partial!
+    const headEnd = reader.request(bytes, 0, length, view)
     if (headEnd === HEAD_INCOMPLETE) {
       if (reader.firstLineRead) this.count()
-      return i
+    } else if (headEnd < 0) {
+      this.headFault(reader.fault, bytes, 0, length, reader.firstLineRead || looksLikeRequest(bytes, 0, length))
+      this.events.requestBytesSkipped(length, true)
     }
-    if (headEnd < 0) {
-      this.headFault(reader.fault, partial.bytes, 0, partial.length)
-      return i
-    }
-    return this.headComplete(view, piece, i)
+    return headEnd
   }
 
   /** `view` holds a complete head; the message goes on at `at` of the piece. Returns the index behind what was taken. */
@@ -254,7 +281,8 @@ export class RequestParser implements BodyTarget {
     view.bodyAt = 0
     view.bodyEnd = 0
     view.bodyKept = true
-    this.events.requestHead(view)
+    this.asksToSwitch = (view.flags & (MessageFlag.connect | MessageFlag.upgrade)) !== 0
+    this.events.requestHead(view, this.firstAck)
     if (this.context.reader.mildFault !== 0) this.drop(this.context.reader.mildFault)
     const isChunked = view.has(MessageFlag.chunked)
     if (!isChunked && view.contentLength > this.context.maxBodyBytes) this.drop(RequestDrop.bodyTooLarge)
@@ -274,7 +302,7 @@ export class RequestParser implements BodyTarget {
     if (this.body.isDone) {
       // Dropped, and without a body.
       this.release()
-      this.state = State.idle
+      this.messageEnds()
     } else this.state = State.body
     return at
   }
@@ -285,12 +313,12 @@ export class RequestParser implements BodyTarget {
       this.drop(this.body.fault)
       this.release()
       this.state = State.stopped
-      return at
+      return this.body.faultAt
     }
     if (this.body.isDone) {
       if (this.isDropped) {
         this.release()
-        this.state = State.idle
+        this.messageEnds()
       } else {
         const message = this.message!
         message.bodyKept = this.context.keepBodies
@@ -303,16 +331,26 @@ export class RequestParser implements BodyTarget {
   private complete(view: MessageView, piece: StreamPiece, at: number): void {
     view.lastUs = piece.timeUs
     this.isCounted = false
-    this.state = (view.flags & (MessageFlag.connect | MessageFlag.upgrade)) !== 0 ? State.waiting : State.idle
     this.events.requestComplete(view, seqAdd(piece.seq, at - piece.at))
     this.release()
+    this.messageEnds()
   }
 
-  private headFault(fault: number, bytes: Buffer, at: number, end: number): void {
-    const { reader } = this.context
-    const isNoRequest = this.isFresh && !this.isCounted && !reader.firstLineRead && !looksLikeRequest(bytes, at, end)
+  /** At the boundary behind a message, complete or dropped. */
+  private messageEnds(): void {
+    this.state = this.asksToSwitch ? State.waiting : State.idle
+    if (this.asksToSwitch) this.events.requestsWait()
+  }
+
+  private loseBoundary(): void {
+    this.state = State.resync
+    this.events.requestsLost()
+  }
+
+  /** @param isRequest what is wrong is a request all the same, not another protocol */
+  private headFault(fault: number, bytes: Buffer, at: number, end: number, isRequest: boolean): void {
     this.state = State.stopped
-    if (isNoRequest) {
+    if (this.isFresh && !this.isCounted && !isRequest) {
       if (this.events.requestsAreOther(bytes, at, end)) this.state = State.resync
     } else {
       this.count()

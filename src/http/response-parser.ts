@@ -6,6 +6,7 @@
 import { ResponseDrop } from '../base/drop.ts'
 import type { StreamPiece } from '../reassembly/stream-consumer.ts'
 import { End } from '../reassembly/stream-consumer.ts'
+import { seqAdd } from '../wire/seq.ts'
 import { BodyReader, type BodyTarget } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { beginsWithStatusLine, HEAD_INCOMPLETE, responseFault } from './head.ts'
@@ -24,8 +25,12 @@ export const Body = {
 } as const
 
 export interface ResponseEvents {
-  /** A status line was recognised: the response counts and ends in `responseEnd`. `view` is lent. Returns one of Body. */
-  responseHead(view: MessageView, piece: StreamPiece): number
+  /**
+   * A status line was recognised: the response counts and ends in `responseEnd`. `view` is lent. Returns one of Body.
+   * @param seq sequence number of its first byte
+   * @param ack what the server had of the client's stream when it sent that byte; null where unknown
+   */
+  responseHead(view: MessageView, seq: number, ack: number | null): number
   responseBody(bytes: Buffer, at: number, end: number): void
   /** @param fault 0 when it is complete, else a code of ResponseDrop */
   responseEnd(fault: number, timeUs: number): void
@@ -52,6 +57,8 @@ export class ResponseParser implements BodyTarget {
   /** What the response in hand has lost so far: a code of ResponseDrop or 0. */
   private fault = 0
   private firstUs = 0
+  private firstSeq = 0
+  private firstAck: number | null = null
   private lastUs = 0
 
   constructor(context: ParserContext, events: ResponseEvents, startsInMiddle: boolean, mayBeginHere: boolean) {
@@ -86,8 +93,9 @@ export class ResponseParser implements BodyTarget {
         case State.body: {
           const next = this.body.read(bytes, i, end, this)
           if (next < 0) {
-            this.events.responseEnd(responseFault(this.body.fault), piece.timeUs)
+            i = this.body.faultAt
             this.state = State.stopped
+            this.events.responseEnd(responseFault(this.body.fault), piece.timeUs)
           } else {
             i = next
             if (this.body.isDone) this.complete(piece.timeUs)
@@ -111,12 +119,14 @@ export class ResponseParser implements BodyTarget {
 
   gap(length: number, reason: number): void {
     this.mayBeginHere = false
+    if (this.state === State.head) this.tryPartialHead()
     if (this.state === State.body) {
       this.fault = reason
       if (this.body.skip(length)) {
         if (this.body.isDone) this.complete(this.lastUs)
         return
       }
+      this.state = State.resync
       this.events.responseEnd(reason, this.lastUs)
     } else if (this.state === State.stopped) return
     else if (this.state === State.head) this.giveUpHead(reason)
@@ -126,7 +136,9 @@ export class ResponseParser implements BodyTarget {
 
   end(reason: number): void {
     const fault = reason === End.expired ? ResponseDrop.expired : ResponseDrop.incomplete
+    if (this.state === State.head) this.tryPartialHead()
     if (this.state === State.body) {
+      this.state = State.stopped
       // A body that runs until the connection ends is complete when the server closes in order.
       const isComplete = this.body.endsWithConnection && reason === End.fin
       this.events.responseEnd(isComplete ? this.fault : this.fault || fault, this.lastUs)
@@ -155,6 +167,8 @@ export class ResponseParser implements BodyTarget {
   private beginHead(piece: StreamPiece, at: number): number {
     const { reader, view } = this.context
     this.firstUs = piece.timeUs
+    this.firstSeq = seqAdd(piece.seq, at - piece.at)
+    this.firstAck = piece.hasAck ? piece.ack : null
     const headEnd = reader.response(piece.bytes, at, piece.end, view)
     if (headEnd > 0) return this.headComplete(view, piece, headEnd)
     if (headEnd === HEAD_INCOMPLETE) {
@@ -170,27 +184,32 @@ export class ResponseParser implements BodyTarget {
   }
 
   private continueHead(piece: StreamPiece, at: number): number {
-    const { reader, view } = this.context
     const partial = this.partial!
     const i = partial.append(piece.bytes, at, piece.end)
-    if (!partial.shouldParse()) return i
-    const headEnd = reader.response(partial.bytes, 0, partial.length, view)
-    this.firstLineSeen = reader.firstLineRead
-    if (headEnd === HEAD_INCOMPLETE) return i
-    if (headEnd < 0) {
-      this.headFault(responseFault(reader.fault), partial.bytes, 0, partial.length)
-      return i
-    }
-    const next = this.headComplete(view, piece, i)
+    if (!partial.shouldParse() || this.tryPartialHead() < 0) return i
+    const next = this.headComplete(this.context.view, piece, i)
     this.releasePartial()
     return next
+  }
+
+  /** As in RequestParser: also where the head breaks off. */
+  private tryPartialHead(): number {
+    const { reader, view } = this.context
+    const { bytes, length } = this.partial!
+    const headEnd = reader.response(bytes, 0, length, view)
+    this.firstLineSeen = reader.firstLineRead
+    if (headEnd < 0 && headEnd !== HEAD_INCOMPLETE) {
+      this.headFault(responseFault(reader.fault), bytes, 0, length)
+      this.events.responseBytesSkipped(length, true)
+    }
+    return headEnd
   }
 
   private headComplete(view: MessageView, piece: StreamPiece, at: number): number {
     this.isFresh = false
     this.fault = 0
     view.firstUs = this.firstUs
-    const framing = this.events.responseHead(view, piece)
+    const framing = this.events.responseHead(view, this.firstSeq, this.firstAck)
     if (framing === Body.stated && view.has(MessageFlag.chunked)) this.body.startChunked()
     else if (framing === Body.stated && view.has(MessageFlag.hasLength)) this.body.startLength(view.contentLength)
     else if (framing === Body.stated) this.body.startUntilClose()

@@ -13,6 +13,7 @@ import type {
   PeerAddress,
   ReceiverOptions,
 } from '../datagram-receiver.ts'
+import { forceReceiveBuffers } from './force-buffer.ts'
 import { type BindAddress, listenError, resolveListenAddresses } from './listen-address.ts'
 import { readDrops } from './proc-net-udp.ts'
 import { IDLE_TICK_MS, mostDatagramsIn } from './receiver-limits.ts'
@@ -33,6 +34,8 @@ export async function openDgramReceiver(options: ReceiverOptions, handler: Datag
     throw error
   }
   const bound = addresses.map(({ host }, i) => ({ host, port: sockets[i]!.address().port }))
+  if (sockets.some((socket) => socket.getRecvBufferSize() < options.receiveBufferBytes))
+    await forceReceiveBuffers(bound, options.receiveBufferBytes)
   return new DgramReceiver(sockets, bound, options.datagramBytes, handler)
 }
 

@@ -6,6 +6,7 @@ import type { ListenAddress } from '../datagram-receiver.ts'
 const TABLES = ['/proc/net/udp', '/proc/net/udp6'] as const
 /** Columns as split by blanks; `tr tm->when` and `tx_queue rx_queue` are one column each. `drops` is the last. */
 const LOCAL_ADDRESS_COLUMN = 1
+const INODE_COLUMN = 9
 const DROPS_COLUMN = 12
 
 /**
@@ -13,25 +14,38 @@ const DROPS_COLUMN = 12
  * as long as nobody sets SO_REUSEADDR: Node tells neither descriptor nor inode. It reads two small files: once a second, not per packet.
  */
 export function readDrops(bound: readonly ListenAddress[]): number[] | null {
-  const drops = new Map<string, number>()
+  return readColumn(bound, DROPS_COLUMN)
+}
+
+/** Inodes of the bound sockets, in order: what their descriptors in /proc/self/fd point to. */
+export function readInodes(bound: readonly ListenAddress[]): number[] | null {
+  return readColumn(bound, INODE_COLUMN)
+}
+
+function readColumn(bound: readonly ListenAddress[], column: number): number[] | null {
+  const values = new Map<string, number>()
   for (const table of TABLES) {
     try {
-      parseDrops(readFileSync(table, 'latin1'), drops)
+      parseColumn(readFileSync(table, 'latin1'), column, values)
     } catch {
       // No IPv6, or no /proc: decided below, by what was found.
     }
   }
-  const found = bound.map((address) => drops.get(localAddressColumn(address)))
+  const found = bound.map((address) => values.get(localAddressColumn(address)))
   return found.every((count) => count !== undefined) ? found : null
 }
 
 /** Adds local address -> drops of every line of one table. */
 export function parseDrops(text: string, into: Map<string, number>): void {
+  parseColumn(text, DROPS_COLUMN, into)
+}
+
+function parseColumn(text: string, column: number, into: Map<string, number>): void {
   for (const line of text.split('\n').slice(1)) {
     const columns = line.trim().split(/\s+/)
     const local = columns[LOCAL_ADDRESS_COLUMN]
-    const count = Number(columns[DROPS_COLUMN])
-    if (local !== undefined && Number.isInteger(count)) into.set(local, count)
+    const value = Number(columns[column])
+    if (local !== undefined && Number.isInteger(value)) into.set(local, value)
   }
 }
 

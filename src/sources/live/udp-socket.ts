@@ -12,10 +12,10 @@ import { AF_INET, AF_INET6, encodeSocketAddress, portOf, SOCKADDR_IN6_LEN } from
 const SOCK_DGRAM = 2
 const SOCK_NONBLOCK = 0o4000
 const SOCK_CLOEXEC = 0o2000000
-const SOL_SOCKET = 1
+export const SOL_SOCKET = 1
 const SO_RCVBUF = 8
 /** Like SO_RCVBUF without the limit net.core.rmem_max; wants CAP_NET_ADMIN. */
-const SO_RCVBUFFORCE = 33
+export const SO_RCVBUFFORCE = 33
 /** Nine u32 of socket memory figures (Linux 4.12), the last the datagrams dropped: no control message per packet, no /proc. */
 const SO_MEMINFO = 55
 const MEMINFO_WORDS = 9
