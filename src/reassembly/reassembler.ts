@@ -121,9 +121,15 @@ export class Reassembler {
     const length = view.trueEnd - payloadAt
 
     let key = table.find(view)
+    if (key >= 0 && view.nowUs - table.lastSeenUs[key >> 1]! >= this.timeoutUs(key >> 1)) {
+      this.expire(key >> 1)
+      this.wheel.cancel(key >> 1)
+      this.removed(key >> 1)
+      key = -1
+    }
     if (key < 0) {
-      // The late reset of a connection that is gone, or never was, opens none.
-      if ((flags & TcpFlag.rst) !== 0) {
+      // The last acknowledgement or reset of a connection that is gone, and floods of them, open none.
+      if (length <= 0 && (flags & TcpFlag.syn) === 0) {
         counters.add(Counter.packetsProcessed)
         return
       }
@@ -135,9 +141,6 @@ export class Reassembler {
       this.opened(slot)
       this.wheel.schedule(slot, view.nowUs + this.idleUs)
       key = slot * 2
-    } else if (view.nowUs - table.lastSeenUs[key >> 1]! >= this.timeoutUs(key >> 1)) {
-      this.expire(key >> 1)
-      this.restart(key >> 1)
     }
     counters.add(Counter.packetsProcessed)
     const slot = key >> 1

@@ -1,5 +1,5 @@
 /** What a run reads of itself: totals over all threads, times, and the summary made of them. */
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { describeSystemError, MirrorError } from '../base/errors.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
 import { makeSummary, type Summary } from '../report/summary.ts'
@@ -61,10 +61,19 @@ function rounded({ seconds, cpuSeconds }: Reading): Reading {
   return { seconds: Math.round(seconds * 1000) / 1000, cpuSeconds: Math.round(cpuSeconds * 1000) / 1000 }
 }
 
+/** Says before hours of work, not after them, that the summary cannot be written. @throws MirrorError ERR_OUTPUT */
+export function checkSummary(path: string): void {
+  write(path, () => closeSync(openSync(path, 'a')))
+}
+
 /** @throws MirrorError ERR_OUTPUT */
 export function writeSummary(path: string, summary: Summary): void {
+  write(path, () => writeFileSync(path, `${JSON.stringify(summary, null, 2)}\n`))
+}
+
+function write(path: string, action: () => void): void {
   try {
-    writeFileSync(path, `${JSON.stringify(summary, null, 2)}\n`)
+    action()
   } catch (error) {
     throw new MirrorError('ERR_OUTPUT', `--summary: cannot write ${path}: ${describeSystemError(error)}`, { cause: error })
   }

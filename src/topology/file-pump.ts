@@ -17,6 +17,8 @@ export interface PumpOptions {
   /** Now and then, with the share of the input read so far where it is known. */
   readonly onProgress: (pass: number, bytesRead: number, bytesTotal: number | null) => void
   readonly onFirstPacket: () => void
+  /** A link type, each time it differs from the record's before. */
+  readonly onLinkType: (linkType: number) => void
   /** A file could not be read on; the others are. */
   readonly onReadError: (error: MirrorError) => void
   /** Once per source and pass, when it is read to its end. */
@@ -42,6 +44,7 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
     const source = await options.open()
     let passFirstUs = Number.NaN
     let batch = 0
+    let linkType = -1
     let lastYieldMs = performance.now()
     try {
       while (!options.stop.requested && (await fill(source, options.onReadError))) {
@@ -55,6 +58,10 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
             passFirstUs = record.timeUs
             // A pass begins one millisecond behind the last packet of the one before.
             if (pass > 1) shiftUs = ingress.latestUs + 1000 - passFirstUs
+          }
+          if (record.linkType !== linkType) {
+            linkType = record.linkType
+            options.onLinkType(linkType)
           }
           if (Number.isFinite(options.speed)) {
             const dueMs = startedMs + (record.timeUs + shiftUs - firstUs) / 1000 / options.speed

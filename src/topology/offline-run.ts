@@ -2,9 +2,9 @@
 import { EXIT } from '../base/errors.ts'
 import { MonotonicClock } from '../base/clock.ts'
 import type { InspectOptions, ReplayOptions } from '../config/options.ts'
-import { type Summary, summaryInWords } from '../report/summary.ts'
-import { Accounts, writeSummary } from './accounts.ts'
-import { Captures } from './captures.ts'
+import { plural, type Summary, summaryInWords } from '../report/summary.ts'
+import { Accounts, checkSummary, writeSummary } from './accounts.ts'
+import { Captures, LinkTypeWatch } from './captures.ts'
 import { pumpFiles } from './file-pump.ts'
 import { Ingress } from './ingress.ts'
 import { tell, warn } from './output.ts'
@@ -34,6 +34,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   const { options } = run
   const captures = new Captures(options.files)
   const accounts = new Accounts(false)
+  if (options.summary !== null) checkSummary(options.summary)
   // Opened first: a bad file is told before any thread is started.
   let opened: Awaited<ReturnType<Captures['open']>> | null = await captures.open()
   const plan = shardPlan(options, run.work, false, new MonotonicClock().anchor, run.ratePerSecond)
@@ -57,6 +58,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   const bar = new ProgressBar(run.loops)
+  const linkTypes = new LinkTypeWatch()
   let exitCode: number = EXIT.ok
   await pumpFiles(ingress, path, {
     speed: run.speed,
@@ -67,6 +69,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
       return source
     },
     onFirstPacket: () => accounts.markFirstPacket(),
+    onLinkType: (linkType) => linkTypes.see(linkType),
     onProgress: (pass, read, total) => bar.update(pass, read, total, accounts.totals()),
     onReadError: (error) => {
       // What was read before stays processed: the summary tells it.
@@ -85,6 +88,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   process.off('SIGINT', onSignal)
   process.off('SIGTERM', onSignal)
   const summary = accounts.summary()
+  if (captures.failed > 0) tell(`${plural(captures.failed, 'file')} could not be read; of the rest:`)
   if (options.summary !== null) writeSummary(options.summary, summary)
   if (run.tellsSummary) for (const line of summaryInWords(summary, run.verb)) tell(line)
   if (captures.failed > 0) exitCode = EXIT.failure

@@ -49,8 +49,8 @@ interface Member {
   /** Stops a thread that stands still. */
   abort: AbortController
   isRunning: boolean
-  deaths: number
-  lastDeathMs: number
+  /** Deaths in a row, each soon after its start. */
+  earlyDeaths: number
 }
 
 /** A heartbeat that did not move over this many checks means a shard that stands still. Checks are skipped with the main thread. */
@@ -58,8 +58,8 @@ const CHECK_MS = 200
 const CHECKS_BEFORE_STUCK = 7
 const FIRST_RESTART_MS = 50
 const MAX_RESTART_MS = 5_000
-/** A shard that lived this long starts with the shortest back-off again. */
-const HEALTHY_MS = 30_000
+/** A shard that lived this long is not in a crash loop: it starts with the shortest back-off again. */
+const HEALTHY_MS = 1_500
 
 export class ShardPool {
   readonly outlet: RingOutlet
@@ -87,8 +87,7 @@ export class ShardPool {
         census: [],
         abort: new AbortController(),
         isRunning: false,
-        deaths: 0,
-        lastDeathMs: 0,
+        earlyDeaths: 0,
       }
     })
     this.outlet = new RingOutlet(this.members.map((m) => m.producer))
@@ -161,17 +160,17 @@ export class ShardPool {
 
   private async supervise(member: Member, index: number): Promise<void> {
     for (;;) {
+      const startedMs = performance.now()
       try {
         await this.runOnce(member)
         return
       } catch (error) {
         this.account(member, index)
         if (this.isDraining && member.producer.used() === 0) return
-        const now = performance.now()
-        member.deaths = now - member.lastDeathMs > HEALTHY_MS ? 0 : member.deaths + 1
-        member.lastDeathMs = now
-        const pause = Math.min(MAX_RESTART_MS, FIRST_RESTART_MS * 2 ** member.deaths)
-        this.options.onShardDied(index, toPlainError(error), pause)
+        member.earlyDeaths = performance.now() - startedMs > HEALTHY_MS ? 0 : member.earlyDeaths + 1
+        const pause = Math.min(MAX_RESTART_MS, FIRST_RESTART_MS * 2 ** member.earlyDeaths)
+        const { signal } = member.abort
+        this.options.onShardDied(index, toPlainError(signal.aborted ? signal.reason : error), pause)
         await sleep(pause)
         if (this.isClosed) return
       }

@@ -7,7 +7,7 @@ import type { RunOptions } from '../../config/options.ts'
 import { NetworkList } from '../../decapsulation/networks.ts'
 import { StatusLine } from '../../report/status-line.ts'
 import { summaryInWords } from '../../report/summary.ts'
-import { writeSummary } from '../accounts.ts'
+import { checkSummary, writeSummary } from '../accounts.ts'
 import { tell } from '../output.ts'
 import { ingressOptions, sendingWork, shardPlan } from '../plans.ts'
 import { Service } from '../service.ts'
@@ -15,6 +15,7 @@ import { Service } from '../service.ts'
 export async function execute(options: RunOptions): Promise<number> {
   const log = openLog(options.logLevel)
   const clock = new MonotonicClock()
+  if (options.summary !== null) checkSummary(options.summary)
   const stopped = nextStopSignal()
   const service = await Service.open({
     listen: options.listen,

@@ -1,0 +1,111 @@
+/**
+ * docs/metrics.md, made from the registry that is scraped and from the tables of reasons.
+ *
+ * Run as a program (`node dist/src/report/render-metrics-docs.js`) it writes the file; a test fails when the file differs.
+ */
+import { realpathSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { OUTCOME_HELP, PACKET_DROP_HELP, REQUEST_DROP_HELP, RESPONSE_DROP_HELP } from '../base/drop.ts'
+import { OUTCOME_ADVICE, PACKET_DROP_ADVICE, REQUEST_DROP_ADVICE, RESPONSE_DROP_ADVICE } from './drop-advice.ts'
+import { LATENCY_METRIC, openRegistry } from './metrics.ts'
+import { Totals } from './totals.ts'
+
+const INTRODUCTION = `# Metrics
+
+<!-- Made by src/report/render-metrics-docs.ts from src/metrics/counters.ts, src/base/drop.ts and src/report/. Do not edit: run \`npm run docs\`. -->
+
+\`mirrorshard run\` serves these at \`/metrics\` of \`--admin\` (default http://127.0.0.1:9464/metrics), beside the process metrics of prom-client
+(\`process_…\`, \`nodejs_…\`). Counters never go back while the process lives, also when a worker is started again. The labels \`reason\` and \`outcome\` have a closed set of
+values, all there from the start, at 0; \`port\` is bounded (64 ports per protocol and worker, further ones count as port 0).
+
+Each thread publishes its counters all at once, after each batch of packets; a scrape reads what was published last.
+
+## What must add up
+
+\`\`\`
+packets    source_packets = packets_processed + Σ packets_dropped + fragments_held + packets in the rings
+requests   requests_parsed = Σ requests_dropped + Σ requests_replayed + requests_held
+responses  responses_parsed = responses_completed + Σ responses_dropped + responses_held
+\`\`\`
+
+(Names without \`mirrorshard_\` and \`_total\`.) What one worker publishes adds up at every moment. A scrape under load reads one metric after the other, so a line may
+be off by what came in between; it is exact when traffic pauses and in the final summary. Packets in the rings are seen as bytes only
+(\`mirrorshard_ring_used_bytes\`). What the kernel dropped (\`mirrorshard_kernel_drops_total\`) never reached us and stands beside the first line.
+
+A drop is our own choice and has a reason. Loss before us shows as \`mirrorshard_kernel_drops_total\` and \`mirrorshard_reassembly_gaps_total\`.
+`
+
+interface Metric {
+  readonly name: string
+  readonly type: string
+  readonly labels: readonly string[]
+  readonly help: string
+}
+
+/** Sections in the order of the packet's path; a metric stands in the first one that has the beginning of its name. */
+const SECTIONS: readonly (readonly [title: string, beginnings: readonly string[]])[] = [
+  ['Packets', ['source_', 'packets_', 'fragment', 'geneve_', 'dispatch_', 'ring_', 'kernel_', 'receive_']],
+  ['Connections and reassembly', ['flows_', 'reassembly_']],
+  ['HTTP', ['http_', 'connections_', 'responses_']],
+  ['Requests', ['requests_', 'request_']],
+  ['Replay', ['replay_']],
+  ['Process', ['']],
+]
+
+const PREFIX = 'mirrorshard_'
+
+export function renderMetricsDocs(): string {
+  const metrics = describeMetrics()
+  const sections = SECTIONS.map(([title]) => {
+    const rows = metrics
+      .filter((metric) => sectionOf(metric.name) === title)
+      .map(({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${labels.map((l) => `\`${l}\``).join(', ')} | ${help} |`)
+    return `## ${title}\n\n| metric | type | labels | what it counts |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`
+  })
+  return [
+    INTRODUCTION,
+    ...sections,
+    reasons('Why packets are dropped', 'reason', PACKET_DROP_HELP, PACKET_DROP_ADVICE),
+    reasons('Why requests are dropped', 'reason', REQUEST_DROP_HELP, REQUEST_DROP_ADVICE),
+    reasons('Why captured responses are dropped', 'reason', RESPONSE_DROP_HELP, RESPONSE_DROP_ADVICE),
+    reasons('What became of requests that left', 'outcome', OUTCOME_HELP, OUTCOME_ADVICE),
+  ].join('\n')
+}
+
+/** All metrics of our own, as the registry has them. */
+export function describeMetrics(): Metric[] {
+  const registry = openRegistry({
+    totals: () => Totals.read([]),
+    census: () => [],
+    workers: () => ({ configured: 0, running: 0 }),
+  })
+  const registered = registry.getMetricsAsArray() as unknown as (Metric & { readonly labelNames?: readonly string[] })[]
+  const metrics = registered
+    .filter(({ name }) => name.startsWith(PREFIX))
+    .map(({ name, type, help, labelNames = [] }) => ({ name, type, labels: labelNames, help }))
+  return [...metrics, latencyMetric()]
+}
+
+function latencyMetric(): Metric {
+  const { metric, help, bounds } = LATENCY_METRIC
+  return { name: metric, type: 'histogram', labels: ['le'], help: `${help} Bounds in seconds: ${bounds.join(', ')}.` }
+}
+
+function sectionOf(name: string): string {
+  const own = name.slice(PREFIX.length)
+  return SECTIONS.find(([, beginnings]) => beginnings.some((beginning) => own.startsWith(beginning)))![0]
+}
+
+function reasons<T extends Readonly<Record<string, string>>>(
+  title: string,
+  label: string,
+  help: T,
+  advice: { readonly [K in keyof T]: string },
+): string {
+  const rows = Object.entries(help).map(([name, text]) => `| \`${name}\` | ${text} | ${advice[name]} |`)
+  return `## ${title}\n\n| ${label} | what it means | what to do |\n| --- | --- | --- |\n${rows.join('\n')}\n`
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  writeFileSync('docs/metrics.md', renderMetricsDocs())
+}

@@ -1,0 +1,34 @@
+/** From the options of `run` to those of the service. */
+import type { MonotonicClock } from '../base/clock.ts'
+import type { RunOptions } from '../config/options.ts'
+import { NetworkList } from '../decapsulation/networks.ts'
+import { ingressOptions, sendingWork, shardPlan } from './plans.ts'
+import type { ServiceOptions } from './service.ts'
+
+export function serviceOptions(
+  options: RunOptions,
+  clock: MonotonicClock,
+  onWarning: ServiceOptions['onWarning'],
+): ServiceOptions {
+  return {
+    listen: options.listen,
+    receiver: options.receiver === 'auto' ? undefined : options.receiver,
+    receiveBufferBytes: options.receiveBufferBytes,
+    datagramBytes: options.datagramBytes,
+    allowFrom: options.allowFrom === null ? null : new NetworkList(options.allowFrom),
+    interface:
+      options.interface === null
+        ? null
+        : { name: options.interface, filter: options.filter ?? '', bufferBytes: options.captureBufferBytes },
+    ingress: ingressOptions(options, options.interface === null),
+    plan: shardPlan(options, sendingWork(options, true), true, clock.anchor, options.rate),
+    workers: options.workers,
+    ringBytes: options.ringBytes,
+    shardHeapMb: options.shardHeapMb,
+    admin: options.admin,
+    health: options.health,
+    faultsEnabled: process.env.MIRRORSHARD_FAULTS === '1',
+    clock,
+    onWarning,
+  }
+}
