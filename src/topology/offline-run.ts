@@ -38,7 +38,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   // Opened first: a bad file is told before any thread is started.
   let opened: Awaited<ReturnType<Captures['open']>> | null = await captures.open()
   const plan = shardPlan(options, run.work, false, new MonotonicClock().anchor, run.ratePerSecond)
-  const path = openPath({
+  const path = await openPath({
     plan,
     shards: options.workers,
     ringCapacity: options.ringBytes,

@@ -1,13 +1,14 @@
 /** The shards of a run, inline or in threads, behind one face: what the commands drive. */
+import { MonotonicClock } from '../base/clock.ts'
 import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
-import { Shard } from './shard.ts'
+import { type LineOutput, Shard } from './shard.ts'
 import type { FaultKind } from './shard-control.ts'
 import type { ShardPlan } from './shard-plan.ts'
-import { ShardPool, type ShardPoolOptions } from './shard-pool.ts'
+import type { ShardPool, ShardPoolOptions } from './shard-pool.ts'
 
 export interface Path {
   readonly outlet: PacketOutlet
@@ -32,15 +33,17 @@ export interface Path {
   injectFault(shard: number, kind: FaultKind): boolean
 }
 
-export function openPath(options: ShardPoolOptions): Path {
-  return options.shards === 0 ? new InlinePath(options.plan, options.writeLines) : new ThreadedPath(options)
+export async function openPath(options: ShardPoolOptions): Promise<Path> {
+  if (options.shards === 0) return InlinePath.open(options.plan, options.writeLines)
+  const { ShardPool } = await import('./shard-pool.ts')
+  return new ThreadedPath(new ShardPool(options))
 }
 
 class ThreadedPath implements Path {
   private readonly pool: ShardPool
 
-  constructor(options: ShardPoolOptions) {
-    this.pool = new ShardPool(options)
+  constructor(pool: ShardPool) {
+    this.pool = pool
   }
 
   get outlet(): PacketOutlet {
@@ -99,33 +102,31 @@ class InlinePath implements Path, PacketOutlet {
   readonly counterBlocks: readonly SharedArrayBuffer[]
   private readonly plan: ShardPlan
   private readonly shard: Shard
-  private pendingCharacters = 0
-  private written: Promise<void> = Promise.resolve()
-  private timer: NodeJS.Timeout | null = null
+  private readonly output: QueuedLines
+  private readonly clock: MonotonicClock
+  private readonly timer: NodeJS.Timeout
 
-  constructor(plan: ShardPlan, writeLines: (lines: string) => Promise<void>) {
-    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
-    this.counterBlocks = [memory]
+  private constructor(plan: ShardPlan, shard: Shard, counters: SharedArrayBuffer, output: QueuedLines) {
+    this.counterBlocks = [counters]
     this.plan = plan
-    this.shard = new Shard(plan, {
-      counters: new CounterBlock(memory),
-      tunnels: new TunnelRegister(),
-      rateMemory: new SharedArrayBuffer(RATE_LIMITER_BYTES),
-      output: {
-        write: (lines) => {
-          this.pendingCharacters += lines.length
-          this.written = this.written
-            .then(() => writeLines(lines))
-            .then(() => {
-              this.pendingCharacters -= lines.length
-            })
-        },
-        hasRoom: () => this.pendingCharacters < MAX_PENDING_CHARACTERS,
-      },
-    })
+    this.shard = shard
+    this.output = output
+    this.clock = new MonotonicClock(plan.clockAnchor)
     // Answers come between batches too; with threads their loops publish them.
     this.timer = setInterval(() => this.tick(), PUBLISH_MS)
     this.timer.unref()
+  }
+
+  static async open(plan: ShardPlan, writeLines: (lines: string) => Promise<void>): Promise<InlinePath> {
+    const counters = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const output = new QueuedLines(writeLines)
+    const shard = await Shard.open(plan, {
+      counters: new CounterBlock(counters),
+      tunnels: new TunnelRegister(),
+      rateMemory: new SharedArrayBuffer(RATE_LIMITER_BYTES),
+      output,
+    })
+    return new InlinePath(plan, shard, counters, output)
   }
 
   get outlet(): PacketOutlet {
@@ -156,7 +157,7 @@ class InlinePath implements Path, PacketOutlet {
   }
 
   tick(): void {
-    if (this.plan.isLive) this.shard.tick(this.shard.clock.nowUs())
+    if (this.plan.isLive) this.shard.tick(this.clock.nowUs())
     this.shard.publish()
   }
 
@@ -170,13 +171,36 @@ class InlinePath implements Path, PacketOutlet {
     this.shard.publish()
     await this.shard.drain(this.plan.drainTimeoutMs)
     await this.shard.close()
-    if (this.timer !== null) clearInterval(this.timer)
-    this.timer = null
-    await this.written
+    clearInterval(this.timer)
+    await this.output.written
   }
 
   injectFault(): boolean {
     return false
+  }
+}
+
+/** Lines on their way out, in order. */
+class QueuedLines implements LineOutput {
+  written: Promise<void> = Promise.resolve()
+  private pendingCharacters = 0
+  private readonly writeLines: (lines: string) => Promise<void>
+
+  constructor(writeLines: (lines: string) => Promise<void>) {
+    this.writeLines = writeLines
+  }
+
+  write(lines: string): void {
+    this.pendingCharacters += lines.length
+    this.written = this.written
+      .then(() => this.writeLines(lines))
+      .then(() => {
+        this.pendingCharacters -= lines.length
+      })
+  }
+
+  hasRoom(): boolean {
+    return this.pendingCharacters < MAX_PENDING_CHARACTERS
   }
 }
 

@@ -1,5 +1,5 @@
 /** How far a run over files has come: on a terminal only, a few times a second. */
-import { type Bar, Presets, SingleBar } from 'cli-progress'
+import type { Bar } from 'cli-progress'
 import { count } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
 
@@ -9,6 +9,8 @@ const EVERY_MS = 100
 
 export class ProgressBar {
   private bar: Bar | null = null
+  private isStarted = false
+  private isOver = false
   private readonly loops: number
   private readonly startedMs = performance.now()
   private nextMs = FIRST_MS
@@ -22,8 +24,11 @@ export class ProgressBar {
     if (!process.stderr.isTTY || bytesTotal === null || elapsedMs < this.nextMs) return
     this.nextMs = elapsedMs + EVERY_MS
     const total = bytesTotal * this.loops
-    this.bar ??= this.start(total)
-    this.bar.update(Math.min(total, (pass - 1) * bytesTotal + bytesRead), {
+    if (!this.isStarted) {
+      this.isStarted = true
+      void this.start(total)
+    }
+    this.bar?.update(Math.min(total, (pass - 1) * bytesTotal + bytesRead), {
       requests: count(totals.get('requestsParsed')),
       rate: count(Math.round((totals.requestsEnded() / elapsedMs) * 1000)),
     })
@@ -31,11 +36,15 @@ export class ProgressBar {
 
   /** Takes the bar off the screen, so that lines of text have it. */
   clear(): void {
+    this.isOver = true
     this.bar?.stop()
     this.bar = null
   }
 
-  private start(total: number): Bar {
+  /** The package is loaded by those who see a bar only. */
+  private async start(total: number): Promise<void> {
+    const { Presets, SingleBar } = await import('cli-progress')
+    if (this.isOver) return
     const bar = new SingleBar(
       {
         format: '{bar} {percentage}%  {requests} requests, {rate}/s  {eta_formatted} left',
@@ -48,6 +57,6 @@ export class ProgressBar {
       Presets.shades_classic,
     )
     bar.start(total, 0, { requests: '0', rate: '0' })
-    return bar
+    this.bar = bar
   }
 }

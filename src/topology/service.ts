@@ -61,10 +61,17 @@ export class Service {
   private readonly timers: NodeJS.Timeout[] = []
   private isClosing = false
 
-  private constructor(options: ServiceOptions) {
+  private constructor(options: ServiceOptions, path: Path) {
     this.options = options
     this.accounts = new Accounts(options.interface === null)
-    this.path = openPath({
+    this.path = path
+    this.accounts.attach(path)
+    this.ingress = new Ingress(options.ingress, path.outlet, this.accounts.counters)
+  }
+
+  /** Starts everything and receives. @throws MirrorError when an address or interface cannot be had; nothing stays open then */
+  static async open(options: ServiceOptions): Promise<Service> {
+    const path = await openPath({
       plan: options.plan,
       shards: options.workers,
       ringCapacity: options.ringBytes,
@@ -76,13 +83,7 @@ export class Service {
           code: error.code,
         }),
     })
-    this.accounts.attach(this.path)
-    this.ingress = new Ingress(options.ingress, this.path.outlet, this.accounts.counters)
-  }
-
-  /** Starts everything and receives. @throws MirrorError when an address or interface cannot be had; nothing stays open then */
-  static async open(options: ServiceOptions): Promise<Service> {
-    const service = new Service(options)
+    const service = new Service(options, path)
     try {
       await service.start()
     } catch (error) {

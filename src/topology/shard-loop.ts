@@ -1,6 +1,7 @@
 /** The endless task of one worker thread: ring in, shard, sleep on a clock. */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { MessagePort } from 'node:worker_threads'
+import { MonotonicClock } from '../base/clock.ts'
 import { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { CounterBlock } from '../metrics/counters.ts'
@@ -41,7 +42,8 @@ export async function runShard(task: ShardTask): Promise<void> {
   const ring = new RingConsumer(task.ring)
   const view = new PacketView()
   const post = (message: ShardMessage) => port.postMessage(message)
-  const shard = new Shard(plan, {
+  const clock = new MonotonicClock(plan.clockAnchor)
+  const shard = await Shard.open(plan, {
     counters: new CounterBlock(task.counters),
     tunnels: new TunnelRegister(task.tunnels),
     rateMemory: task.rate,
@@ -64,7 +66,7 @@ export async function runShard(task: ShardTask): Promise<void> {
       else shard.packet(view)
     }
     if (records > 0) ring.release()
-    if (plan.isLive) shard.tick(shard.clock.nowUs())
+    if (plan.isLive) shard.tick(clock.nowUs())
     shard.publish()
     if (turn % CENSUS_TURNS === 0) post({ kind: 'census', entries: shard.census.entries() })
     if (records > 0) quiet = 0

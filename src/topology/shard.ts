@@ -2,7 +2,7 @@
  * One shard: owns a set of flows from their packets to the sink. The same object runs in a worker thread or inline; it does not
  * know which. Everything it counts stands in its CounterBlock, published by `publish`.
  */
-import { type Clock, MonotonicClock } from '../base/clock.ts'
+import { MonotonicClock } from '../base/clock.ts'
 import { CapturedConnection } from '../exchange/captured-connection.ts'
 import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
 import { RequestForwarder } from '../exchange/request-forwarder.ts'
@@ -19,7 +19,6 @@ import type { StreamConsumer, StreamConsumerFactory } from '../reassembly/stream
 import { LineSink } from '../sinks/inspect/line-sink.ts'
 import { NullSink } from '../sinks/null-sink.ts'
 import { SharedRateLimiter } from '../sinks/replay/rate-limiter.ts'
-import { ReplaySink } from '../sinks/replay/replay-sink.ts'
 import type { Sink } from '../sinks/sink.ts'
 import type { ShardPlan } from './shard-plan.ts'
 
@@ -42,7 +41,6 @@ const SPARE_PARTIAL_HEADS = 64
 
 export class Shard implements StreamConsumerFactory {
   readonly census = new ProtocolCensus()
-  readonly clock: Clock
   private readonly counters: CounterBlock
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
@@ -54,13 +52,12 @@ export class Shard implements StreamConsumerFactory {
   private readonly spareHeads: PartialHead[] = []
   private connections = 0
 
-  constructor(plan: ShardPlan, parts: ShardParts) {
+  private constructor(plan: ShardPlan, parts: ShardParts, sink: Sink | null) {
     const { work, http } = plan
     this.counters = parts.counters
     this.output = parts.output
-    this.clock = new MonotonicClock(plan.clockAnchor)
     this.reassembler = new Reassembler(plan.reassembly, this, this.counters)
-    this.sink = this.makeSink(plan, parts)
+    this.sink = sink
     this.lines = work.kind === 'print' ? new LineSink((lines) => this.output.write(lines), this.counters) : null
     this.pairing =
       work.kind === 'print'
@@ -84,6 +81,10 @@ export class Shard implements StreamConsumerFactory {
       ports: http.ports === null ? null : new Set(http.ports),
       requestsInParsing: 0,
     }
+  }
+
+  static async open(plan: ShardPlan, parts: ShardParts): Promise<Shard> {
+    return new Shard(plan, parts, await openSink(plan, parts))
   }
 
   packet(view: PacketView): void {
@@ -144,15 +145,15 @@ export class Shard implements StreamConsumerFactory {
     return new Pairing(connection, this.pairing!, this.lines!)
   }
 
-  private makeSink(plan: ShardPlan, parts: ShardParts): Sink | null {
-    const { work, ratePerSecond } = plan
-    if (work.kind === 'print') return null
-    const deps = {
-      clock: this.clock,
-      random: Math.random,
-      rateLimiter: ratePerSecond === null ? null : new SharedRateLimiter(parts.rateMemory, ratePerSecond, this.clock),
-    }
-    if (work.kind === 'discard') return new NullSink(work.options, this.counters, deps)
-    return new ReplaySink({ ...work.options, origin: new URL(work.origin) }, this.counters, deps)
-  }
+}
+
+/** Loads only what the plan uses: the replay engine is most of a start's cost. Null: exchanges are printed. */
+async function openSink({ work, ratePerSecond, clockAnchor }: ShardPlan, parts: ShardParts): Promise<Sink | null> {
+  if (work.kind === 'print') return null
+  const clock = new MonotonicClock(clockAnchor)
+  const rateLimiter = ratePerSecond === null ? null : new SharedRateLimiter(parts.rateMemory, ratePerSecond, clock)
+  const deps = { clock, random: Math.random, rateLimiter }
+  if (work.kind === 'discard') return new NullSink(work.options, parts.counters, deps)
+  const { ReplaySink } = await import('../sinks/replay/replay-sink.ts')
+  return new ReplaySink({ ...work.options, origin: new URL(work.origin) }, parts.counters, deps)
 }

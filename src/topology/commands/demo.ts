@@ -75,11 +75,19 @@ class Demo {
   private async show(outside: Outside, service: Service): Promise<number> {
     const { requests, keep } = this.options
     print(this.introduction(outside, service))
-    const received = setInterval(() => outside.acknowledge(service.accounts.counters.get(Counter.packetsReceived)), ACKNOWLEDGE_MS)
+    const received = setInterval(
+      () => outside.acknowledge(service.accounts.counters.get(Counter.packetsReceived)),
+      ACKNOWLEDGE_MS,
+    )
     try {
       const target = service.listening[0]!
       const window = Math.floor((service.grantedBufferBytes[0]! * (1 - SPARE_SHARE)) / CHARGED_BYTES)
-      await this.watch(outside, service, requests, outside.send(requests, target, { packetsPerSecond: PACKETS_PER_SECOND, window }))
+      await this.watch(
+        outside,
+        service,
+        requests,
+        outside.send(requests, target, { packetsPerSecond: PACKETS_PER_SECOND, window }),
+      )
       if (this.isStopped) {
         this.live.clear()
         print(['Stopped before the verdict.'])
@@ -90,10 +98,20 @@ class Demo {
       else await service.close()
       const state = await outside.state()
       this.live.clear()
-      print(['', headline(verdictSentence(state.verdict), isPerfect(state.verdict)), '', ...verdictDetails(state, service.summary()), '', ...suggestions(keep)])
+      print([
+        headline(verdictSentence(state.verdict), isPerfect(state.verdict)),
+        '',
+        ...verdictDetails(state, service.summary()),
+        '',
+        ...suggestions(keep),
+      ])
       const exitCode = isPerfect(state.verdict) ? EXIT.ok : EXIT.failure
       if (!keep) return exitCode
-      const end = await this.keepOn(outside, service, outside.send(Number.POSITIVE_INFINITY, target, { packetsPerSecond: KEEP_PACKETS_PER_SECOND, window }))
+      const end = await this.keepOn(
+        outside,
+        service,
+        outside.send(Number.POSITIVE_INFINITY, target, { packetsPerSecond: KEEP_PACKETS_PER_SECOND, window }),
+      )
       return isPerfect(end.verdict) ? exitCode : EXIT.failure
     } finally {
       clearInterval(received)
@@ -125,15 +143,24 @@ class Demo {
 
   /** Traffic goes on until a signal; then what is under way comes to its end. */
   private async keepOn(outside: Outside, service: Service, sending: Promise<void>): Promise<OutsideState> {
-    const where = service.admin === null ? '' : ` Numbers: http://${formatHostPort(service.admin)}/metrics, /summary, /healthz.`
-    print(['', `Going on at ${count(KEEP_PACKETS_PER_SECOND)} packets/s until Ctrl-C.${where}`])
+    print([
+      '',
+      `Going on at ${count(KEEP_PACKETS_PER_SECOND)} packets/s until Ctrl-C.`,
+      ...(service.admin === null
+        ? []
+        : [`Its numbers: http://${formatHostPort(service.admin)}/metrics (and /summary, /healthz)`]),
+      '',
+    ])
     await Promise.race([this.watch(outside, service, Number.POSITIVE_INFINITY, new Promise(() => {})), sending])
     outside.stopSending()
     await sending
     await service.close()
     const state = await outside.state()
     this.live.clear()
-    print([headline(verdictSentence(state.verdict), isPerfect(state.verdict)), ...state.verdict.examples.map((example) => `  ${example}`)])
+    print([
+      headline(verdictSentence(state.verdict), isPerfect(state.verdict)),
+      ...state.verdict.examples.map((example) => `  ${example}`),
+    ])
     return state
   }
 
@@ -162,9 +189,10 @@ class Demo {
     const threads = workers === 0 ? 'none: everything on the main thread' : plural(workers, 'worker thread')
     const buffer = Math.round(service.grantedBufferBytes[0]! / 2 / 1024)
     return [
-      'mirrorshard demo: mirrored packets in, the same HTTP requests out; all on loopback',
+      'mirrorshard demo: mirrored packets in, the same HTTP requests out',
       '',
-      `  mirror    ${plural(requests, 'request')} in VXLAN to UDP ${formatHostPort(service.listening[0]!)}, ${count(PACKETS_PER_SECOND)} packets/s, seed ${SEED}`,
+      `  mirror    ${plural(requests, 'request')} in VXLAN to UDP ${formatHostPort(service.listening[0]!)}`,
+      `            ${count(PACKETS_PER_SECOND)} packets/s, generated from seed ${SEED}`,
       `  receiver  ${service.receiverKind}, receive buffer ${buffer} KiB`,
       `  shards    ${threads}`,
       `  origin    http://127.0.0.1:${outside.originPort}`,
@@ -176,7 +204,12 @@ class Demo {
 
 /** The demo is `run` with these flags: all else is at its default, whatever the environment says. */
 async function runOptions(flags: Readonly<Record<string, string>>): Promise<RunOptions> {
-  const given = new Map(Object.entries(flags).map(([flag, text]) => [flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()), [text]]))
+  const given = new Map(
+    Object.entries(flags).map(([flag, text]) => [
+      flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+      [text],
+    ]),
+  )
   const { options } = await resolveOptions('run', { flags: given, arguments: [], faults: [] }, {})
   return options
 }
@@ -184,12 +217,13 @@ async function runOptions(flags: Readonly<Record<string, string>>): Promise<RunO
 function suggestions(keep: boolean): string[] {
   const program = programName()
   const steps = [
-    ...(keep ? [] : [['Watch its metrics while traffic goes on', `${program} demo --keep --admin 127.0.0.1:9464`]]),
-    ['See what HTTP is in a capture of your own', `${program} inspect FILE.pcap --format table`],
-    ['Send it to a test environment, reads only to begin with', `${program} replay FILE.pcap --to http://staging:8080 --methods GET,HEAD`],
-    ['The same with live mirrored traffic (VXLAN on UDP 4789)', `${program} run --to http://staging:8080`],
+    keep
+      ? ['Send its requests to a test environment', `${program} replay FILE.pcap --to http://staging:8080`]
+      : ['Watch the metrics while traffic goes on', `${program} demo --keep --admin 127.0.0.1:9464`],
+    ['See the HTTP in a capture file of your own', `${program} inspect FILE.pcap --format table`],
+    ['Send live mirrored traffic (VXLAN on UDP 4789) to a test environment', `${program} run --to http://staging:8080`],
   ]
-  return ['What to try next', ...steps.slice(0, 3).flatMap(([what, line]) => [`  ${what}`, `    ${line}`])]
+  return ['What to try next', ...steps.flatMap(([what, line]) => [`  ${what}`, `    ${line}`])]
 }
 
 /** As the user would type it again. */
