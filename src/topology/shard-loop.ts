@@ -32,7 +32,7 @@ const TURN_RECORDS = 1024
 const QUIET_TURNS = 100
 /** A sleeping shard wakes this often all the same: heartbeat, expiry, gauges. */
 const SLEEP_MS = 200
-const CENSUS_TURNS = 1000
+const CENSUS_MS = 1000
 /** Output posted and not yet written at which an offline shard waits. */
 const MAX_PENDING_CHARACTERS = 8 << 20
 
@@ -55,7 +55,8 @@ export async function runShard(task: ShardTask): Promise<void> {
       hasRoom: () => control.linesPending() < MAX_PENDING_CHARACTERS,
     },
   })
-  for (let turn = 0, quiet = 0; ; turn++) {
+  let censusMs = performance.now()
+  for (let quiet = 0; ; ) {
     control.beat()
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
@@ -68,7 +69,11 @@ export async function runShard(task: ShardTask): Promise<void> {
     if (records > 0) ring.release()
     if (plan.isLive) shard.tick(clock.nowUs())
     shard.publish()
-    if (turn % CENSUS_TURNS === 0) post({ kind: 'census', entries: shard.census.entries() })
+    const nowMs = performance.now()
+    if (nowMs - censusMs >= CENSUS_MS) {
+      censusMs = nowMs
+      post({ kind: 'census', entries: shard.census.entries() })
+    }
     if (records > 0) quiet = 0
     else if (control.command === Command.drain && ring.isEmpty()) break
     else quiet++

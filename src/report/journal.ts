@@ -1,0 +1,36 @@
+/** What a service says of itself while it runs: JSON lines for machines, plain lines where a person watches the terminal. */
+import { type LogLevel, openLog } from '../base/log.ts'
+
+export interface Journal {
+  info(text: string, details: Readonly<Record<string, unknown>>): unknown
+  warn(text: string, details?: Readonly<Record<string, unknown>>): unknown
+}
+
+/** @param beforeLine called before a plain line is written: the terminal may show something that must go first */
+export function openJournal(stream: NodeJS.WriteStream, level: LogLevel, beforeLine: () => void): Journal {
+  if (stream.isTTY !== true) {
+    const log = openLog(level)
+    return {
+      info: (text, details) => log.info(details, text),
+      warn: (text, details = {}) => log.warn(details, text),
+    }
+  }
+  const line = (text: string) => {
+    beforeLine()
+    stream.write(`mirrorshard: ${text}\n`)
+  }
+  const shows = (of: LogLevel) => LEVELS.indexOf(level) <= LEVELS.indexOf(of)
+  return {
+    info: (text, details) => shows('info') && line(`${text}${listed(details)}`),
+    warn: (text) => shows('warn') && line(`warning: ${text}`),
+  }
+}
+
+const LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+function listed(details: Readonly<Record<string, unknown>>): string {
+  const words = Object.entries(details)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(', ') : String(value)}`)
+  return words.length === 0 ? '' : ` (${words.join('; ')})`
+}
