@@ -87,7 +87,7 @@ export const REQUEST_DROP_HELP = {
   rateLimited: 'Beyond --rate (live traffic only; files wait).',
   queueFull: 'The replay queue is full (live traffic only; files wait).',
   circuitOpen: 'The origin does not answer, and the circuit breaker is open.',
-  unsendable: 'The replay engine cannot send this request unaltered (OPTIONS *, blanks or obs-text in the target, …).',
+  unsendable: 'The replay engine cannot send this request unaltered (OPTIONS *, control characters in a value, two Host headers, …).',
   drainTimeout: 'Still queued or in flight when --drain-timeout-ms ended.',
 } as const satisfies ReasonTable
 

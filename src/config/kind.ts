@@ -87,7 +87,7 @@ export function bytes(min: number, max: number) {
 }
 
 export function powerOfTwoBytes(min: number, max: number) {
-  const expected = `a power of two from ${formatBytes(min)} to ${formatBytes(max)} in bytes (such as 65536, 1MiB, 16MiB)`
+  const expected = `a power of two from ${formatBytes(min)} to ${formatBytes(max)} in bytes (such as 524288, 1MiB, 16MiB)`
   const check = (n: number): string =>
     Number.isInteger(Math.log2(n))
       ? ''

@@ -125,6 +125,20 @@ export interface DecapsulatorOptions {
 const MAX_MPLS_LABELS = 16
 const MAX_IPV6_EXTENSIONS = 16
 
+/** Verdicts whose cause is the receive slot where the datagram did not fit it. */
+const ENDED_EARLY: ReadonlySet<number> = new Set([
+  PacketDrop.linkTruncated,
+  PacketDrop.vxlanTruncated,
+  PacketDrop.gpeTruncated,
+  PacketDrop.geneveTruncated,
+  PacketDrop.greTruncated,
+  PacketDrop.mplsTruncated,
+  PacketDrop.pppoeTruncated,
+  PacketDrop.ipTruncated,
+  PacketDrop.fragmentCut,
+  PacketDrop.tcpTruncated,
+])
+
 export class Decapsulator {
   readonly view = new PacketView()
   private readonly options: DecapsulatorOptions
@@ -142,6 +156,8 @@ export class Decapsulator {
   private vlans = 0
   private tunnels = 0
   private vni = -1
+  /** The packet at the cursor was put together from fragments. */
+  private isRebuilt = false
 
   constructor(options: DecapsulatorOptions, counters: CounterBlock) {
     this.options = options
@@ -190,7 +206,8 @@ export class Decapsulator {
   datagram(bytes: Buffer, at: number, end: number, isCut: boolean, layer: number, nowUs: number): number {
     // How much was cut is unknown; inner IP headers state their own length.
     this.start(bytes, at, end, isCut ? end + 1 : end, nowUs)
-    return this.walk(layer)
+    const verdict = this.walk(layer)
+    return isCut && ENDED_EARLY.has(verdict) ? PacketDrop.datagramTruncated : verdict
   }
 
   /** Lets waiting fragments grow old. */
@@ -211,13 +228,14 @@ export class Decapsulator {
     this.vlans = 0
     this.tunnels = 0
     this.vni = -1
+    this.isRebuilt = false
     this.nowUs = nowUs
   }
 
   private walk(first: number): number {
     let layer = first
     for (;;) {
-      // Each step moves the cursor inward and answers with the next layer, or a verdict moved below -100.
+      // Each step moves the cursor inward and answers with the next layer, or a verdict moved below zero.
       let step: number
       switch (layer) {
         case Layer.ethernet:
@@ -311,7 +329,10 @@ export class Decapsulator {
     if (total === 0) total = this.wireEnd - at
     if (headerLength < IPV4_MIN_HEADER_LEN || total < headerLength) return done(PacketDrop.ipLength)
     if (!this.narrow(at + total) || this.end - at < headerLength) return done(PacketDrop.ipTruncated)
-    if (this.options.verifyChecksums && !ipv4ChecksumHolds(bytes, at, headerLength)) return done(PacketDrop.ipChecksum)
+    // The header of a datagram put together from fragments is ours, and carries no checksum of a sender.
+    const isRebuilt = this.isRebuilt
+    this.isRebuilt = false
+    if (this.options.verifyChecksums && !isRebuilt && !ipv4ChecksumHolds(bytes, at, headerLength)) return done(PacketDrop.ipChecksum)
     const payloadAt = at + headerLength
     if ((u16(bytes, at + IPV4_FRAGMENT) & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET)) !== 0) {
       if (this.wireEnd > this.end) return done(PacketDrop.fragmentCut)
@@ -379,6 +400,7 @@ export class Decapsulator {
     this.at = 0
     this.end = whole.length
     this.wireEnd = whole.length
+    this.isRebuilt = true
     return layer
   }
 

@@ -3,11 +3,13 @@
  *
  * A datagram is known by VNI, addresses, identification and protocol. Fragments are copied in and given back as one whole
  * packet. Bytes are never merged from fragments that overlap: the older set is dropped and the newer fragment starts
- * afresh, so what comes out is always what one sender sent. Bounded in datagrams, bytes and age; the oldest goes first.
+ * afresh, and what is then put together is `isSuspect`: a late fragment of the older datagram may have slipped in, which only a
+ * checksum shows. Bounded in datagrams, bytes and age; the oldest goes first.
  */
 import { PacketDrop } from '../base/drop.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { u16 } from '../wire/bytes.ts'
+import { writeIpv4Checksum } from '../wire/checksum.ts'
 import {
   IPV4_DESTINATION,
   IPV4_FRAGMENT,
@@ -42,6 +44,8 @@ interface Fragment {
 interface Datagram {
   readonly key: string
   readonly createdUs: number
+  /** It began where another datagram of the same key was dropped. */
+  readonly isSuspect: boolean
   /** Sorted by `at`, disjoint. */
   readonly fragments: Fragment[]
   /** Packets held for it, duplicates included. */
@@ -52,11 +56,14 @@ interface Datagram {
   total: number
   /** IP header of the fragment at offset 0. */
   header: Buffer | null
+  /** Longest payload that the length field of that header can state. */
+  room: number
   /** IPv6: next header as the fragment at offset 0 states it. */
   nextHeader: number
 }
 
-const MAX_PACKET_BYTES = 65_535
+/** What a 16-bit length field can state: of IPv4 the whole packet, of IPv6 what follows the base header. */
+const MAX_LENGTH = 65_535
 /** Fixed cost of a fragment in the byte bound, so that floods of tiny ones count too; about what the objects weigh. */
 const FRAGMENT_OVERHEAD = 256
 
@@ -64,6 +71,8 @@ export class FragmentStore {
   /** Insertion order is age. */
   private readonly waiting = new Map<string, Datagram>()
   private bytes = 0
+  /** The packet given back last was put together after another datagram had used its identification. */
+  isSuspect = false
   private readonly limits: FragmentLimits
   private readonly counters: CounterBlock
 
@@ -81,12 +90,17 @@ export class FragmentStore {
     const id = bytes.toString('latin1', at + IPV4_SOURCE, at + IPV4_DESTINATION + 4) + bytes.toString('latin1', at + IPV4_ID, at + IPV4_ID + 2)
     const key = `4${vni},${bytes[at + IPV4_PROTOCOL]!},${id}`
     const offset = (field & IPV4_FRAGMENT_OFFSET) * 8
-    const datagram = this.add(key, bytes, payloadAt, end, offset, (field & IPV4_MORE_FRAGMENTS) !== 0, payloadAt - at, nowUs)
+    const room = MAX_LENGTH - (payloadAt - at)
+    const datagram = this.add(key, bytes, payloadAt, end, offset, (field & IPV4_MORE_FRAGMENTS) !== 0, room, nowUs)
     if (datagram === null) return null
-    if (offset === 0) datagram.header = Buffer.from(bytes.subarray(at, payloadAt))
+    if (offset === 0) {
+      datagram.header = Buffer.from(bytes.subarray(at, payloadAt))
+      datagram.room = room
+    }
     return this.takeIfComplete(datagram, (header, total) => {
       header.writeUInt16BE(header.length + total, IPV4_TOTAL_LENGTH)
       header.writeUInt16BE(0, IPV4_FRAGMENT)
+      writeIpv4Checksum(header)
     })
   }
 
@@ -97,7 +111,8 @@ export class FragmentStore {
       bytes.toString('latin1', at + IPV6_SOURCE, at + IPV6_SOURCE + 32) + bytes.toString('latin1', fragmentAt + 4, fragmentAt + 8)
     const offset = field & 0xfff8
     const payloadAt = fragmentAt + IPV6_FRAGMENT_HEADER_LEN
-    const datagram = this.add(`6${vni},${id}`, bytes, payloadAt, end, offset, (field & 1) !== 0, IPV6_HEADER_LEN, nowUs)
+    // The payload length does not count the base header.
+    const datagram = this.add(`6${vni},${id}`, bytes, payloadAt, end, offset, (field & 1) !== 0, MAX_LENGTH, nowUs)
     if (datagram === null) return null
     if (offset === 0) {
       // Extension headers before the fragment header carry nothing we read: the packet is rebuilt without them.
@@ -130,34 +145,37 @@ export class FragmentStore {
     payloadEnd: number,
     offset: number,
     more: boolean,
-    headerLength: number,
+    room: number,
     nowUs: number,
   ): Datagram | null {
     this.expire(nowUs)
     const length = payloadEnd - payloadAt
     const end = offset + length
     // Every fragment but the last is a multiple of 8 bytes and none is empty.
-    if (length <= 0 || (more && (length & 7) !== 0) || end + headerLength > MAX_PACKET_BYTES) {
+    if (length <= 0 || (more && (length & 7) !== 0) || end > room) {
       this.counters.packetDrop(PacketDrop.fragmentInvalid)
       return null
     }
     let datagram = this.waiting.get(key)
-    if (datagram !== undefined && (contradicts(datagram, end, more) || overlaps(datagram, offset, end))) {
+    const payload = bytes.subarray(payloadAt, payloadEnd)
+    let isSuspect = false
+    let place = datagram === undefined ? 0 : placeOf(datagram.fragments, offset)
+    if (datagram !== undefined && (contradicts(datagram, end, more) || overlaps(datagram.fragments, place, offset, payload))) {
       this.drop(datagram, PacketDrop.fragmentInvalid)
       datagram = undefined
+      isSuspect = true
     }
     if (datagram === undefined) {
-      datagram = { key, createdUs: nowUs, fragments: [], packets: 0, heldBytes: 0, have: 0, total: -1, header: null, nextHeader: 0 }
+      place = 0
+      datagram = newDatagram(key, nowUs, isSuspect)
       this.waiting.set(key, datagram)
     }
     if (!more) datagram.total = end
     datagram.packets++
     this.counters.add(Counter.fragmentsHeld)
-    const place = datagram.fragments.findIndex((f) => f.at >= offset)
-    const isDuplicate = place >= 0 && datagram.fragments[place]!.at === offset
+    const isDuplicate = datagram.fragments[place]?.at === offset
     if (!isDuplicate) {
-      const copy = Buffer.from(bytes.subarray(payloadAt, payloadEnd))
-      datagram.fragments.splice(place < 0 ? datagram.fragments.length : place, 0, { at: offset, end, bytes: copy })
+      datagram.fragments.splice(place, 0, { at: offset, end, bytes: Buffer.from(payload) })
       datagram.have += length
     }
     const cost = (isDuplicate ? 0 : length) + FRAGMENT_OVERHEAD
@@ -171,16 +189,27 @@ export class FragmentStore {
   /** Drops the oldest datagrams until the bounds hold; `latest` itself goes last. */
   private makeRoom(latest: Datagram): void {
     for (const datagram of this.waiting.values()) {
-      if (this.waiting.size <= this.limits.datagrams && this.bytes <= this.limits.bytes) return
-      if (datagram !== latest || this.waiting.size === 1) this.drop(datagram, PacketDrop.fragmentLimit)
+      if (!this.isFull()) return
+      if (datagram !== latest) this.drop(datagram, PacketDrop.fragmentLimit)
     }
+    if (this.isFull()) this.drop(latest, PacketDrop.fragmentLimit)
+  }
+
+  private isFull(): boolean {
+    return this.waiting.size > this.limits.datagrams || this.bytes > this.limits.bytes
   }
 
   private takeIfComplete(datagram: Datagram, finish: (header: Buffer, total: number) => void): Buffer | null {
     if (datagram.header === null || datagram.have !== datagram.total) return null
+    // Only the first fragment's header says how long the whole is: later ones may carry fewer options.
+    if (datagram.total > datagram.room) {
+      this.drop(datagram, PacketDrop.fragmentInvalid)
+      return null
+    }
     finish(datagram.header, datagram.total)
     const whole = Buffer.concat([datagram.header, ...datagram.fragments.map((f) => f.bytes)])
     this.forget(datagram)
+    this.isSuspect = datagram.isSuspect
     this.counters.add(Counter.datagramsReassembled)
     // The whole goes on as one packet; the other fragments end here.
     this.counters.add(Counter.packetsProcessed, datagram.packets - 1)
@@ -207,7 +236,29 @@ function contradicts(datagram: Datagram, end: number, more: boolean): boolean {
   return datagram.total >= 0 && end >= datagram.total
 }
 
-/** The fragment covers bytes that are here already, unless it is a plain repetition of one. */
-function overlaps(datagram: Datagram, at: number, end: number): boolean {
-  return datagram.fragments.some((f) => f.at < end && at < f.end && !(f.at === at && f.end === end))
+/** The fragment at `at` covers bytes that are here already, unless it is a plain repetition of one. */
+function overlaps(fragments: readonly Fragment[], place: number, at: number, payload: Buffer): boolean {
+  const before = fragments[place - 1]
+  const behind = fragments[place]
+  if (before !== undefined && before.end > at) return true
+  if (behind === undefined || behind.at >= at + payload.length) return false
+  // The same place with other bytes: another datagram that uses the identification again.
+  return behind.at !== at || !behind.bytes.equals(payload)
+}
+
+/** Index of the first fragment at or behind `at`. */
+function placeOf(fragments: readonly Fragment[], at: number): number {
+  let low = 0
+  let high = fragments.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (fragments[middle]!.at < at) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function newDatagram(key: string, createdUs: number, isSuspect: boolean): Datagram {
+  const nothing = { packets: 0, heldBytes: 0, have: 0, total: -1, header: null, room: MAX_LENGTH, nextHeader: 0 }
+  return { key, createdUs, isSuspect, fragments: [], ...nothing }
 }

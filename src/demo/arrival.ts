@@ -45,14 +45,17 @@ export function findDifference(sent: SampleRequest, arrival: Arrival, originHost
   if (arrival.method !== sent.method) return differs('method', sent.method, arrival.method)
   const target = originFormOf(sent.target)
   if (arrival.target !== target) return differs('target', target, arrival.target)
-  if (arrival.bodyBytes !== sent.body.length) return differs('body length', String(sent.body.length), String(arrival.bodyBytes))
+  if (arrival.bodyBytes !== sent.body.length)
+    return differs('body length', String(sent.body.length), String(arrival.bodyBytes))
   if (arrival.bodySha256 !== sha256(sent.body)) return 'body: other bytes of the same length'
   return findKeptDifference(sent, arrival) ?? findRemadeDifference(sent, arrival, originHost)
 }
 
 /** All other fields: names, values, order, case, duplicates. */
 function findKeptDifference(sent: SampleRequest, arrival: Arrival): string | null {
-  const named = new Set(values(sent.headers, 'connection').flatMap((value) => value.split(',').map((name) => name.trim().toLowerCase())))
+  const named = new Set(
+    values(sent.headers, 'connection').flatMap((value) => value.split(',').map((name) => name.trim().toLowerCase())),
+  )
   const expected = sent.headers.filter(([name]) => !REMADE.has(name.toLowerCase()) && !named.has(name.toLowerCase()))
   const got = arrival.headers.filter(([name]) => !REMADE.has(name.toLowerCase()))
   for (let i = 0; i < Math.max(expected.length, got.length); i++) {
@@ -88,7 +91,8 @@ function findRemadeDifference(sent: SampleRequest, arrival: Arrival, originHost:
   }
   // Nothing to say without a body; a zero is allowed.
   const length = values(arrival.headers, 'content-length').join(' | ')
-  if (sent.body.length > 0 || (length !== '' && length !== '0')) return differs('content-length', String(sent.body.length), length)
+  if (sent.body.length > 0 || (length !== '' && length !== '0'))
+    return differs('content-length', String(sent.body.length), length)
   return null
 }
 

@@ -57,8 +57,9 @@ export class Judge {
     const request = this.waiting.get(id)
     const [connection = '', index = ''] = id.split('-')
     if (request === undefined) {
-      if (this.connections.get(connection)?.indexes.has(Number(index))) this.duplicates += this.note(`${what(arrival)}: arrived a second time`)
-      else this.invented += this.note(`${what(arrival)}: was never sent`)
+      if (this.connections.get(connection)?.indexes.has(Number(index)))
+        this.duplicates += this.note(`${what(arrival)}: arrived a second time`)
+      else this.invented += this.note(`${what(arrival)}: was never sent (${ID_FIELD} ${JSON.stringify(id)})`)
       return
     }
     this.waiting.delete(id)
@@ -75,7 +76,9 @@ export class Judge {
 
   verdict(): Verdict {
     const { sent, exact, altered, missing, duplicates, invented, outOfOrder } = this
-    const absent = [...this.waiting.values()].slice(0, MOST_EXAMPLES).map((request) => `${what(request)}: never arrived`)
+    const absent = [...this.waiting.values()]
+      .slice(0, MOST_EXAMPLES)
+      .map((request) => `${what(request)}: never arrived`)
     const examples = [...this.examples, ...absent].slice(0, MOST_EXAMPLES)
     return { sent, exact, altered, missing, duplicates, invented, outOfOrder, examples }
   }
@@ -88,7 +91,8 @@ export class Judge {
       if (this.connections.size > MOST_CONNECTIONS) this.connections.delete(this.connections.keys().next().value!)
     }
     arrived.indexes.add(request.index)
-    if (request.index < arrived.last) this.outOfOrder += this.note(`${what(arrival)}: arrived behind a later request of its connection`)
+    if (request.index < arrived.last)
+      this.outOfOrder += this.note(`${what(arrival)}: arrived behind a later request of its connection`)
     else arrived.last = request.index
   }
 
@@ -101,7 +105,9 @@ export class Judge {
 
 /** Everything arrived, once, unaltered and in order. */
 export function isPerfect(verdict: Verdict): boolean {
-  return verdict.exact === verdict.sent && verdict.duplicates === 0 && verdict.invented === 0 && verdict.outOfOrder === 0
+  return (
+    verdict.exact === verdict.sent && verdict.duplicates === 0 && verdict.invented === 0 && verdict.outOfOrder === 0
+  )
 }
 
 const LONGEST_TARGET = 48

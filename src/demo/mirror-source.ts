@@ -14,31 +14,31 @@ export interface Pace {
 }
 
 const TICK_MS = 1
+/** The rate rises over this time, from a tenth: everything on this machine has just been started and runs slowly at first. */
+const RISE_MS = 1_000
 /** After a pause no more than this much is made good, so that the rate stays a rate. */
 const MAX_BEHIND_MS = 20
 /** What has not been received for this long will not be: the window opens again. */
 const LOST_AFTER_MS = 1_000
 
-/** Where the receiver says how many packets it has taken: one Int32, written by the main thread, wrapping. */
-export type ReceivedCount = Int32Array<SharedArrayBuffer>
-
 export class MirrorSource {
   packetsSent = 0
   private readonly socket: Socket
-  private readonly received: ReceivedCount
+  /** One element: packets received so far, modulo 2^32; the receiver writes it. */
+  private readonly received: Int32Array
   private readonly headers = new Map<number, Buffer>()
   /** Packets accounted for: received, or given up. */
   private settled = 0
   private lastReceived: number
   private lastMoveMs = 0
 
-  private constructor(socket: Socket, received: ReceivedCount) {
+  private constructor(socket: Socket, received: Int32Array) {
     this.socket = socket
     this.received = received
     this.lastReceived = Atomics.load(received, 0)
   }
 
-  static open(target: MirrorTarget, received: ReceivedCount): Promise<MirrorSource> {
+  static open(target: MirrorTarget, received: Int32Array): Promise<MirrorSource> {
     const socket = createSocket('udp4')
     return new Promise((resolve, reject) => {
       socket.once('error', reject)
@@ -56,26 +56,21 @@ export class MirrorSource {
     this.socket.send([this.header(vni), frame], () => {})
   }
 
-  /**
-   * Calls `next`, which sends one packet, at the pace until it returns false or the signal ends it.
-   * The pace is read anew on each tick.
-   */
-  async pump(next: () => boolean, pace: () => Pace, signal: AbortSignal): Promise<void> {
-    let dueMs = performance.now()
-    this.lastMoveMs = dueMs
-    while (!signal.aborted) {
+  /** Calls `next`, which sends one packet, at this pace until it returns false. */
+  async pump(next: () => boolean, { packetsPerSecond, window }: Pace): Promise<void> {
+    const startedMs = performance.now()
+    /** Up to when packets have been sent. */
+    let dueMs = startedMs
+    this.lastMoveMs = startedMs
+    for (;;) {
       const now = performance.now()
-      const { packetsPerSecond, window } = pace()
       dueMs = Math.max(dueMs, now - MAX_BEHIND_MS)
-      let left = Math.min(Math.floor(((now - dueMs) * packetsPerSecond) / 1000), this.room(window, now))
-      dueMs += (left * 1000) / packetsPerSecond
+      const perMs = (packetsPerSecond / 1000) * Math.min(1, 0.1 + (now - startedMs) / RISE_MS)
+      let left = Math.min(Math.floor((now - dueMs) * perMs), this.room(window, now))
+      dueMs += left / perMs
       while (left-- > 0) if (!next()) return
       await new Promise((resolve) => setTimeout(resolve, TICK_MS))
     }
-  }
-
-  close(): void {
-    this.socket.close()
   }
 
   private room(window: number, now: number): number {

@@ -17,19 +17,22 @@ const MAX_HEADER_BYTES = 64 * 1024
 
 /** On a free port of 127.0.0.1. @param onArrival before the answer is sent */
 export function openOrigin(onArrival: (arrival: Arrival) => void): Promise<Origin> {
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
-    const hash = createHash('sha256')
-    let bodyBytes = 0
-    request.on('data', (chunk: Buffer) => {
-      hash.update(chunk)
-      bodyBytes += chunk.length
-    })
-    request.on('end', () => {
-      const { method = '', url: target = '' } = request
-      onArrival({ method, target, headers: fieldsOf(request), bodyBytes, bodySha256: hash.digest('hex') })
-      answer(method, target, response)
-    })
-  })
+  const server = createServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    (request, response) => {
+      const hash = createHash('sha256')
+      let bodyBytes = 0
+      request.on('data', (chunk: Buffer) => {
+        hash.update(chunk)
+        bodyBytes += chunk.length
+      })
+      request.on('end', () => {
+        const { method = '', url: target = '' } = request
+        onArrival({ method, target, headers: fieldsOf(request), bodyBytes, bodySha256: hash.digest('hex') })
+        answer(method, target, response)
+      })
+    },
+  )
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(0, '127.0.0.1', () => {
@@ -47,7 +50,14 @@ export function openOrigin(onArrival: (arrival: Arrival) => void): Promise<Origi
 
 function answer(method: string, target: string, response: ServerResponse): void {
   const { status, reason, headers, body, isChunked } = answerTo(method, target)
-  response.writeHead(status, reason, [...headers, ...(isChunked || body.length === 0 ? [] : [['Content-Length', String(body.length)]])].flat() as string[])
+  response.writeHead(
+    status,
+    reason,
+    [
+      ...headers,
+      ...(isChunked || body.length === 0 ? [] : [['Content-Length', String(body.length)]]),
+    ].flat() as string[],
+  )
   // Two writes without a length are two chunks.
   if (isChunked && body.length > 1) response.write(body.subarray(0, 1))
   response.end(isChunked ? body.subarray(1) : body)

@@ -1,5 +1,73 @@
-/** Entry point of the thread: see outside.ts. */
+/** The thread behind outside.ts: mirror, origin and judge. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { runOutside } from './outside.ts'
+import { toPlainError } from '../base/errors.ts'
+import type { Arrival } from './arrival.ts'
+import { Judge } from './judge.ts'
+import { MirrorSource } from './mirror-source.ts'
+import { openOrigin } from './origin.ts'
+import type { Answer, Order, OutsideState, OutsideThreadOptions, SendOrder } from './outside.ts'
+import { SampleTraffic } from './traffic/sample-traffic.ts'
 
-await runOutside(workerData, parentPort!)
+class OutsideThread {
+  private readonly options: OutsideThreadOptions
+  private readonly judge: Judge
+  private readonly traffic: SampleTraffic
+  private source: MirrorSource | null = null
+  private firstPacketMs = 0
+  private lastPacketMs = 0
+  private lastArrivalMs = 0
+
+  constructor(options: OutsideThreadOptions, originPort: number) {
+    this.options = options
+    this.judge = new Judge(`127.0.0.1:${originPort}`)
+    this.traffic = new SampleTraffic(options.seed, {
+      request: (request) => this.judge.sends(request),
+      frame: (frame, vni) => this.source?.send(frame, vni),
+    })
+  }
+
+  arrives(arrival: Arrival): void {
+    this.lastArrivalMs = performance.now()
+    this.judge.arrives(arrival)
+  }
+
+  async send({ requests, target, pace }: SendOrder): Promise<void> {
+    this.source ??= await MirrorSource.open(target, new Int32Array(this.options.received))
+    if (this.firstPacketMs === 0) this.firstPacketMs = performance.now()
+    this.traffic.extend(requests)
+    await this.source.pump(() => this.traffic.step(), pace)
+    this.lastPacketMs = performance.now()
+  }
+
+  stop(): void {
+    this.traffic.finish()
+  }
+
+  state(): OutsideState {
+    return {
+      verdict: this.judge.verdict(),
+      tally: this.traffic.tally,
+      packetsSent: this.source?.packetsSent ?? 0,
+      sendingMs: Math.max(0, this.lastPacketMs - this.firstPacketMs),
+      arrivingMs: Math.max(0, this.lastArrivalMs - this.firstPacketMs),
+    }
+  }
+}
+
+const port = parentPort!
+const tell = (answer: Answer): void => port.postMessage(answer)
+let thread: OutsideThread | null = null
+const origin = await openOrigin((arrival) => thread?.arrives(arrival))
+const outside = new OutsideThread(workerData as OutsideThreadOptions, origin.port)
+thread = outside
+port.on('message', (order: Order) => {
+  if (order.kind === 'stop') outside.stop()
+  else if (order.kind === 'state') tell({ kind: 'state', state: outside.state() })
+  else {
+    outside.send(order).then(
+      () => tell({ kind: 'sent' }),
+      (error: unknown) => tell({ kind: 'failed', error: toPlainError(error) }),
+    )
+  }
+})
+tell({ kind: 'ready', originPort: origin.port })

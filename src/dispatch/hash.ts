@@ -14,15 +14,18 @@ export function mix(h: number): number {
   return x ^ (x >>> 16)
 }
 
+// Address and port are joined behind a keyed mix: joined before it, pairs that cancel out would collide under every key.
+
 function endpointIpv4(bytes: Uint8Array, at: number, port: number, key: number): number {
-  return mix(i32(bytes, at) ^ Math.imul(port + 1, 0x9e3779b1) ^ key)
+  return mix(mix(i32(bytes, at) ^ key) ^ Math.imul(port + 1, 0x9e3779b1))
 }
 
 function endpointIpv6(bytes: Uint8Array, at: number, port: number, key: number): number {
   let h = mix(i32(bytes, at) ^ key)
   h = mix(h ^ i32(bytes, at + 4))
   h = mix(h ^ i32(bytes, at + 8))
-  return mix(h ^ i32(bytes, at + 12) ^ Math.imul(port + 1, 0x9e3779b1))
+  h = mix(h ^ i32(bytes, at + 12))
+  return mix(h ^ Math.imul(port + 1, 0x9e3779b1))
 }
 
 /**

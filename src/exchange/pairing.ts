@@ -119,7 +119,10 @@ export class Pairing implements HttpEvents {
       headers: reading.headers,
       bodyBytes: reading.bodyBytes,
       bodySha256: isComplete && reading.hash !== null ? reading.hash.digest('hex') : null,
-      body: this.options.bodies === 'keep' && reading.keptBytes === reading.bodyBytes ? Buffer.concat(reading.chunks) : null,
+      body:
+        this.options.bodies === 'keep' && reading.keptBytes === reading.bodyBytes
+          ? Buffer.concat(reading.chunks)
+          : null,
       isIncomplete: !isComplete,
       timeUs: reading.timeUs,
       endUs: timeUs,
@@ -173,7 +176,8 @@ export class Pairing implements HttpEvents {
       if (!isRequestOver || !isResponseOver) break
       done++
       if (request !== null) this.options.held.count--
-      if (request !== null || response !== null || interim.length > 0) this.sink.exchange({ connection, request, response, interim })
+      if (request !== null || response !== null || interim.length > 0)
+        this.sink.exchange({ connection, request, response, interim })
     }
     items.splice(0, done)
   }

@@ -47,9 +47,8 @@ export class ExpiryWheel {
   /** Calls `look` with each flow whose bucket has come, taken off the wheel: it must schedule or remove the flow. */
   advance(nowUs: number, look: (slot: number) => void): void {
     const now = Math.floor(nowUs / TICK_US)
-    if (this.tick === NONE) this.tick = now - 1
-    // A jump over the whole wheel looks at each bucket once.
-    const first = Math.max(this.tick + 1, now - BUCKETS + 1)
+    // A jump over the whole wheel looks at each bucket once, and so does the first call: nobody said what time it was.
+    const first = Math.max(this.tick + 1, now - BUCKETS + 1, 0)
     this.tick = Math.max(this.tick, now)
     for (let tick = first; tick <= now; tick++) {
       let slot = this.heads[tick % BUCKETS]! | 0

@@ -97,7 +97,8 @@ export class HeadReader {
     while (targetAt < versionAt && (CHARACTERS[bytes[targetAt]!]! & Char.blank) !== 0) targetAt++
     const targetEnd = trimmedEnd(bytes, targetAt, versionAt)
     const isVersion = targetEnd > targetAt && targetEnd < versionAt && isText(bytes, versionAt, HTTP_VERSION)
-    if (!isVersion || this.minorVersion(bytes, lineEnd - 1, lineEnd, view) !== 0) return this.fail(RequestDrop.requestLine)
+    if (!isVersion || this.minorVersion(bytes, lineEnd - 1, lineEnd, view) !== 0)
+      return this.fail(RequestDrop.requestLine)
     let isOneWord = true
     for (let k = targetAt; k < targetEnd; k++) if ((CHARACTERS[bytes[k]!]! & Char.target) === 0) isOneWord = false
     view.targetAt = targetAt
@@ -221,7 +222,8 @@ export class HeadReader {
       // Only names of these lengths matter to framing.
       switch (nameEnd - nameAt) {
         case 6:
-          if (isText(bytes, nameAt, EXPECT) && equalsText(bytes, valueAt, valueEnd, HUNDRED_CONTINUE)) view.flags |= MessageFlag.expect
+          if (isText(bytes, nameAt, EXPECT) && equalsText(bytes, valueAt, valueEnd, HUNDRED_CONTINUE))
+            view.flags |= MessageFlag.expect
           break
         case 7:
           if (isText(bytes, nameAt, UPGRADE)) {
@@ -238,10 +240,12 @@ export class HeadReader {
           if (isText(bytes, nameAt, MARKER)) view.flags |= MessageFlag.marked
           break
         case 14:
-          if (isText(bytes, nameAt, CONTENT_LENGTH) && !this.contentLength(bytes, valueAt, valueEnd, view)) return HEAD_FAULT
+          if (isText(bytes, nameAt, CONTENT_LENGTH) && !this.contentLength(bytes, valueAt, valueEnd, view))
+            return HEAD_FAULT
           break
         case 17:
-          if (isText(bytes, nameAt, TRANSFER_ENCODING) && !this.transferCoding(bytes, valueAt, valueEnd, view)) return HEAD_FAULT
+          if (isText(bytes, nameAt, TRANSFER_ENCODING) && !this.transferCoding(bytes, valueAt, valueEnd, view))
+            return HEAD_FAULT
           break
       }
     }

@@ -4,7 +4,7 @@
  */
 import { RequestDrop, ResponseDrop } from '../base/drop.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import type { StreamConsumer, StreamPiece } from '../reassembly/stream-consumer.ts'
+import { End, type StreamConsumer, type StreamPiece } from '../reassembly/stream-consumer.ts'
 import { beginsWithRequestLine, beginsWithStatusLine } from './head.ts'
 import { MessageFlag, type MessageView } from './message.ts'
 import { isSocksHandshake, isTlsRecord, type Protocol, type ProtocolCensus, recogniseProtocol } from './protocol.ts'
@@ -87,6 +87,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private isInterim = false
   /** The connection began with a SOCKS handshake: HTTP may follow it. */
   private isProxied = false
+  /** The client's first bytes are no request; what the server says decides what they were. */
+  private isUnknown = false
   /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
   private responsesUnsure = false
   /** A gap hid requests since the last one that was read. */
@@ -118,8 +120,10 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.flowHash = flowHash
     this.ports = ports
     this.openEvents = openEvents
-    if (clientDirection >= 0) this.decide(clientDirection, false, false, false)
-    else if (context.tunnels.has(flowHash)) this.over(Counter.tunnelBytes)
+    if (clientDirection >= 0) {
+      context.tunnels.delete(flowHash)
+      this.decide(clientDirection, false, false, false)
+    } else if (context.tunnels.has(flowHash)) this.over(Counter.tunnelBytes)
   }
 
   // --- StreamConsumer ------------------------------------------------------------------------------------------------------
@@ -133,7 +137,12 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       this.context.counters.add(this.overCounter, piece.end - piece.at)
       return piece.end - piece.at
     }
-    if (direction === this.client) return this.requests!.data(piece)
+    if (direction === this.client) {
+      const taken = this.requests!.data(piece)
+      // Whoever takes over this flow after a crash must not begin anew behind an ambiguous message either.
+      if (this.requests!.isStopped) this.context.tunnels.add(this.flowHash)
+      return taken
+    }
     this.responses!.data(piece)
     return piece.end - piece.at
   }
@@ -160,12 +169,15 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       this.requests!.end(reason)
       this.responses!.end(reason)
     }
-    if (this.mode !== Mode.undecided || this.events !== null) this.context.tunnels.delete(this.flowHash)
+    if (this.isUnknown) this.context.census.add('unknown', this.ports[this.client ^ 1]!)
+    // A silent tunnel that goes on later begins in the middle, and must still be known as one.
+    if (reason !== End.expired && this.mode !== Mode.undecided) this.context.tunnels.delete(this.flowHash)
     this.events?.closed()
   }
 
   waitsForPeer(direction: number): boolean {
-    return this.mode === Mode.http && direction !== this.client
+    // While requests wait for an answer, that answer may acknowledge bytes which are held back.
+    return this.mode === Mode.http && direction !== this.client && !this.requests!.isWaiting
   }
 
   isWaiting(direction: number): boolean {
@@ -192,8 +204,10 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const isFirst = !this.seenData[direction]
     this.seenData[direction] = true
     const isProven = piece.startsSegment && (isFirst || piece.isAckedTo)
-    if (isProven && beginsWithRequestLine(bytes, at, end)) this.decide(direction, true, isFirst, !this.seenData[direction ^ 1])
-    else if (isProven && beginsWithStatusLine(bytes, at, end)) this.decide(direction ^ 1, true, !this.seenData[direction ^ 1], isFirst)
+    if (isProven && beginsWithRequestLine(bytes, at, end))
+      this.decide(direction, true, isFirst, !this.seenData[direction ^ 1])
+    else if (isProven && beginsWithStatusLine(bytes, at, end))
+      this.decide(direction ^ 1, true, !this.seenData[direction ^ 1], isFirst)
     else if (isFirst && isTlsRecord(bytes, at, end)) this.isOther('tls', Math.min(this.ports[0], this.ports[1]))
     else {
       this.context.counters.add(Counter.resyncUnproven, end - at)
@@ -204,7 +218,12 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
 
   /** Whoever asks first is the client, whoever opened the connection. */
   private correctClient(direction: number, piece: StreamPiece): void {
-    if (this.mode !== Mode.http || direction === this.client || !beginsWithRequestLine(piece.bytes, piece.at, piece.end)) return
+    if (
+      this.mode !== Mode.http ||
+      direction === this.client ||
+      !beginsWithRequestLine(piece.bytes, piece.at, piece.end)
+    )
+      return
     this.decide(direction, false, false, false)
   }
 
@@ -314,7 +333,10 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       this.isProxied = true
       return true
     }
-    this.isOther(recogniseProtocol(bytes, at, end), this.ports[this.client ^ 1]!)
+    const protocol = recogniseProtocol(bytes, at, end)
+    // To a request it cannot read an HTTP server answers in HTTP.
+    if (protocol === 'unknown') this.isUnknown = true
+    else this.isOther(protocol, this.ports[this.client ^ 1]!)
     return false
   }
 
@@ -323,7 +345,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   private skipped(bytes: number, afterAmbiguous: boolean): void {
-    const counter = afterAmbiguous ? Counter.afterAmbiguous : Counter.resyncUnproven
+    const behindFault = this.isUnknown ? Counter.otherProtocolBytes : Counter.afterAmbiguous
+    const counter = afterAmbiguous ? behindFault : Counter.resyncUnproven
     this.context.counters.add(this.mode === Mode.over ? this.overCounter : counter, bytes)
   }
 
@@ -334,6 +357,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     counters.add(Counter.responsesParsed)
     counters.add(Counter.responsesHeld)
     const { status } = view
+    this.isUnknown = false
     this.isInterim = status < 200 && status !== 101
     const pending = this.pairOf(seq, ack)
     this.answering = pending
@@ -369,6 +393,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
 
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean {
     if (this.isProxied) return true
+    this.isUnknown = false
     // A server that speaks first, or answers a request in another language.
     this.missAnswers(this.pending.length)
     this.isOther(recogniseProtocol(bytes, at, end), this.ports[this.client ^ 1]!)
@@ -432,5 +457,11 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
 
 function isHead(view: MessageView): boolean {
   const { bytes, headAt } = view
-  return view.methodEnd - headAt === 4 && bytes[headAt] === 0x48 && bytes[headAt + 1] === 0x45 && bytes[headAt + 2] === 0x41 && bytes[headAt + 3] === 0x44
+  return (
+    view.methodEnd - headAt === 4 &&
+    bytes[headAt] === 0x48 &&
+    bytes[headAt + 1] === 0x45 &&
+    bytes[headAt + 2] === 0x41 &&
+    bytes[headAt + 3] === 0x44
+  )
 }

@@ -100,6 +100,11 @@ export class RequestParser implements BodyTarget {
     this.mayBeginHere = mayBeginHere
   }
 
+  /** HTTP has ended on this stream. */
+  get isStopped(): boolean {
+    return this.state === State.stopped
+  }
+
   get isWaiting(): boolean {
     return this.state === State.waiting
   }
@@ -389,7 +394,9 @@ const EMPTY = Buffer.alloc(0)
 
 /** A malformed first line that still is a request: it begins with a known method and a blank. */
 function looksLikeRequest(bytes: Buffer, at: number, end: number): boolean {
-  return /^(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) /.test(bytes.toString('latin1', at, Math.min(end, at + 8)))
+  return /^(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) /.test(
+    bytes.toString('latin1', at, Math.min(end, at + 8)),
+  )
 }
 
 /** A view with the head copied into memory of its own, so that it outlives the piece it lies in. */

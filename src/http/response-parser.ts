@@ -226,7 +226,8 @@ export class ResponseParser implements BodyTarget {
 
   private headFault(fault: number, bytes: Buffer, at: number, end: number): void {
     this.state = State.stopped
-    if (this.isFresh && !this.firstLineSeen) {
+    // A malformed answer that begins like HTTP says nothing against the requests.
+    if (this.isFresh && !this.firstLineSeen && !isNamedHttp(bytes, at, end)) {
       if (this.events.responsesAreOther(bytes, at, end)) this.state = State.resync
     } else this.events.responseDropped(fault)
     this.releasePartial()
@@ -242,4 +243,8 @@ export class ResponseParser implements BodyTarget {
     this.context.givePartialHead(this.partial)
     this.partial = null
   }
+}
+
+function isNamedHttp(bytes: Buffer, at: number, end: number): boolean {
+  return bytes.toString('latin1', at, Math.min(end, at + 5)) === 'HTTP/'
 }

@@ -4,7 +4,7 @@
  *
  *  word 0..SLOTS-1   owner: the shard   hash of the flow, 0 for empty; open addressing within PROBES slots
  *
- * Best effort in size: when all probed slots are taken the oldest knowledge is overwritten. Two flows with one hash share an
+ * Best effort in size: when all probed slots are taken the first of them is overwritten. Two flows with one hash share an
  * entry, which can only make a new shard more careful.
  */
 const SLOTS = 1 << 14

@@ -22,6 +22,7 @@ import { i32 } from '../wire/bytes.ts'
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import { TCP_ACK, TCP_FLAGS, TCP_SEQ, TcpFlag, tcpHeaderLength } from '../wire/tcp.ts'
 import { OutOfOrderStore, type OverlapPolicy } from './out-of-order-store.ts'
+import { NO_ENTRY, ProgressRegister } from './progress-register.ts'
 import { End, type StreamConsumer, type StreamConsumerFactory, StreamPiece } from './stream-consumer.ts'
 
 export interface ReassemblyOptions {
@@ -48,6 +49,8 @@ const Flow = {
   /** A SYN showed which side opened: direction 0 or, with `clientIs1`, direction 1. */
   clientKnown: 4,
   clientIs1: 8,
+  /** A shard that died had it before: bytes before nextSeq were delivered. */
+  adopted: 16,
 } as const
 
 /** Bits of FlowTable.directionFlags. */
@@ -81,6 +84,10 @@ export class Reassembler {
   private readonly counters: CounterBlock
   private readonly factory: StreamConsumerFactory
   private readonly wheel: ExpiryWheel
+  private readonly progress: ProgressRegister
+  /** By slot: entry in the progress register, and whether direction 0 is from the endpoint it calls 1. */
+  private readonly entries: number[] = []
+  private readonly flips: number[] = []
   private readonly consumers: (StreamConsumer | null)[] = []
   /** By key. */
   private readonly stores: (OutOfOrderStore | null)[] = []
@@ -96,7 +103,13 @@ export class Reassembler {
   private readonly windowUs: number
   private readonly lookAtExpiry = (slot: number): void => this.expireOrReschedule(slot)
 
-  constructor(options: ReassemblyOptions, factory: StreamConsumerFactory, counters: CounterBlock) {
+  constructor(
+    options: ReassemblyOptions,
+    factory: StreamConsumerFactory,
+    counters: CounterBlock,
+    progress = new ProgressRegister(),
+  ) {
+    this.progress = progress
     this.options = options
     this.factory = factory
     this.counters = counters
@@ -151,10 +164,11 @@ export class Reassembler {
     table.packets[slot] = (table.packets[slot]! + 1) | 0
     if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, seq)
     table.directionFlags[key]! |= Direction.seen
-    if (hasAck) this.acknowledge(key ^ 1, ack)
-
     const start = (flags & TcpFlag.syn) !== 0 ? seqAdd(seq, 1) : seq
-    if (length > 0 && !this.isStray(key, start)) {
+    // Nothing a stray packet says is believed: an acknowledgement out of nowhere would declare bytes lost that still come.
+    const isStray = this.isStray(key, start)
+    if (hasAck && !isStray) this.acknowledge(key ^ 1, ack)
+    if (length > 0 && !isStray) {
       const piece = this.piece
       piece.bytes = bytes
       piece.at = payloadAt
@@ -213,11 +227,13 @@ export class Reassembler {
     this.stores[slot * 2] = null
     this.stores[slot * 2 + 1] = null
     this.table.lastSeenUs[slot] = this.nowUs
+    this.adopt(slot)
   }
 
   private removed(slot: number): void {
     this.isOpenSlot[slot] = false
     this.watched.delete(slot)
+    if (this.entries[slot] !== NO_ENTRY) this.progress.remove(this.entries[slot]!)
     this.table.remove(slot)
   }
 
@@ -288,15 +304,47 @@ export class Reassembler {
     const client = (flags & Flow.clientKnown) === 0 ? -1 : (flags & Flow.clientIs1) !== 0 ? 1 : 0
     const consumer = this.factory.open(slot, client, this.nowUs)
     this.consumers[slot] = consumer
+    // A direction may have ended without a byte, before there was anybody to tell.
+    for (let direction = 0; direction < 2; direction++) {
+      if ((this.table.directionFlags[slot * 2 + direction]! & Direction.ended) !== 0) consumer.end(direction, End.fin)
+    }
     return consumer
+  }
+
+  /** Takes up what a predecessor of this shard knew of the flow. */
+  private adopt(slot: number): void {
+    const { table, progress } = this
+    const own = table.portOf(slot, 0)
+    const other = table.portOf(slot, 1)
+    const isFlipped = own === other ? isAbove(table.addressOf(slot, 0), table.addressOf(slot, 1)) : own > other
+    const ports = (Math.min(own, other) << 16) | Math.max(own, other)
+    const hash = table.hash[slot]! | 0
+    this.flips[slot] = isFlipped ? 1 : 0
+    const entry = progress.adopt(hash, ports)
+    this.entries[slot] = entry === NO_ENTRY ? progress.add(hash, ports) : entry
+    if (entry === NO_ENTRY) return
+    for (let direction = 0; direction < 2; direction++) {
+      const endpoint = direction ^ this.flips[slot]!
+      if (progress.hasSeq(entry, endpoint)) this.startAt(slot * 2 + direction, progress.nextSeq(entry, endpoint))
+    }
+    table.flags[slot]! |= Flow.adopted
+  }
+
+  private note(key: number): void {
+    const entry = this.entries[key >> 1]!
+    if (entry !== NO_ENTRY) this.progress.setNextSeq(entry, (key & 1) ^ this.flips[key >> 1]!, this.table.nextSeq[key]!)
   }
 
   // --- sequence numbers ----------------------------------------------------------------------------------------------------
 
   private startAt(key: number, seq: number): void {
-    this.table.base[key] = seq
-    this.table.nextSeq[key] = seq
-    this.table.directionFlags[key]! |= Direction.known
+    const { table } = this
+    table.base[key] = seq
+    table.nextSeq[key] = seq
+    table.directionFlags[key]! |= Direction.known
+    this.note(key)
+    // Acknowledgements seen before could not be checked against anything.
+    if (!isNear(seq, table.highAck[key]!)) table.directionFlags[key]! &= ~Direction.acked
   }
 
   private synchronize(key: number, isn: number, ack: number, hasAck: boolean): void {
@@ -304,11 +352,13 @@ export class Reassembler {
     const first = seqAdd(isn, 1)
     const peer = key ^ 1
     const slot = key >> 1
+    // The SYN of a connection that a shard before this one had read from.
+    if ((table.flags[slot]! & Flow.adopted) !== 0 && isNear(first, table.nextSeq[key]!) && !seqBefore(table.nextSeq[key]!, first)) return
     if ((table.directionFlags[key]! & Direction.known) !== 0 && table.base[key] !== first) {
       const isUntouched = table.nextSeq[key] === table.base[key] && this.stores[key] == null
       const isSameConnection = hasAck
         ? (table.directionFlags[peer]! & Direction.known) !== 0 && table.base[peer] === ack
-        : (table.flags[slot]! & (Flow.clientKnown | Flow.closed)) === 0 && isNear(first, table.base[key]!)
+        : (table.flags[slot]! & (Flow.clientKnown | Flow.closed)) === 0 && isShortlyBefore(first, table.base[key]!)
       // A late SYN of a connection that seemed to begin in the middle, or a SYN-ACK sent again with another number: it only
       // counts while nothing was delivered on the old one.
       if (isSameConnection && !isUntouched) return
@@ -348,20 +398,26 @@ export class Reassembler {
   private acknowledge(key: number, ack: number): void {
     const { table } = this
     const flags = table.directionFlags[key]!
+    const isKnown = (flags & Direction.known) !== 0
+    const next = table.nextSeq[key]!
+    if (isKnown && !isNear(next, ack)) return
     if ((flags & Direction.acked) !== 0) {
-      const ahead = seqDistance(table.highAck[key]!, ack)
-      if (ahead <= 0 || ahead > MAX_JUMP) return
-    } else if ((flags & Direction.known) !== 0 && !isNear(table.nextSeq[key]!, ack)) return
+      const highAck = table.highAck[key]!
+      // Where acknowledgements were not seen for long, the last one says nothing any more: it may even seem to lie ahead.
+      if ((!isKnown || isNear(next, highAck)) && !seqBefore(highAck, ack)) return
+    }
     table.highAck[key] = ack
     table.directionFlags[key]! |= Direction.acked
     const store = this.stores[key]
     if (store != null) store.markAckedTo(ack)
-    if ((flags & Direction.known) !== 0 && seqBefore(table.nextSeq[key]!, ack)) this.watched.add(key >> 1)
+    if (isKnown && seqBefore(next, ack)) this.watched.add(key >> 1)
   }
 
   private finish(key: number, finSeq: number): void {
     const { table } = this
     if ((table.directionFlags[key]! & Direction.fin) !== 0 || this.isStray(key, finSeq)) return
+    // A FIN before what was delivered is of an older connection; one byte before: its acknowledgement had been taken for a gap.
+    if (seqDistance(table.nextSeq[key]!, finSeq) < -1) return
     table.directionFlags[key]! |= Direction.fin
     table.finSeq[key] = finSeq
   }
@@ -380,20 +436,29 @@ export class Reassembler {
 
   // --- data ------------------------------------------------------------------------------------------------------------------
 
-  /** @param length true length of the segment's data; the piece may hold less where the packet was cut */
-  private segment(key: number, piece: StreamPiece, length: number): void {
+  /** @param trueLength of the segment's data; the piece may hold less where the packet was cut */
+  private segment(key: number, piece: StreamPiece, trueLength: number): void {
+    let length = trueLength
     const { table, counters } = this
     const slot = key >> 1
     if ((table.flags[slot]! & Flow.closed) !== 0) {
       counters.add(Counter.segmentsDuplicate)
       return
     }
-    const behind = seqDistance(piece.seq, table.nextSeq[key]!)
-    if (behind > 0) {
-      if (behind >= length) {
-        counters.add(Counter.segmentsDuplicate)
-        return
+    if ((table.directionFlags[key]! & Direction.fin) !== 0) {
+      // The stream ends at the FIN: what claims to stand behind it (the garbage byte of a keep-alive probe) is none of it.
+      const left = Math.max(0, seqDistance(piece.seq, table.finSeq[key]!))
+      if (left < length) {
+        length = left
+        piece.end = Math.min(piece.end, piece.at + left)
       }
+    }
+    const behind = seqDistance(piece.seq, table.nextSeq[key]!)
+    if (length === 0 || behind >= length) {
+      counters.add(Counter.segmentsDuplicate)
+      return
+    }
+    if (behind > 0) {
       // What was delivered wins; only the tail is new.
       piece.at = Math.min(piece.at + behind, piece.end)
       piece.seq = table.nextSeq[key]!
@@ -418,6 +483,7 @@ export class Reassembler {
         piece.seq = table.nextSeq[key]!
         piece.startsSegment = false
         piece.isAckedTo = false
+        if (store != null) this.trim(key, store)
         this.store(key, piece)
       } else if (store != null) {
         this.trim(key, store)
@@ -430,7 +496,11 @@ export class Reassembler {
 
   private deliver(key: number, piece: StreamPiece): number {
     const taken = this.consumer(key >> 1).data(key & 1, piece)
-    this.table.nextSeq[key] = seqAdd(this.table.nextSeq[key]!, taken)
+    const { table } = this
+    table.nextSeq[key] = seqAdd(table.nextSeq[key]!, taken)
+    this.note(key)
+    // The hole that was waited for is filled; the next one has a window of its own.
+    if (taken > 0 && (table.directionFlags[key]! & Direction.hole) !== 0) table.directionFlags[key]! &= ~Direction.hole
     this.counters.add(Counter.segmentBytes, taken)
     return taken
   }
@@ -484,9 +554,9 @@ export class Reassembler {
     this.counters.add(Counter.overlapsDiffering, store.differing - differing)
     this.account(store.cost - before)
     this.watched.add(slot)
-    let forced = 0
-    while (store.cost > this.options.outOfOrderBytes && forced++ < 64) this.force(key)
-    if (this.storedBytes > this.options.outOfOrderTotalBytes) this.force(key)
+    const { outOfOrderBytes, outOfOrderTotalBytes } = this.options
+    // The shard's bound held before this segment, so it holds again when its direction has given up enough.
+    while (store.cost > outOfOrderBytes || this.storedBytes > outOfOrderTotalBytes) if (!this.force(key)) return
   }
 
   private account(bytes: number): void {
@@ -519,7 +589,10 @@ export class Reassembler {
       if (this.consumers[slot]?.wantsTick) this.watched.add(slot)
       return
     }
-    if ((table.flags[slot]! & Flow.closed) !== 0) return
+    if ((table.flags[slot]! & Flow.closed) !== 0) {
+      this.watched.delete(slot)
+      return
+    }
     for (let moved = true; moved; ) {
       moved = false
       for (let key = first; key <= first + 1; key++) {
@@ -604,7 +677,7 @@ export class Reassembler {
     let end: number
     // The acknowledgement of a FIN stands one behind it, so a known FIN goes first.
     if ((flags & Direction.fin) !== 0) end = table.finSeq[key]!
-    else if ((flags & Direction.acked) !== 0 && seqBefore(next, table.highAck[key]!)) end = table.highAck[key]!
+    else if ((flags & Direction.acked) !== 0 && isShortlyBefore(next, table.highAck[key]!)) end = table.highAck[key]!
     else if (first !== undefined && isOneSided) end = first.seq
     else return null
     if (first !== undefined && seqBefore(first.seq, end)) end = first.seq
@@ -641,16 +714,21 @@ export class Reassembler {
     this.counters.add(Counter.gapBytes, length)
     this.consumer(key >> 1).gap(key & 1, length, wasCut)
     table.nextSeq[key] = end
+    this.note(key)
     table.directionFlags[key]! &= ~Direction.hole
   }
 
-  /** The store is full: whatever its first segment waits for is given up. */
-  private force(key: number): void {
+  /** The store is full: whatever its first segment waits for is given up. False when that changed nothing. */
+  private force(key: number): boolean {
+    const { nextSeq } = this.table
     const store = this.stores[key]
     const first = store?.first()
-    if (store == null || first === undefined) return
+    if (store == null || first === undefined) return false
+    const own = nextSeq[key]
+    const peers = nextSeq[key ^ 1]
     const consumer = this.consumer(key >> 1)
-    if (first.seq !== this.table.nextSeq[key]) this.declareGap(key, first.seq)
+    const wasWaiting = consumer.isWaiting(0) || consumer.isWaiting(1)
+    if (first.seq !== own) this.declareGap(key, first.seq)
     else if (consumer.isWaiting(key & 1)) consumer.giveUpWaiting(key & 1)
     else if (this.peerIsBehind(key, first)) {
       const peerFirst = this.stores[key ^ 1]?.first()
@@ -660,19 +738,29 @@ export class Reassembler {
       if (this.stores[key ^ 1] != null) this.drain(key ^ 1)
     }
     if (this.stores[key] != null) this.drain(key)
+    const isWaiting = consumer.isWaiting(0) || consumer.isWaiting(1)
+    return nextSeq[key] !== own || nextSeq[key ^ 1] !== peers || wasWaiting !== isWaiting
   }
 
   /** No more packets will come: every hole is lost, every wait over. */
   private flush(key: number): void {
-    for (let store = this.stores[key]; store != null; store = this.stores[key]) {
-      const { length, cost } = store
-      this.force(key)
-      if (this.stores[key] === store && store.length === length && store.cost === cost) break
-    }
+    while (this.stores[key] != null && this.force(key));
     const end = this.holeEnd(key)
     if (end !== null && this.stores[key] == null) this.declareGap(key, end)
     this.endIfFinished(key)
   }
+}
+
+/** `a` stands before `b`, by less than a connection can jump. */
+function isShortlyBefore(a: number, b: number): boolean {
+  const distance = seqDistance(a, b)
+  return distance > 0 && distance <= MAX_JUMP
+}
+
+/** Which of two different addresses comes first does not matter, as long as both directions agree. */
+function isAbove(a: Int32Array, b: Int32Array): boolean {
+  const i = a.findIndex((word, k) => word !== b[k])
+  return i >= 0 && a[i]! > b[i]!
 }
 
 function isNear(a: number, b: number): boolean {

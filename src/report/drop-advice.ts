@@ -4,17 +4,24 @@ import type { OUTCOME_HELP, PACKET_DROP_HELP, REQUEST_DROP_HELP, RESPONSE_DROP_H
 /** One line for every reason of a table: a new reason does not compile without one. */
 type Advice<T> = { readonly [K in keyof T]: string }
 
-const MALFORMED = 'Nothing where it is rare: what is on the wire is like this. Where it is steady, capture some and look at what sends them.'
+const MALFORMED =
+  'Nothing where it is rare: what is on the wire is like this. Where it is steady, capture some and look at what sends them.'
 const CUT = 'Raise the length limit of the mirror session, or the snap length of the capture.'
-const LOST = 'Look for loss before us: `mirrorshard_kernel_drops_total`, the mirror session’s own drop counts, drops of the capturing program.'
-const STRICT = 'Nothing: two readers could understand it differently, so it is not sent. Look at the client if it is one of yours.'
-const SENDER = 'Nothing: the length is certain, so only this message is dropped. Look at the client if it is one of yours.'
-const SERVER = 'Nothing: captured responses are read for `inspect` and to know what follows a request. No request is lost by it.'
+const LOST =
+  'Look for loss before us: `mirrorshard_kernel_drops_total`, the mirror session’s own drop counts, drops of the capturing program.'
+const STRICT =
+  'Nothing: two readers could understand it differently, so it is not sent. Look at the client if it is one of yours.'
+const SENDER =
+  'Nothing: the length is certain, so only this message is dropped. Look at the client if it is one of yours.'
+const SERVER =
+  'Nothing: captured responses are read for `inspect` and to know what follows a request. No request is lost by it.'
 
 export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
-  ringFull: 'The shards are too slow for the traffic. More `--workers` on more cores, less to do (`--ports`, `--percent` at the mirror), or a larger `--ring-bytes` where it comes in bursts only.',
+  ringFull:
+    'The shards are too slow for the traffic. More `--workers` on more cores, less to do (`--ports`, `--percent` at the mirror), or a larger `--ring-bytes` where it comes in bursts only.',
   shardLost: 'Read the log: it names the error of the worker that died. `--shard-heap-mb` where it ran out of heap.',
-  sourceNotAllowed: 'Name the networks of your mirror sources in `--allow-from`. Otherwise somebody else sends to the port.',
+  sourceNotAllowed:
+    'Name the networks of your mirror sources in `--allow-from`. Otherwise somebody else sends to the port.',
   vniNotAllowed: 'Expected where `--vni` is set. Otherwise compare it with the VNIs of the mirror sessions.',
   linkType: 'Capture Ethernet, raw IP, Linux cooked or loopback; or convert the file.',
   linkTruncated: CUT,
@@ -37,14 +44,18 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   ipTruncated: CUT,
   ipVersion: MALFORMED,
   ipLength: MALFORMED,
-  ipChecksum: 'Leave `--verify-checksums` off where captures are made on the sending machine: the card fills checksums in later.',
-  fragmentInvalid: 'Nothing where it is rare. A steady count is an attack, or two senders that use one identification at once.',
+  ipChecksum:
+    'Leave `--verify-checksums` off where captures are made on the sending machine: the card fills checksums in later.',
+  fragmentInvalid:
+    'Nothing where it is rare. A steady count is an attack, or two senders that use one identification at once.',
   fragmentCut: CUT,
   fragmentLimit: 'Raise `--fragment-bytes` or `--fragment-datagrams`, or find out who sends so many fragments.',
-  fragmentTimeout: 'Fragments were lost before us, or the input ended between them. Better: an MTU that leaves room for the encapsulation.',
+  fragmentTimeout:
+    'Fragments were lost before us, or the input ended between them. Better: an MTU that leaves room for the encapsulation.',
   tcpTruncated: CUT,
   tcpLength: MALFORMED,
-  tcpChecksum: 'Leave `--verify-checksums` off where captures are made on the sending machine: the card fills checksums in later.',
+  tcpChecksum:
+    'Leave `--verify-checksums` off where captures are made on the sending machine: the card fills checksums in later.',
   flowLimit: 'Raise `--max-flows`, or shorten `--flow-idle-timeout-ms`. A sudden count is a SYN flood.',
 }
 
@@ -53,7 +64,8 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   truncated: CUT,
   incomplete: 'Expected for what was under way when the capture or the connection ended. Otherwise as `gap`.',
   expired: 'Clients that send slower than `--flow-idle-timeout-ms`, or packets lost at the end of a connection.',
-  shardLost: 'Read the log: it names the error of the worker that died. Some of these may have left already: see docs/decisions/0003.',
+  shardLost:
+    'Read the log: it names the error of the worker that died. Some of these may have left already: [decision 3](decisions/0003-counters-by-sequence-lock.md).',
   requestLine: SENDER,
   version: STRICT,
   bareLf: STRICT,
@@ -78,9 +90,11 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   path: 'Expected: you asked for it.',
   sampledOut: 'Expected: you asked for it.',
   rateLimited: 'Expected where `--rate` is below the traffic. `--percent` chooses more evenly.',
-  queueFull: 'The origin is slower than the traffic. More `--connections` where it can take more at once, or a smaller `--percent`.',
-  circuitOpen: 'The origin is down or refuses connections. Look at the outcomes `refused`, `unreachable`, `connectTimeout`, `reset`.',
-  unsendable: 'Nothing: the engine could only send something else than was captured. See docs/replay.md.',
+  queueFull:
+    'The origin is slower than the traffic. More `--connections` where it can take more at once, or a smaller `--percent`.',
+  circuitOpen:
+    'The origin is down or refuses connections. Look at the outcomes `refused`, `unreachable`, `connectTimeout`, `reset`.',
+  unsendable: 'Nothing: the engine could only send something else than was captured: see [replay.md](replay.md).',
   drainTimeout: 'Raise `--drain-timeout-ms`, and the time the orchestrator gives before it kills.',
 }
 
@@ -108,8 +122,10 @@ export const OUTCOME_ADVICE: Advice<typeof OUTCOME_HELP> = {
   unreachable: 'Correct `--to`, the name, or the route.',
   tls: '`--tls-ca` for a private authority; check the origin’s certificate.',
   connectTimeout: 'A firewall drops, or the origin’s backlog is full. `--connect-timeout-ms`.',
-  reset: 'The origin closes connections early: its keep-alive time-out should be above `--keep-alive-timeout-ms`. POST is never sent twice, so it shows here.',
-  timeout: 'The origin is too slow: `--headers-timeout-ms`, `--body-timeout-ms`, `--request-timeout-ms` say what is too slow.',
+  reset:
+    'The origin closes connections early: its keep-alive time-out should be above `--keep-alive-timeout-ms`. POST is never sent twice, so it shows here.',
+  timeout:
+    'The origin is too slow: `--headers-timeout-ms`, `--body-timeout-ms`, `--request-timeout-ms` say what is too slow.',
   truncated: 'The origin broke off its answer: look at its log.',
   invalid: 'Something else than HTTP/1 listens there, or the head is above 64 KiB.',
   null: 'Nothing: `--to null` was asked for.',

@@ -33,6 +33,32 @@ export interface MetricSources {
   workers(): { readonly configured: number; readonly running: number }
 }
 
+/** The text of /metrics: every number of one scrape comes from one reading of the counters, so that the sums hold. */
+export class MetricsPage {
+  readonly contentType: string
+  private readonly registry: Registry
+  private readonly sources: MetricSources
+  private snapshot: Totals
+  /** Scrapes one after the other: each needs its own snapshot to the end. */
+  private last: Promise<unknown> = Promise.resolve()
+
+  constructor(sources: MetricSources) {
+    this.sources = sources
+    this.snapshot = sources.totals()
+    this.registry = openRegistry({ ...sources, totals: () => this.snapshot })
+    this.contentType = this.registry.contentType
+  }
+
+  text(): Promise<string> {
+    const page = this.last.then(async () => {
+      this.snapshot = this.sources.totals()
+      return (await this.registry.metrics()) + latencyHistogramText(this.snapshot)
+    })
+    this.last = page.catch(() => {})
+    return page
+  }
+}
+
 export function openRegistry(sources: MetricSources): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -74,6 +100,14 @@ export function openRegistry(sources: MetricSources): Registry {
     })
   }
   new Gauge({
+    name: 'mirrorshard_ring_packets',
+    help: 'Packets waiting in the rings: received and not yet processed or dropped.',
+    registers: [registry],
+    collect() {
+      this.set(sources.totals().packetsInRings())
+    },
+  })
+  new Gauge({
     name: 'mirrorshard_connections_other_protocol',
     help: 'Connections that are not HTTP/1, by protocol and server port (port 0: further ports).',
     labelNames: ['protocol', 'port'],
@@ -101,7 +135,7 @@ export function openRegistry(sources: MetricSources): Registry {
 }
 
 /** prom-client's own histogram cannot be set from counts, so its text is written here. */
-export function latencyHistogramText(totals: Totals): string {
+function latencyHistogramText(totals: Totals): string {
   const { metric, help, bounds } = LATENCY_METRIC
   const count = totals.latencyCount()
   const lines = [`# HELP ${metric} ${help}`, `# TYPE ${metric} histogram`]

@@ -23,14 +23,12 @@ Each thread publishes its counters all at once, after each batch of packets; a s
 ## What must add up
 
 \`\`\`
-packets    source_packets = packets_processed + Σ packets_dropped + fragments_held + packets in the rings
+packets    source_packets = packets_processed + Σ packets_dropped + fragments_held + ring_packets
 requests   requests_parsed = Σ requests_dropped + Σ requests_replayed + requests_held
 responses  responses_parsed = responses_completed + Σ responses_dropped + responses_held
 \`\`\`
 
-(Names without \`mirrorshard_\` and \`_total\`.) What one worker publishes adds up at every moment. A scrape under load reads one metric after the other, so a line may
-be off by what came in between; it is exact when traffic pauses and in the final summary. Packets in the rings are seen as bytes only
-(\`mirrorshard_ring_used_bytes\`). What the kernel dropped (\`mirrorshard_kernel_drops_total\`) never reached us and stands beside the first line.
+(Names without \`mirrorshard_\` and \`_total\`.) All numbers of a scrape come from one reading of the counters, so the lines hold at every scrape, under load too. What the kernel dropped (\`mirrorshard_kernel_drops_total\`) never reached us and stands beside the first line.
 
 A drop is our own choice and has a reason. Loss before us shows as \`mirrorshard_kernel_drops_total\` and \`mirrorshard_reassembly_gaps_total\`.
 `
@@ -59,7 +57,10 @@ export function renderMetricsDocs(): string {
   const sections = SECTIONS.map(([title]) => {
     const rows = metrics
       .filter((metric) => sectionOf(metric.name) === title)
-      .map(({ name, type, labels, help }) => `| \`${name}\` | ${type} | ${labels.map((l) => `\`${l}\``).join(', ')} | ${help} |`)
+      .map(
+        ({ name, type, labels, help }) =>
+          `| \`${name}\` | ${type} | ${labels.map((l) => `\`${l}\``).join(', ')} | ${help} |`,
+      )
     return `## ${title}\n\n| metric | type | labels | what it counts |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`
   })
   return [

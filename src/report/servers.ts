@@ -1,11 +1,9 @@
 /** The two HTTP servers of a running service: health for load balancers, admin for operators (loopback only). */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Registry } from 'prom-client'
 import { describeSystemError, MirrorError } from '../base/errors.ts'
-import { latencyHistogramText } from './metrics.ts'
+import type { MetricsPage } from './metrics.ts'
 import type { Summary } from './summary.ts'
-import type { Totals } from './totals.ts'
 
 export interface Address {
   readonly host: string
@@ -19,8 +17,7 @@ export interface Health {
 }
 
 export interface AdminSources {
-  readonly registry: Registry
-  totals(): Totals
+  readonly metrics: MetricsPage
   health(): Health
   summary(): Summary
   /** Breaks a shard, for tests of supervision; null where faults are not enabled. Answers what it did, or null for bad arguments. */
@@ -55,10 +52,8 @@ export async function openAdminServer(address: Address, sources: AdminSources): 
     }
     if (!isRead(request, response)) return
     switch (url.pathname) {
-      case '/metrics': {
-        const text = await sources.registry.metrics()
-        return send(response, 200, sources.registry.contentType, text + latencyHistogramText(sources.totals()))
-      }
+      case '/metrics':
+        return send(response, 200, sources.metrics.contentType, await sources.metrics.text())
       case '/healthz':
         return sendHealth(response, sources.health())
       case '/summary':

@@ -11,6 +11,8 @@ export interface Summary {
     readonly kernelDropped: number | null
     readonly truncated: number
     readonly other: number
+    /** In rings, or fragments waiting for the rest of their datagram; 0 after a complete drain. */
+    readonly held: number
   }
   readonly flows: { readonly opened: number; readonly gaps: number; readonly lost: number; readonly expired: number }
   readonly responses: { readonly parsed: number; readonly dropped: Record<string, number> }
@@ -48,6 +50,7 @@ export function makeSummary(totals: Totals, census: readonly [string, number][],
       kernelDropped: hasSocket ? totals.get('kernelDropped') : null,
       truncated: totals.get('packetsTruncated'),
       other: totals.get('packetsOther'),
+      held: totals.packetsHeld(),
     },
     flows: {
       opened: totals.get('flowsOpened'),

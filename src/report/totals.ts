@@ -17,15 +17,34 @@ import {
 export class Totals {
   private readonly values = new Float64Array(COUNTERS)
 
-  /** Reads the blocks as they are published now. */
+  /** Packets that the shards are done with. */
+  private handledByShards = 0
+
+  /**
+   * Reads the blocks as they are published now: the main thread's is the first. It is read last, so that no shard is seen to
+   * have handled a packet that was not yet received.
+   */
   static read(blocks: readonly SharedArrayBuffer[]): Totals {
     const totals = new Totals()
     const block = new Float64Array(COUNTERS)
-    for (const memory of blocks) {
-      readCounterBlock(memory, 0, block)
+    for (let b = blocks.length - 1; b >= 0; b--) {
+      readCounterBlock(blocks[b]!, 0, block)
       for (let i = 0; i < COUNTERS; i++) totals.values[i]! += block[i]!
+      if (b === 0) continue
+      totals.handledByShards += block[Counter.packetsProcessed]!
+      for (let code = 1; code < PACKET_DROP_NAMES.length; code++) totals.handledByShards += block[PACKET_DROPS + code]!
     }
     return totals
+  }
+
+  /** Packets handed to the shards and not yet processed or dropped there. */
+  packetsInRings(): number {
+    return Math.max(0, this.get('packetsDispatched') - this.handledByShards)
+  }
+
+  /** Packets received and neither processed nor dropped: in rings, or fragments waiting for the rest of their datagram. */
+  packetsHeld(): number {
+    return this.packetsInRings() + this.get('fragmentsHeld')
   }
 
   get(name: ScalarName): number {

@@ -40,8 +40,8 @@ const RECORD_HEADER = 44
 const LENGTH_SKIP = 0xffffffff | 0
 export const RecordKind = { packet: 0, flush: 1 } as const
 
-/** Largest record: a packet of 64 KiB (or a frame larger still, made by segmentation offload) with its header. */
-export const RING_MIN_CAPACITY = 1 << 16
+/** Twice the largest record of an IP packet (65,575 bytes): the end of the data may have to be skipped in front of it. */
+export const RING_MIN_CAPACITY = 1 << 18
 export const RING_MAX_CAPACITY = 1 << 30
 
 /** Bytes of shared memory for a ring of `capacity` data bytes. @throws MirrorError ERR_RING_CAPACITY */
@@ -127,7 +127,7 @@ export class RingProducer extends RingMemory {
 
   /** Whether a record of `bytes` packet bytes has room now, wherever it would come to lie. */
   hasRoomFor(bytes: number): boolean {
-    // Twice: the end of the data may have to be skipped.
+    // Twice: the end of the data may have to be skipped. What needs more than the ring gets an empty one, the best there is.
     const need = 2 * (RECORD_HEADER + 16 + bytes)
     if (this.capacity - ((this.produced - this.consumed) >>> 0) >= need) return true
     this.consumed = Atomics.load(this.words, CONSUMED)

@@ -4,6 +4,7 @@ import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
+import { ProgressRegister } from '../reassembly/progress-register.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
 import { type LineOutput, Shard } from './shard.ts'
 import type { FaultKind } from './shard-control.ts'
@@ -123,6 +124,7 @@ class InlinePath implements Path, PacketOutlet {
     const shard = await Shard.open(plan, {
       counters: new CounterBlock(counters),
       tunnels: new TunnelRegister(),
+      progress: new ProgressRegister(),
       rateMemory: new SharedArrayBuffer(RATE_LIMITER_BYTES),
       output,
     })

@@ -6,7 +6,7 @@ import type { MonotonicClock } from '../base/clock.ts'
 import type { NetworkList } from '../decapsulation/networks.ts'
 import { Counter } from '../metrics/counters.ts'
 import { HealthRule } from '../report/health.ts'
-import { openRegistry } from '../report/metrics.ts'
+import { MetricsPage } from '../report/metrics.ts'
 import { type Address, openAdminServer, openHealthServer, type OpenServer } from '../report/servers.ts'
 import type { Summary } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
@@ -46,6 +46,7 @@ const SNAP_LENGTH = 65_535
 /** Time goes on in the fragment store, in an inline shard and in the kernel's drop count. */
 const TICK_MS = 20
 const KERNEL_DROPS_MS = 1000
+const PORT_ATTEMPTS = 8
 
 export class Service {
   readonly accounts: Accounts
@@ -139,12 +140,11 @@ export class Service {
     if (options.health !== null) this.servers.push(await openHealthServer(options.health, () => this.rule.health()))
     if (options.admin !== null) {
       this.adminServer = await openAdminServer(options.admin, {
-        registry: openRegistry({
+        metrics: new MetricsPage({
           totals: () => this.totals(),
           census: () => this.accounts.census(),
           workers: () => ({ configured: options.workers, running: this.path.running }),
         }),
-        totals: () => this.totals(),
         health: () => this.rule.health(),
         summary: () => this.summary(),
         injectFault: options.faultsEnabled ? (shard, kind) => this.injectFault(shard, kind) : null,
@@ -160,13 +160,46 @@ export class Service {
   }
 
   private async openSockets(): Promise<void> {
+    const { options, accounts } = this
+    const receiver = await this.openListeners()
+    for (const [i, granted] of receiver.grantedBufferBytes.entries()) {
+      // Linux reports twice what it grants.
+      if (granted >= 2 * options.receiveBufferBytes) continue
+      const { host, port } = receiver.bound[i]!
+      options.onWarning(
+        `the kernel granted ${granted / 2} bytes of receive buffer for ${host}:${port} where ${options.receiveBufferBytes} were asked: ` +
+          `bursts may be lost; raise net.core.rmem_max or run with CAP_NET_ADMIN`,
+        { granted: granted / 2, asked: options.receiveBufferBytes },
+      )
+    }
+    accounts.counters.set(Counter.receiveBufferBytes, receiver.grantedBufferBytes.reduce((a, b) => a + b, 0) / 2)
+  }
+
+  /** UDP, and TCP on the same ports: for load balancers' checks. */
+  private async openListeners(): Promise<DatagramReceiver> {
+    for (let attempt = 1; ; attempt++) {
+      const receiver = await this.openReceiver()
+      this.receiver = receiver
+      try {
+        this.acceptor = await openTcpAcceptor(receiver.bound)
+        return receiver
+      } catch (error) {
+        await receiver.stop()
+        this.receiver = null
+        // A free UDP port that the system chose may be in use for TCP: let it choose another.
+        if (attempt === PORT_ATTEMPTS || !this.options.listen.some(({ port }) => port === 0)) throw error
+      }
+    }
+  }
+
+  private openReceiver(): Promise<DatagramReceiver> {
     const { options, ingress, accounts } = this
     const { clock, allowFrom } = options
     const formats = options.listen.map((l) => l.format)
     // One clock reading a batch: a millisecond more or less does not matter to any timer.
     let nowUs = 0
     let isBatchOpen = false
-    const receiver = await openReceiver(
+    return openReceiver(
       options.receiver,
       { addresses: options.listen, receiveBufferBytes: options.receiveBufferBytes, datagramBytes: options.datagramBytes },
       {
@@ -184,20 +217,6 @@ export class Service {
         },
       },
     )
-    this.receiver = receiver
-    for (const [i, granted] of receiver.grantedBufferBytes.entries()) {
-      // Linux reports twice what it grants.
-      if (granted < 2 * options.receiveBufferBytes) {
-        const { host, port } = receiver.bound[i]!
-        options.onWarning(
-          `the kernel granted ${granted / 2} bytes of receive buffer for ${host}:${port} where ${options.receiveBufferBytes} were asked: ` +
-            `bursts may be lost; raise net.core.rmem_max or run with CAP_NET_ADMIN`,
-          { granted: granted / 2, asked: options.receiveBufferBytes },
-        )
-      }
-    }
-    accounts.counters.set(Counter.receiveBufferBytes, receiver.grantedBufferBytes.reduce((a, b) => a + b, 0) / 2)
-    this.acceptor = await openTcpAcceptor(receiver.bound)
   }
 
   private async openInterface({ name, filter, bufferBytes }: { name: string; filter: string; bufferBytes: number }): Promise<void> {

@@ -5,6 +5,7 @@ import { MonotonicClock } from '../base/clock.ts'
 import { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { CounterBlock } from '../metrics/counters.ts'
+import { ProgressRegister } from '../reassembly/progress-register.ts'
 import { RecordKind, RingConsumer } from '../ring/ring.ts'
 import { Shard } from './shard.ts'
 import { Command, type FaultKind, ShardControl } from './shard-control.ts'
@@ -16,6 +17,7 @@ export interface ShardTask {
   readonly control: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly tunnels: SharedArrayBuffer
+  readonly progress: SharedArrayBuffer
   readonly rate: SharedArrayBuffer
   /** Lines and census go to the main thread here. */
   readonly port: MessagePort
@@ -46,6 +48,7 @@ export async function runShard(task: ShardTask): Promise<void> {
   const shard = await Shard.open(plan, {
     counters: new CounterBlock(task.counters),
     tunnels: new TunnelRegister(task.tunnels),
+    progress: new ProgressRegister(task.progress),
     rateMemory: task.rate,
     output: {
       write: (lines) => {

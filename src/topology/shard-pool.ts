@@ -18,6 +18,7 @@ import {
   REQUEST_DROPS,
   RESPONSE_DROPS,
 } from '../metrics/counters.ts'
+import { PROGRESS_REGISTER_BYTES } from '../reassembly/progress-register.ts'
 import { ringBytes, RingProducer } from '../ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
@@ -44,8 +45,11 @@ interface Member {
   readonly controlMemory: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly tunnels: SharedArrayBuffer
+  readonly progress: SharedArrayBuffer
   readonly producer: RingProducer
   census: [string, number][]
+  /** The census of its predecessors that died. */
+  pastCensus: [string, number][]
   /** Stops a thread that stands still. */
   abort: AbortController
   isRunning: boolean
@@ -83,8 +87,10 @@ export class ShardPool {
         control: new ShardControl(controlMemory),
         counters: new SharedArrayBuffer(COUNTER_BLOCK_BYTES),
         tunnels: new SharedArrayBuffer(TUNNEL_REGISTER_BYTES),
+        progress: new SharedArrayBuffer(PROGRESS_REGISTER_BYTES),
         producer: new RingProducer(ring),
         census: [],
+        pastCensus: [],
         abort: new AbortController(),
         isRunning: false,
         earlyDeaths: 0,
@@ -129,7 +135,7 @@ export class ShardPool {
 
   /** Connections of other protocols seen by the shards: entries `protocol:port` → count. */
   census(): [string, number][] {
-    return this.members.flatMap((m) => m.census)
+    return this.members.flatMap((m) => [...m.pastCensus, ...m.census])
   }
 
   injectFault(shard: number, kind: FaultKind): void {
@@ -196,6 +202,7 @@ export class ShardPool {
       control: member.controlMemory,
       counters: member.counters,
       tunnels: member.tunnels,
+      progress: member.progress,
       rate: this.rate,
       port: port2,
     }
@@ -227,6 +234,8 @@ export class ShardPool {
     block.add(Counter.flowsLost, block.get(Counter.flowsUnsettled))
     for (const gauge of SHARD_GAUGES) block.set(Counter[gauge], 0)
     block.publish()
+    member.pastCensus.push(...member.census)
+    member.census = []
     member.control.forgetLines()
   }
 

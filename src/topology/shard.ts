@@ -14,6 +14,7 @@ import { PartialHead } from '../http/partial-head.ts'
 import { ProtocolCensus } from '../http/protocol.ts'
 import type { TunnelRegister } from '../http/tunnel-register.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import type { ProgressRegister } from '../reassembly/progress-register.ts'
 import { Reassembler } from '../reassembly/reassembler.ts'
 import type { StreamConsumer, StreamConsumerFactory } from '../reassembly/stream-consumer.ts'
 import { LineSink } from '../sinks/inspect/line-sink.ts'
@@ -31,6 +32,7 @@ export interface LineOutput {
 export interface ShardParts {
   readonly counters: CounterBlock
   readonly tunnels: TunnelRegister
+  readonly progress: ProgressRegister
   /** Shared by all shards where the plan has a rate. */
   readonly rateMemory: SharedArrayBuffer
   readonly output: LineOutput
@@ -56,7 +58,7 @@ export class Shard implements StreamConsumerFactory {
     const { work, http } = plan
     this.counters = parts.counters
     this.output = parts.output
-    this.reassembler = new Reassembler(plan.reassembly, this, this.counters)
+    this.reassembler = new Reassembler(plan.reassembly, this, this.counters, parts.progress)
     this.sink = sink
     this.lines = work.kind === 'print' ? new LineSink((lines) => this.output.write(lines), this.counters) : null
     this.pairing =

@@ -40,7 +40,7 @@ describe('the JSON Schema of the configuration file', () => {
 
   test('gives no default where commands differ about it', () => {
     expect(schema.properties['reorder-window-ms']).not.toHaveProperty('default')
-    expect(schema.properties['reorder-window-ms']?.description).toContain('run (default: 1s), replay (default: 1m)')
+    expect(schema.properties['reorder-window-ms']?.description).toContain('run (default: 2s), replay (default: 1m)')
   })
 
   test('does not depend on the machine', () => {

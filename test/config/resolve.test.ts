@@ -70,7 +70,7 @@ describe('an option', () => {
   test('may have a default of its own in each command', async () => {
     const live = await resolve('run', { flags: { to: ['null'] } })
     const offline = await resolve('replay', { flags: { to: ['null'] }, files: ['a.pcap'] })
-    expect([live.reorderWindowMs, offline.reorderWindowMs]).toEqual([1000, 60_000])
+    expect([live.reorderWindowMs, offline.reorderWindowMs]).toEqual([2000, 60_000])
     expect(live.allowFrom?.map(({ text }) => text)).toContain('169.254.0.0/16')
     expect(offline.allowFrom).toBeNull()
     expect(live.admin).toEqual({ host: '127.0.0.1', port: 9464 })

@@ -112,7 +112,7 @@ export const LIMIT_FIELDS = {
     help: 'Longest wait for the rest of a fragmented datagram.',
     reason: 'Linux’s own (net.ipv4.ipfrag_time).',
   }),
-  ringBytes: optional(powerOfTwoBytes(64 * KIB, GIB), 16 * MIB, {
+  ringBytes: optional(powerOfTwoBytes(256 * KIB, GIB), 16 * MIB, {
     group,
     value: 'BYTES',
     help: 'Ring buffer between the receiver and each shard.',

@@ -33,8 +33,13 @@ export function chooseCut(random: Random, maxSegmentBytes: number, tally: Tally)
   }
 }
 
-/** @returns the segments in the order in which they are seen; SYN and RST stay where they are */
-export function disturb(segments: readonly Segment[], options: AdversityOptions, random: Random, tally: Tally): Segment[] {
+/** @returns the segments in the order in which they are seen; SYN, RST and probes stay where they are */
+export function disturb(
+  segments: readonly Segment[],
+  options: AdversityOptions,
+  random: Random,
+  tally: Tally,
+): Segment[] {
   const seen: Segment[] = []
   for (const [i, segment] of segments.entries()) {
     seen.push(segment)
@@ -64,16 +69,22 @@ export function disturb(segments: readonly Segment[], options: AdversityOptions,
   return seen
 }
 
+/** Where a probe stands matters: seen before the byte it repeats, its own would be as good as the real one. */
 function isMovable(segment: Segment): boolean {
-  return (segment.flags & (TcpFlag.syn | TcpFlag.rst)) === 0
+  return !segment.isProbe && (segment.flags & (TcpFlag.syn | TcpFlag.rst)) === 0
 }
 
-/** A retransmission with other boundaries: the end of segment `i` and the beginning of the one before it or all of it. */
+/** A retransmission with other boundaries: the end of the segment before segment `i` and the beginning of `i`. */
 function overlapping(segments: readonly Segment[], i: number, random: Random): Segment | null {
   const last = segments[i]!
-  const first = segments.slice(Math.max(0, i - 2), i).find((s) => s.from === last.from && seqAdd(s.seq, s.payload.length) === last.seq)
+  const first = segments
+    .slice(Math.max(0, i - 2), i)
+    .find((s) => s.from === last.from && !s.isProbe && seqAdd(s.seq, s.payload.length) === last.seq)
   if (last.payload.length < 2) return null
-  const before = first === undefined || first.payload.length < 2 ? Buffer.alloc(0) : first.payload.subarray(random.between(1, first.payload.length - 1))
+  const before =
+    first === undefined || first.payload.length < 2
+      ? Buffer.alloc(0)
+      : first.payload.subarray(random.between(1, first.payload.length - 1))
   const after = last.payload.subarray(0, random.between(1, last.payload.length - 1))
   // Never longer than the longer of the two, so that it fits where they fitted.
   const payload = Buffer.concat([before, after]).subarray(0, Math.max(last.payload.length, first?.payload.length ?? 0))

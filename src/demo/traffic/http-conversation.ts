@@ -91,11 +91,15 @@ function answer(request: SampleRequest, random: Random): Buffer {
   // What an HTTP/1.0 client is sent ends with the connection.
   const isUntilClose = request.version === '1.0'
   let framing = ''
-  if (!isUntilClose && !isBodiless) framing = isChunked ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`
-  const hints = random.chance(0.02) && !isUntilClose ? 'HTTP/1.1 103 Early Hints\r\nLink: </app.css>; rel=preload\r\n\r\n' : ''
+  if (!isUntilClose && !isBodiless)
+    framing = isChunked ? 'Transfer-Encoding: chunked\r\n' : `Content-Length: ${body.length}\r\n`
+  const hints =
+    random.chance(0.02) && !isUntilClose ? 'HTTP/1.1 103 Early Hints\r\nLink: </app.css>; rel=preload\r\n\r\n' : ''
   const head = Buffer.from(`${hints}HTTP/1.1 ${status} ${reason}\r\n${fields}${framing}\r\n`, 'latin1')
   if (request.method === 'HEAD' || isBodiless) return head
   if (isUntilClose || !isChunked) return Buffer.concat([head, body])
   const size = Buffer.from(`${body.length.toString(16)}\r\n`)
-  return Buffer.concat(body.length === 0 ? [head, Buffer.from('0\r\n\r\n')] : [head, size, body, Buffer.from('\r\n0\r\n\r\n')])
+  return Buffer.concat(
+    body.length === 0 ? [head, Buffer.from('0\r\n\r\n')] : [head, size, body, Buffer.from('\r\n0\r\n\r\n')],
+  )
 }

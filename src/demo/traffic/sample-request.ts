@@ -47,17 +47,46 @@ const WORDS = ['shoes', 'lamp', 'teapot', 'caf%C3%A9', 'a%20b', 'x+y', '100%25',
 /** Fields that some clients send and some tools lose: order, case, repetition, emptiness, bytes above 0x7f. */
 const ODD_FIELDS: readonly (readonly Field[])[] = [
   [['Cookie', 'session=9f8e7d; theme=dark; empty=']],
-  [['cookie', 'a=1'], ['cookie', 'b=2']],
+  [
+    ['cookie', 'a=1'],
+    ['cookie', 'b=2'],
+  ],
   [['X-Empty', '']],
-  [['x-lower-case', 'kept'], ['X-UPPER-CASE', 'KEPT']],
-  [['Accept', 'text/html'], ['Accept', '*/*;q=0.1']],
+  [
+    ['x-lower-case', 'kept'],
+    ['X-UPPER-CASE', 'KEPT'],
+  ],
+  [
+    ['Accept', 'text/html'],
+    ['Accept', '*/*;q=0.1'],
+  ],
   [['X-Latin', 'caf\u00e9 \u00fc\u00df']],
-  [['X-Forwarded-For', '203.0.113.7'], ['X-Forwarded-Proto', 'https']],
-  [['X-Forwarded-For', '198.51.100.23, 10.0.0.4'], ['X-Forwarded-Host', 'edge.shop.example'], ['X-Forwarded-Port', '443']],
-  [['Connection', 'X-Hop, keep-alive'], ['X-Hop', 'for the next hop only'], ['X-Hop', 'twice']],
-  [['Connection', 'keep-alive'], ['Keep-Alive', 'timeout=5']],
-  [['TE', 'trailers'], ['Connection', 'TE']],
-  [['If-None-Match', 'W/"5d8c72a5edda8"'], ['Cache-Control', 'no-cache']],
+  [
+    ['X-Forwarded-For', '203.0.113.7'],
+    ['X-Forwarded-Proto', 'https'],
+  ],
+  [
+    ['X-Forwarded-For', '198.51.100.23, 10.0.0.4'],
+    ['X-Forwarded-Host', 'edge.shop.example'],
+    ['X-Forwarded-Port', '443'],
+  ],
+  [
+    ['Connection', 'X-Hop, keep-alive'],
+    ['X-Hop', 'for the next hop only'],
+    ['X-Hop', 'twice'],
+  ],
+  [
+    ['Connection', 'keep-alive'],
+    ['Keep-Alive', 'timeout=5'],
+  ],
+  [
+    ['TE', 'trailers'],
+    ['Connection', 'TE'],
+  ],
+  [
+    ['If-None-Match', 'W/"5d8c72a5edda8"'],
+    ['Cache-Control', 'no-cache'],
+  ],
   [['Authorization', 'Basic ZGVtbzpub3QgYSBzZWNyZXQ=']],
   [['Range', 'bytes=0-1023']],
   [['X-List', 'a,b , c,,"d,e"']],
@@ -68,7 +97,8 @@ export function makeRequest(random: Random, place: RequestPlace): SampleRequest 
   const method = chooseMethod(random)
   const host = random.pick(HOSTS)
   const path = chooseTarget(random)
-  const isBodiless = method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || (method === 'DELETE' && random.chance(0.8))
+  const isBodiless =
+    method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || (method === 'DELETE' && random.chance(0.8))
   // HTTP/1.0 without keep-alive ends its connection, and has no chunks.
   const version = place.isLast && random.chance(0.1) ? '1.0' : '1.1'
   const body = isBodiless ? Buffer.alloc(0) : chooseBody(random)
@@ -83,7 +113,11 @@ export function makeRequest(random: Random, place: RequestPlace): SampleRequest 
   ]
   if (random.chance(0.45)) headers.push(...random.pick(ODD_FIELDS))
   if (random.chance(0.1)) headers.push(['X-Trace', random.hex(random.between(1, 900))])
-  if (body.length > 0) headers.push(['Content-Type', random.pick(['application/json', 'application/x-www-form-urlencoded', 'application/octet-stream'])])
+  if (body.length > 0)
+    headers.push([
+      'Content-Type',
+      random.pick(['application/json', 'application/x-www-form-urlencoded', 'application/octet-stream']),
+    ])
   const trailers: Field[] = isChunked && random.chance(0.3) ? [['X-Checksum', random.hex(16)]] : []
   if (trailers.length > 0) headers.push(['Trailer', 'X-Checksum'])
   if (isChunked) headers.push([random.pick(['Transfer-Encoding', 'transfer-encoding']), 'chunked'])
@@ -147,10 +181,12 @@ function chooseTarget(random: Random): string {
 function chooseBody(random: Random): Buffer {
   const share = random.below(100)
   if (share < 5) return Buffer.alloc(0)
-  if (share < 45) return Buffer.from(JSON.stringify({ order: random.hex(12), items: random.between(1, 9), note: 'caf\u00e9 \u2615' }))
+  if (share < 45)
+    return Buffer.from(JSON.stringify({ order: random.hex(12), items: random.between(1, 9), note: 'caf\u00e9 \u2615' }))
   if (share < 60) return Buffer.from(`user=${random.hex(8)}&item=${random.pick(WORDS)}&submit=`)
   // Bytes of every value: also CR LF, chunk sizes and what looks like a request line.
-  if (share < 65) return Buffer.from(`0\r\n\r\nGET /not-a-request HTTP/1.1\r\nHost: inside.a.body\r\n\r\n${random.hex(20)}`)
+  if (share < 65)
+    return Buffer.from(`0\r\n\r\nGET /not-a-request HTTP/1.1\r\nHost: inside.a.body\r\n\r\n${random.hex(20)}`)
   return random.bytes(random.between(1, random.chance(0.15) ? LONGEST_BODY : 1_400))
 }
 

@@ -15,9 +15,6 @@ import { other, type Segment, TcpConversation } from './tcp-conversation.ts'
 import { type Endpoint, tcpFrames, type VlanTag } from './wire-builder.ts'
 
 export interface SampleTrafficOptions {
-  readonly seed: number
-  /** Requests in all; Infinity: without end. */
-  readonly requests: number
   /** Connections under way at once. */
   readonly connections?: number
   readonly adversity?: AdversityOptions
@@ -36,6 +33,8 @@ export const USUAL_ADVERSITY: AdversityOptions = { reordered: 0.04, duplicated: 
 const USUAL_CONNECTIONS = 32
 const VNIS = [7, 4_242, 0x00_bee5, 0xff_ff_fe]
 const SERVER_PORTS = [80, 80, 80, 8080, 3000]
+/** Of the connections opened: something else than HTTP. */
+const NOISE_PERCENT = 6
 const MOST_REQUESTS_PER_CONNECTION = 11
 /** Bytes after which a connection near the end of the sequence space wraps. */
 const WRAP_WITHIN = 600
@@ -57,17 +56,22 @@ export class SampleTraffic {
   private readonly active: Pending[] = []
   private readonly adversity: AdversityOptions
   private readonly width: number
-  private requestsLeft: number
+  private requestsLeft = 0
   private opened = 0
   private datagramId = 0
 
-  constructor(options: SampleTrafficOptions, sink: TrafficSink) {
-    this.random = new Random(options.seed)
+  /** Nothing comes before `extend`. */
+  constructor(seed: number, sink: TrafficSink, options: SampleTrafficOptions = {}) {
+    this.random = new Random(seed)
     this.sink = sink
-    this.requestsLeft = options.requests
     this.adversity = options.adversity ?? USUAL_ADVERSITY
     this.width = options.connections ?? USUAL_CONNECTIONS
     this.tally.vnis = VNIS.length
+  }
+
+  /** Adds requests to those that are still to come. @param requests Infinity: without end */
+  extend(requests: number): void {
+    this.requestsLeft += requests
   }
 
   /** Emits the next frame. @returns false when there are no more */
@@ -91,8 +95,7 @@ export class SampleTraffic {
   }
 
   private openNext(): void {
-    const share = this.random.below(100)
-    if (share < 4) this.openNoise()
+    if (this.random.below(100) < NOISE_PERCENT) this.openNoise()
     else this.openHttp()
   }
 
@@ -102,7 +105,12 @@ export class SampleTraffic {
     const ends = this.endpoints(connection, random.pick(SERVER_PORTS))
     const count = Math.min(this.requestsLeft, random.between(1, MOST_REQUESTS_PER_CONNECTION))
     this.requestsLeft -= count
-    const http = converse(random, { connection, clientAddress: ends.clientText, serverPort: ends.server.port }, count, tally)
+    const http = converse(
+      random,
+      { connection, clientAddress: ends.clientText, serverPort: ends.server.port },
+      count,
+      tally,
+    )
 
     const initial = { client: this.initialSeq(), server: this.initialSeq() }
     const tcp = new TcpConversation(initial)
@@ -179,7 +187,9 @@ export class SampleTraffic {
     const clientNumber = [(round >> 8) & 0xff, round & 0xff, 1 + (connection % 250)]
     const serverNumber = 1 + this.random.below(12)
     const mac = (kind: number, n: number) => Buffer.from([2, 0, 0, 0, kind, n])
-    const client = isIpv6 ? ipv6Address([0xc11e, ...clientNumber.map((n) => n + 1)]) : Buffer.from([10, ...clientNumber])
+    const client = isIpv6
+      ? ipv6Address([0xc11e, ...clientNumber.map((n) => n + 1)])
+      : Buffer.from([10, ...clientNumber])
     const server = isIpv6 ? ipv6Address([0x5e7e, 1, 1, serverNumber]) : Buffer.from([172, 16, 0, serverNumber])
     return {
       client: { mac: mac(1, connection & 0xff), address: client, port },
@@ -230,5 +240,9 @@ function groupsOf(address: Buffer): string {
 
 function hasWrapped(initial: number, segments: readonly Segment[], side: 'client' | 'server'): boolean {
   const last = segments.findLast((segment) => segment.from === side)!
-  return initial < 0 && seqBefore(initial, seqAdd(last.seq, last.payload.length)) && seqAdd(last.seq, last.payload.length) >= 0
+  return (
+    initial < 0 &&
+    seqBefore(initial, seqAdd(last.seq, last.payload.length)) &&
+    seqAdd(last.seq, last.payload.length) >= 0
+  )
 }

@@ -10,6 +10,8 @@ export interface Segment {
   readonly ack: number
   readonly flags: number
   readonly payload: Buffer
+  /** A keep-alive probe: its one byte is not the stream's. */
+  readonly isProbe: boolean
 }
 
 /** How the bytes of one `say` are cut: lengths asked for one by one. */
@@ -42,7 +44,14 @@ export class TcpConversation {
 
   /** One byte below the window, which asks for an acknowledgement (RFC 9293 section 3.8.4). */
   probe(from: Side): void {
-    this.segments.push({ from, seq: seqAdd(this.next[from], -1), ack: this.next[other(from)], flags: TcpFlag.ack, payload: Buffer.from([0]) })
+    this.segments.push({
+      from,
+      seq: seqAdd(this.next[from], -1),
+      ack: this.next[other(from)],
+      flags: TcpFlag.ack,
+      payload: Buffer.from([0]),
+      isProbe: true,
+    })
     this.acknowledge(other(from))
   }
 
@@ -66,7 +75,7 @@ export class TcpConversation {
     const seq = this.next[from]
     // A first SYN acknowledges nothing.
     const ack = (flags & TcpFlag.ack) === 0 ? 0 : this.next[other(from)]
-    this.segments.push({ from, seq, ack, flags, payload })
+    this.segments.push({ from, seq, ack, flags, payload, isProbe: false })
     // SYN and FIN take one number each (RFC 9293 section 3.4).
     this.next[from] = seqAdd(seq, payload.length + ((flags & (TcpFlag.syn | TcpFlag.fin)) !== 0 ? 1 : 0))
   }

@@ -1,6 +1,13 @@
 /** Frames as they stand on a wire: Ethernet with VLAN tags, IPv4 and IPv6 with fragments, TCP and UDP, all checksums right. */
 import { EtherType, VLAN_TAG_LEN } from '../../wire/ethernet.ts'
-import { IPV4_MIN_HEADER_LEN, IPV4_MORE_FRAGMENTS, IPV6_FRAGMENT_HEADER_LEN, IPV6_HEADER_LEN, IpProtocol, UDP_HEADER_LEN } from '../../wire/ip.ts'
+import {
+  IPV4_MIN_HEADER_LEN,
+  IPV4_MORE_FRAGMENTS,
+  IPV6_FRAGMENT_HEADER_LEN,
+  IPV6_HEADER_LEN,
+  IpProtocol,
+  UDP_HEADER_LEN,
+} from '../../wire/ip.ts'
 import { TCP_CHECKSUM, TCP_DATA_OFFSET, TCP_FLAGS, TCP_MIN_HEADER_LEN } from '../../wire/tcp.ts'
 import { checksumOf, sumWords } from './checksum.ts'
 
@@ -42,7 +49,13 @@ const MIN_FRAME_LEN = 60
 const IPV4_DONT_FRAGMENT = 0x4000
 
 /** @returns one frame, or one per fragment, in order */
-export function tcpFrames(from: Endpoint, to: Endpoint, header: TcpHeader, payload: Buffer, wrapping: Wrapping): Buffer[] {
+export function tcpFrames(
+  from: Endpoint,
+  to: Endpoint,
+  header: TcpHeader,
+  payload: Buffer,
+  wrapping: Wrapping,
+): Buffer[] {
   const headerLen = TCP_MIN_HEADER_LEN + header.options.length
   const segment = Buffer.alloc(headerLen + payload.length)
   segment.writeUInt16BE(from.port, 0)
@@ -70,7 +83,13 @@ export function udpFrames(from: Endpoint, to: Endpoint, payload: Buffer, wrappin
 }
 
 /** Any Ethernet payload. @param etherType of `payload` */
-export function ethernetFrame(source: Buffer, destination: Buffer, tags: readonly VlanTag[], etherType: number, payload: Buffer): Buffer {
+export function ethernetFrame(
+  source: Buffer,
+  destination: Buffer,
+  tags: readonly VlanTag[],
+  etherType: number,
+  payload: Buffer,
+): Buffer {
   const headerLen = 14 + tags.length * VLAN_TAG_LEN
   const frame = Buffer.alloc(Math.max(MIN_FRAME_LEN, headerLen + payload.length))
   destination.copy(frame, 0)
@@ -86,7 +105,13 @@ export function ethernetFrame(source: Buffer, destination: Buffer, tags: readonl
   return frame
 }
 
-function ipFrames(from: Endpoint, to: Endpoint, protocol: number, payload: Buffer, { tags, id, fragmentBytes }: Wrapping): Buffer[] {
+function ipFrames(
+  from: Endpoint,
+  to: Endpoint,
+  protocol: number,
+  payload: Buffer,
+  { tags, id, fragmentBytes }: Wrapping,
+): Buffer[] {
   const isIpv4 = from.address.length === 4
   const etherType = isIpv4 ? EtherType.ipv4 : EtherType.ipv6
   const packetOf = isIpv4 ? ipv4Packet : ipv6Packet
@@ -94,14 +119,30 @@ function ipFrames(from: Endpoint, to: Endpoint, protocol: number, payload: Buffe
   const frames: Buffer[] = []
   for (let at = 0; at < payload.length; at += step) {
     const isLast = at + step >= payload.length
-    const packet = packetOf(from, to, protocol, payload.subarray(at, at + step), id, fragmentBytes === null ? null : at, isLast)
+    const packet = packetOf(
+      from,
+      to,
+      protocol,
+      payload.subarray(at, at + step),
+      id,
+      fragmentBytes === null ? null : at,
+      isLast,
+    )
     frames.push(ethernetFrame(from.mac, to.mac, tags, etherType, packet))
   }
   return frames
 }
 
 /** @param offset of this fragment in bytes; null: not fragmented */
-function ipv4Packet(from: Endpoint, to: Endpoint, protocol: number, payload: Buffer, id: number, offset: number | null, isLast: boolean): Buffer {
+function ipv4Packet(
+  from: Endpoint,
+  to: Endpoint,
+  protocol: number,
+  payload: Buffer,
+  id: number,
+  offset: number | null,
+  isLast: boolean,
+): Buffer {
   const packet = Buffer.alloc(IPV4_MIN_HEADER_LEN + payload.length)
   packet[0] = 0x45
   packet.writeUInt16BE(packet.length, 2)
@@ -116,7 +157,15 @@ function ipv4Packet(from: Endpoint, to: Endpoint, protocol: number, payload: Buf
   return packet
 }
 
-function ipv6Packet(from: Endpoint, to: Endpoint, protocol: number, payload: Buffer, id: number, offset: number | null, isLast: boolean): Buffer {
+function ipv6Packet(
+  from: Endpoint,
+  to: Endpoint,
+  protocol: number,
+  payload: Buffer,
+  id: number,
+  offset: number | null,
+  isLast: boolean,
+): Buffer {
   const extensionLen = offset === null ? 0 : IPV6_FRAGMENT_HEADER_LEN
   const headerLen = IPV6_HEADER_LEN + extensionLen
   const packet = Buffer.alloc(headerLen + payload.length)

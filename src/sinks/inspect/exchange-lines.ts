@@ -47,6 +47,8 @@ function responseFields(response: CapturedResponse, request: CapturedRequest | n
     ...(response.body === null ? {} : { body: response.body.toString('base64') }),
     ...(response.isIncomplete ? { incomplete: true } : {}),
     // Milliseconds from the request's last byte to this one's last byte, as the capture point saw them.
-    ...(request === null || response.isIncomplete ? {} : { elapsedMs: Math.max(0, Math.round(response.endUs - request.endUs) / 1000) }),
+    ...(request === null || response.isIncomplete
+      ? {}
+      : { elapsedMs: Math.max(0, Math.round(response.endUs - request.endUs) / 1000) }),
   }
 }

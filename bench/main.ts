@@ -1,0 +1,65 @@
+/** `npm run bench`: runs the benches asked for, prints tables, and fails when a count that came out was wrong. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decapsulationBench } from './micro/decapsulation.ts'
+import { hashBench } from './micro/hash.ts'
+import { httpBench } from './micro/http.ts'
+import { runMicro } from './micro/measure.ts'
+import { reassemblyBench } from './micro/reassembly.ts'
+import { ringBench } from './micro/ring.ts'
+import { benchFile } from './pipeline/file.ts'
+import { benchLive } from './pipeline/live.ts'
+import { benchReplay } from './pipeline/replay.ts'
+import { type BenchOptions, isAsked, parseOptions, USAGE } from './support/options.ts'
+import { Report } from './support/report.ts'
+
+interface Bench {
+  readonly name: string
+  readonly run: (options: BenchOptions, report: Report, directory: string) => Promise<void> | void
+}
+
+const BENCHES: readonly Bench[] = [
+  ...[hashBench(), ringBench(), decapsulationBench(), reassemblyBench(), ...httpBench()].map((bench) => ({
+    name: bench.name,
+    run: (options: BenchOptions, report: Report) => runMicro(bench, options, report),
+  })),
+  { name: 'pipeline/file', run: benchFile },
+  { name: 'pipeline/live', run: benchLive },
+  { name: 'pipeline/replay', run: benchReplay },
+]
+
+const USAGE_EXIT = 2
+
+async function main(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    console.log(USAGE)
+    return 0
+  }
+  let options: BenchOptions
+  try {
+    options = parseOptions(argv)
+    for (const name of options.names)
+      if (!BENCHES.some((bench) => bench.name === name || bench.name.startsWith(`${name}/`)))
+        throw new Error(`no bench ${name}; there are ${BENCHES.map((bench) => bench.name).join(', ')}`)
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`)
+    return USAGE_EXIT
+  }
+  const directory = mkdtempSync(join(tmpdir(), 'mirrorshard-bench-'))
+  try {
+    const report = new Report((line) => console.log(line))
+    for (const bench of BENCHES.filter(({ name }) => isAsked(options, name))) {
+      try {
+        await bench.run(options, report, directory)
+      } catch (error) {
+        report.failed(bench.name, error)
+      }
+    }
+    return report.finish() ? 0 : 1
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,86 @@
+/** What the bench was asked for on its command line. */
+import { parseArgs } from 'node:util'
+
+export interface BenchOptions {
+  /** Names or beginnings of names: `micro`, `pipeline/file`; empty: all. */
+  readonly names: readonly string[]
+  /** Small sizes and one run: whether it works, not how fast it is. */
+  readonly quick: boolean
+  /** Runs of each variant, in turns; null: the bench's own number. */
+  readonly runs: number | null
+  /** Length of a measured window of live traffic, and of a run of wrk. */
+  readonly seconds: number
+  readonly workers: readonly number[] | null
+  /** Packets per second of live traffic. */
+  readonly rates: readonly number[]
+  /** A capture instead of the generated one, and the complete requests in it. */
+  readonly file: string | null
+  readonly requests: number | null
+}
+
+export const USAGE = `npm run bench -- [NAME…] [options]
+
+  micro, micro/hash …   single mechanisms, with benchmark.js
+  pipeline/file         capture file to null, whole process
+  pipeline/live         VXLAN over UDP to null, at set rates
+  pipeline/replay       capture file to nginx, with wrk on the same nginx
+  (no name: all)
+
+  --quick               small and short, for checking that it works
+  --runs N              runs of each variant, in turns (default 5; live and replay 3)
+  --seconds N           measured seconds of live traffic, and of wrk (default 4)
+  --workers N,N         worker counts to compare (default 0,1,2; live and replay 0,1)
+  --rates N,N           packets per second of live traffic (default 20000,60000,120000)
+  --file F --requests N a capture of your own for file and replay, and its number of complete requests
+`
+
+/** @throws Error in words for a person */
+export function parseOptions(argv: readonly string[]): BenchOptions {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      runs: { type: 'string' },
+      seconds: { type: 'string' },
+      workers: { type: 'string' },
+      rates: { type: 'string' },
+      file: { type: 'string' },
+      requests: { type: 'string' },
+    },
+  })
+  const { quick } = values
+  if ((values.file === undefined) !== (values.requests === undefined))
+    throw new Error('--file and --requests go together: without the expected number nothing can be checked')
+  return {
+    names: positionals,
+    quick,
+    runs: values.runs === undefined ? (quick ? 1 : null) : wholeNumber('--runs', values.runs, 1),
+    seconds: values.seconds === undefined ? (quick ? 1 : 4) : wholeNumber('--seconds', values.seconds, 1),
+    workers: values.workers === undefined ? null : wholeNumbers('--workers', values.workers, 0),
+    rates:
+      values.rates === undefined
+        ? quick
+          ? [20_000]
+          : [20_000, 60_000, 120_000]
+        : wholeNumbers('--rates', values.rates, 1),
+    file: values.file ?? null,
+    requests: values.requests === undefined ? null : wholeNumber('--requests', values.requests, 0),
+  }
+}
+
+/** Whether `name` was asked for, by itself or by what it begins with. */
+export function isAsked(options: BenchOptions, name: string): boolean {
+  return options.names.length === 0 || options.names.some((asked) => name === asked || name.startsWith(`${asked}/`))
+}
+
+function wholeNumbers(option: string, text: string, least: number): number[] {
+  return text.split(',').map((part) => wholeNumber(option, part, least))
+}
+
+function wholeNumber(option: string, text: string, least: number): number {
+  const n = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(n) || n < least)
+    throw new Error(`${option}: expected a whole number from ${least}, got ${JSON.stringify(text)}`)
+  return n
+}

@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { REQUEST_DROP_NAMES } from '../src/base/drop.ts'
+import type { Connection } from '../src/exchange/connection.ts'
+import type { CapturedResponse, Exchange } from '../src/exchange/exchange.ts'
+import { PROTOCOLS } from '../src/http/protocol.ts'
+import { makeSummary } from '../src/report/summary.ts'
+import { Totals } from '../src/report/totals.ts'
+import { exchangeLine } from '../src/sinks/inspect/exchange-lines.ts'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+function read(path: string): string {
+  return readFileSync(join(ROOT, path), 'utf8')
+}
+
+/** What stands in code spans: the names a page speaks of. */
+function namesIn(page: string): Set<string> {
+  return new Set([...page.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]!))
+}
+
+describe('the references name what there is', () => {
+  test('docs/summary.md has every key of the summary, and every protocol of the census', () => {
+    const spent = { seconds: 1, cpuSeconds: 1, fromFirstPacket: { seconds: 1, cpuSeconds: 1 } }
+    const summary = makeSummary(Totals.read([]), [], false, spent)
+    const keys = Object.entries(summary).flatMap(([key, value]) => {
+      const inner = Object.keys(value as object)
+      return inner.length === 0 ? [key] : inner.map((name) => `${key}.${name}`)
+    })
+    const names = namesIn(read('docs/summary.md'))
+    expect([...keys, ...PROTOCOLS].filter((name) => !names.has(name))).toEqual([])
+  })
+
+  test('docs/inspect-format.md has every key that inspect prints', () => {
+    const names = namesIn(read('docs/inspect-format.md'))
+    const lines = [exchange({ isIncomplete: false }), exchange({ isIncomplete: true })].map(
+      (e) => JSON.parse(exchangeLine(e)) as Record<string, object>,
+    )
+    const keys = lines.flatMap((line) => [...Object.keys(line), ...Object.keys(line.response!)])
+    expect(keys).toEqual(expect.arrayContaining(['body', 'interim', 'incomplete', 'elapsedMs']))
+    expect(keys.filter((key) => !names.has(key))).toEqual([])
+  })
+
+  test('docs/replay.md names only reasons there are', () => {
+    const table = read('docs/replay.md').split('## What is never sent')[1]!.split('\n## ')[0]!
+    const reasons = [...table.matchAll(/^\|[^|]*\| (`[^|]*) \|/gm)].flatMap((row) => [...namesIn(row[1]!)])
+    expect(reasons.length).toBeGreaterThan(10)
+    expect(reasons.filter((name) => !REQUEST_DROP_NAMES.includes(name))).toEqual([])
+  })
+})
+
+test('links between pages lead to files that exist', () => {
+  const pages = ['', 'docs', 'src', 'workers', 'bench', 'test', 'native-notes', '.ci']
+    .filter((folder) => existsSync(join(ROOT, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(ROOT, folder), { recursive: folder !== '', encoding: 'utf8' })
+        .filter((name) => name.endsWith('.md'))
+        .map((name) => join(folder, name)),
+    )
+  expect(pages.length).toBeGreaterThan(20)
+  const dead = pages.flatMap((page) => {
+    const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!)
+    return links
+      .filter((link) => !/^(https?:|#)/.test(link))
+      .filter((link) => !existsSync(resolve(ROOT, dirname(page), link.split('#')[0]!)))
+      .map((link) => `${relative('', page)} → ${link}`)
+  })
+  expect(dead).toEqual([])
+})
+
+/** An exchange that has everything. */
+function exchange({ isIncomplete }: { isIncomplete: boolean }): Exchange {
+  const message = { headers: [], bodyBytes: 1, bodySha256: 'aa', body: Buffer.from('a'), timeUs: 1, endUs: 2 } as const
+  const response: CapturedResponse = { ...message, status: 200, isIncomplete }
+  const connection: Connection = {
+    id: 1,
+    clientAddress: '10.0.0.1',
+    clientPort: 40000,
+    serverAddress: '10.0.0.2',
+    serverPort: 80,
+    vni: null,
+    clientHash: 1,
+    flowHash: 1,
+  }
+  const request = { ...message, method: 'GET', target: '/', version: '1.1' }
+  return { connection, request, response, interim: [{ ...response, status: 100 }] }
+}

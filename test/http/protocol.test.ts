@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { isSocksHandshake, isTlsRecord, ProtocolCensus, recogniseProtocol } from '../../src/http/protocol.ts'
+import { bytesOf } from './support/parsing.ts'
+
+/** Not at offset 0, so that a reader that forgets where it stands must fail. */
+const name = (text: string) => recogniseProtocol(bytesOf(`ab${text}`), 2, 2 + text.length)
+
+test('first bytes are named', () => {
+  expect(name('\x16\x03\x01\x02\x00\x01')).toBe('tls')
+  expect(name('\x17\x03\x03')).toBe('tls')
+  expect(name('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')).toBe('http2')
+  expect(name('\x00\x00\x12\x04\x00\x00\x00\x00\x00')).toBe('http2')
+  expect(name('SSH-2.0-x')).toBe('ssh')
+  for (const other of ['', 'S', '220 mail\r\n', '\x00\x00\x12\x04\x00\x00\x00\x00\x01', '\x16\x04\x01\x00\x01'])
+    expect(name(other)).toBe('unknown')
+})
+
+test('a TLS record is not longer than RFC 8446 allows', () => {
+  expect(isTlsRecord(bytesOf('\x17\x03\x03\x48\x00'), 0, 5)).toBe(true)
+  expect(isTlsRecord(bytesOf('\x17\x03\x03\x48\x01'), 0, 5)).toBe(false)
+  expect(isTlsRecord(bytesOf('\x19\x03\x03\x00\x01'), 0, 5)).toBe(false)
+})
+
+test('SOCKS handshakes', () => {
+  expect(isSocksHandshake(bytesOf('\x05\x01\x00'), 0, 3)).toBe(true)
+  expect(isSocksHandshake(bytesOf('\x05\x02\x00'), 0, 3)).toBe(false)
+  expect(isSocksHandshake(bytesOf('\x04\x01\x00\x50\x0a\x00\x00\x01\x00'), 0, 9)).toBe(true)
+  expect(isSocksHandshake(bytesOf('\x05'), 0, 1)).toBe(false)
+})
+
+test('the census counts by protocol and port, and does not grow with the number of ports', () => {
+  const census = new ProtocolCensus()
+  for (let port = 1; port <= 1000; port++) census.add('tls', port)
+  census.add('tls', 1)
+  census.add('ssh', 22)
+  const entries = new Map(census.entries())
+  expect(entries.get('tls:1')).toBe(2)
+  expect(entries.get('ssh:22')).toBe(1)
+  expect(entries.get('tls:0')).toBe(1000 - 64)
+  expect(entries.size).toBe(66)
+})
