@@ -50,7 +50,7 @@ export const PACKET_DROP_HELP = {
   fragmentTimeout: 'Fragments of a datagram that did not complete in time.',
   tcpTruncated: 'The packet ends inside the TCP header.',
   tcpLength: 'The TCP header length is below 20 bytes or beyond the segment.',
-  tcpChecksum: 'The TCP checksum is wrong (--verify-checksums).',
+  tcpChecksum: 'The TCP checksum is wrong (--verify-checksums; always where fragments of two datagrams may be mixed).',
   flowLimit: 'The flow table is full (--max-flows).',
 } as const satisfies ReasonTable
 

@@ -15,10 +15,10 @@ import {
   EtherType,
   LinkType,
   NULL_HEADER_LEN,
-  SLL2_HEADER_LEN,
-  SLL2_PROTOCOL,
   SLL_HEADER_LEN,
   SLL_PROTOCOL,
+  SLL2_HEADER_LEN,
+  SLL2_PROTOCOL,
   SNAP_HEADER_LEN,
   VLAN_NEXT_TYPE,
   VLAN_TAG_LEN,
@@ -59,12 +59,12 @@ import {
   GENEVE_VNI,
   GPE_FLAG_NEXT_PROTOCOL,
   GPE_NEXT_PROTOCOL,
+  GpeProtocol,
   GRE_HEADER_LEN,
   GRE_PROTOCOL,
   GRE_ROUTING,
   GRE_SEQUENCE,
   GRE_VERSION,
-  GpeProtocol,
   geneveOptionClass,
   geneveOptionLength,
   geneveOptionsLength,
@@ -156,8 +156,8 @@ export class Decapsulator {
   private vlans = 0
   private tunnels = 0
   private vni = -1
-  /** The packet at the cursor was put together from fragments. */
-  private isRebuilt = false
+  /** Put together from fragments that may be of two datagrams: only a right checksum proves it whole. */
+  private isSuspect = false
 
   constructor(options: DecapsulatorOptions, counters: CounterBlock) {
     this.options = options
@@ -228,7 +228,7 @@ export class Decapsulator {
     this.vlans = 0
     this.tunnels = 0
     this.vni = -1
-    this.isRebuilt = false
+    this.isSuspect = false
     this.nowUs = nowUs
   }
 
@@ -302,7 +302,11 @@ export class Decapsulator {
     if (type === EtherType.mpls || type === EtherType.mplsMulticast) return Layer.mpls
     if (type === EtherType.pppoeSession) return Layer.pppoe
     if (type === EtherType.transparentEthernet) return Layer.ethernet
-    if (type <= ETHERNET_MAX_LENGTH && this.end - this.at >= SNAP_HEADER_LEN && i32(bytes, this.at) >>> 8 === 0xaaaa03) {
+    if (
+      type <= ETHERNET_MAX_LENGTH &&
+      this.end - this.at >= SNAP_HEADER_LEN &&
+      i32(bytes, this.at) >>> 8 === 0xaaaa03
+    ) {
       // LLC with SNAP: organisation code (bytes 3 to 5) zero means an EtherType follows.
       if (bytes[this.at + 3] !== 0 || u16(bytes, this.at + 4) !== 0) return done(Verdict.other)
       this.etherType = u16(bytes, this.at + 6)
@@ -329,10 +333,7 @@ export class Decapsulator {
     if (total === 0) total = this.wireEnd - at
     if (headerLength < IPV4_MIN_HEADER_LEN || total < headerLength) return done(PacketDrop.ipLength)
     if (!this.narrow(at + total) || this.end - at < headerLength) return done(PacketDrop.ipTruncated)
-    // The header of a datagram put together from fragments is ours, and carries no checksum of a sender.
-    const isRebuilt = this.isRebuilt
-    this.isRebuilt = false
-    if (this.options.verifyChecksums && !isRebuilt && !ipv4ChecksumHolds(bytes, at, headerLength)) return done(PacketDrop.ipChecksum)
+    if (this.options.verifyChecksums && !ipv4ChecksumHolds(bytes, at, headerLength)) return done(PacketDrop.ipChecksum)
     const payloadAt = at + headerLength
     if ((u16(bytes, at + IPV4_FRAGMENT) & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET)) !== 0) {
       if (this.wireEnd > this.end) return done(PacketDrop.fragmentCut)
@@ -347,7 +348,8 @@ export class Decapsulator {
     if (bytes[at]! >> 4 !== 6) return done(PacketDrop.ipVersion)
     const payloadLength = u16(bytes, at + IPV6_PAYLOAD_LENGTH)
     // 0: a jumbo payload (RFC 2675) or segmentation offload. The frame is then the packet.
-    if (!this.narrow(payloadLength === 0 ? this.wireEnd : at + IPV6_HEADER_LEN + payloadLength)) return done(PacketDrop.ipTruncated)
+    if (!this.narrow(payloadLength === 0 ? this.wireEnd : at + IPV6_HEADER_LEN + payloadLength))
+      return done(PacketDrop.ipTruncated)
     let next = bytes[at + IPV6_NEXT_HEADER]!
     let p = at + IPV6_HEADER_LEN
     for (let i = 0; i < MAX_IPV6_EXTENSIONS; i++) {
@@ -400,7 +402,7 @@ export class Decapsulator {
     this.at = 0
     this.end = whole.length
     this.wireEnd = whole.length
-    this.isRebuilt = true
+    this.isSuspect ||= this.fragments.isSuspect
     return layer
   }
 
@@ -426,13 +428,15 @@ export class Decapsulator {
 
   private tcp(at: number, ipAt: number, ipVersion: number): number {
     const { bytes, end, wireEnd, view } = this
-    if (end - at < TCP_MIN_HEADER_LEN) return wireEnd - at < TCP_MIN_HEADER_LEN ? PacketDrop.tcpLength : PacketDrop.tcpTruncated
+    if (end - at < TCP_MIN_HEADER_LEN)
+      return wireEnd - at < TCP_MIN_HEADER_LEN ? PacketDrop.tcpLength : PacketDrop.tcpTruncated
     const headerLength = tcpHeaderLength(bytes, at)
     if (headerLength < TCP_MIN_HEADER_LEN || headerLength > wireEnd - at) return PacketDrop.tcpLength
     if (headerLength > end - at) return PacketDrop.tcpTruncated
     if (this.options.vnis !== null && !this.options.vnis.has(this.vni)) return PacketDrop.vniNotAllowed
     if (wireEnd > end) this.counters.add(Counter.packetsTruncated)
-    else if (this.options.verifyChecksums && !tcpChecksumHolds(bytes, ipAt, ipVersion, at, end)) return PacketDrop.tcpChecksum
+    else if ((this.options.verifyChecksums || this.isSuspect) && !tcpChecksumHolds(bytes, ipAt, ipVersion, at, end))
+      return PacketDrop.tcpChecksum
     view.bytes = bytes
     view.ipAt = ipAt
     view.ipVersion = ipVersion

@@ -87,7 +87,9 @@ export class FragmentStore {
    */
   addIpv4(bytes: Buffer, at: number, payloadAt: number, end: number, vni: number, nowUs: number): Buffer | null {
     const field = u16(bytes, at + IPV4_FRAGMENT)
-    const id = bytes.toString('latin1', at + IPV4_SOURCE, at + IPV4_DESTINATION + 4) + bytes.toString('latin1', at + IPV4_ID, at + IPV4_ID + 2)
+    const id =
+      bytes.toString('latin1', at + IPV4_SOURCE, at + IPV4_DESTINATION + 4) +
+      bytes.toString('latin1', at + IPV4_ID, at + IPV4_ID + 2)
     const key = `4${vni},${bytes[at + IPV4_PROTOCOL]!},${id}`
     const offset = (field & IPV4_FRAGMENT_OFFSET) * 8
     const room = MAX_LENGTH - (payloadAt - at)
@@ -108,7 +110,8 @@ export class FragmentStore {
   addIpv6(bytes: Buffer, at: number, fragmentAt: number, end: number, vni: number, nowUs: number): Buffer | null {
     const field = u16(bytes, fragmentAt + 2)
     const id =
-      bytes.toString('latin1', at + IPV6_SOURCE, at + IPV6_SOURCE + 32) + bytes.toString('latin1', fragmentAt + 4, fragmentAt + 8)
+      bytes.toString('latin1', at + IPV6_SOURCE, at + IPV6_SOURCE + 32) +
+      bytes.toString('latin1', fragmentAt + 4, fragmentAt + 8)
     const offset = field & 0xfff8
     const payloadAt = fragmentAt + IPV6_FRAGMENT_HEADER_LEN
     // The payload length does not count the base header.
@@ -160,7 +163,10 @@ export class FragmentStore {
     const payload = bytes.subarray(payloadAt, payloadEnd)
     let isSuspect = false
     let place = datagram === undefined ? 0 : placeOf(datagram.fragments, offset)
-    if (datagram !== undefined && (contradicts(datagram, end, more) || overlaps(datagram.fragments, place, offset, payload))) {
+    if (
+      datagram !== undefined &&
+      (contradicts(datagram, end, more) || overlaps(datagram.fragments, place, offset, payload))
+    ) {
       this.drop(datagram, PacketDrop.fragmentInvalid)
       datagram = undefined
       isSuspect = true

@@ -32,13 +32,22 @@ function endpointIpv6(bytes: Uint8Array, at: number, port: number, key: number):
  * @param salt 0, or the VNI where equal five-tuples of two VNIs are different flows
  * @returns int32
  */
-export function fiveTupleHash(bytes: Uint8Array, ipAt: number, ipVersion: number, tcpAt: number, salt: number, key: number): number {
+export function fiveTupleHash(
+  bytes: Uint8Array,
+  ipAt: number,
+  ipVersion: number,
+  tcpAt: number,
+  salt: number,
+  key: number,
+): number {
   const sourcePort = u16(bytes, tcpAt)
   const destinationPort = u16(bytes, tcpAt + 2)
   // The sum of the two ends does not know which came first.
   const both =
     ipVersion === 4
-      ? endpointIpv4(bytes, ipAt + IPV4_SOURCE, sourcePort, key) + endpointIpv4(bytes, ipAt + IPV4_DESTINATION, destinationPort, key)
-      : endpointIpv6(bytes, ipAt + IPV6_SOURCE, sourcePort, key) + endpointIpv6(bytes, ipAt + IPV6_DESTINATION, destinationPort, key)
+      ? endpointIpv4(bytes, ipAt + IPV4_SOURCE, sourcePort, key) +
+        endpointIpv4(bytes, ipAt + IPV4_DESTINATION, destinationPort, key)
+      : endpointIpv6(bytes, ipAt + IPV6_SOURCE, sourcePort, key) +
+        endpointIpv6(bytes, ipAt + IPV6_DESTINATION, destinationPort, key)
   return mix((both | 0) ^ Math.imul(salt, 0x27d4eb2f) ^ key)
 }

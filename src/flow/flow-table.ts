@@ -157,9 +157,16 @@ export class FlowTable {
       const isReverse = swapPorts(ports) === own && addresses[a] === destination && addresses[a + 4] === source
       return isReverse ? 1 : -1
     }
-    if (ports === own && this.sameIpv6(a, bytes, ipAt + IPV6_SOURCE) && this.sameIpv6(a + 4, bytes, ipAt + IPV6_DESTINATION)) return 0
+    if (
+      ports === own &&
+      this.sameIpv6(a, bytes, ipAt + IPV6_SOURCE) &&
+      this.sameIpv6(a + 4, bytes, ipAt + IPV6_DESTINATION)
+    )
+      return 0
     const isReverse =
-      swapPorts(ports) === own && this.sameIpv6(a, bytes, ipAt + IPV6_DESTINATION) && this.sameIpv6(a + 4, bytes, ipAt + IPV6_SOURCE)
+      swapPorts(ports) === own &&
+      this.sameIpv6(a, bytes, ipAt + IPV6_DESTINATION) &&
+      this.sameIpv6(a + 4, bytes, ipAt + IPV6_SOURCE)
     return isReverse ? 1 : -1
   }
 

@@ -43,7 +43,7 @@ export interface ResponseEvents {
   responseBytesSkipped(bytes: number, afterAmbiguous: boolean): void
 }
 
-const State = { idle: 0, emptyLine: 1, head: 2, body: 3, resync: 4, stopped: 5 } as const
+const State = { idle: 0, head: 1, body: 2, resync: 3, stopped: 4 } as const
 
 export class ResponseParser implements BodyTarget {
   private state: number
@@ -76,16 +76,9 @@ export class ResponseParser implements BodyTarget {
     while (i < end) {
       switch (this.state) {
         case State.idle:
-          if (bytes[i] === CR) {
-            this.state = State.emptyLine
-            i++
-          } else i = this.beginHead(piece, i)
-          break
-        case State.emptyLine:
-          if (bytes[i] === LF) {
-            this.state = State.idle
-            i++
-          } else this.headFault(ResponseDrop.statusLine, bytes, i, end)
+          // Some servers send an empty line, or half of one, behind a body: no reader takes it for a response.
+          if (bytes[i] === CR || bytes[i] === LF) i++
+          else i = this.beginHead(piece, i)
           break
         case State.head:
           i = this.continueHead(piece, i)

@@ -152,7 +152,10 @@ export class OutOfOrderStore {
       }
       if (old === undefined || segment.at >= segment.end) return
       this.compare(old, segment)
-      dropFront(segment, Math.min(segment.end - segment.at, seqDistance(segment.seq, seqAdd(old.seq, old.end - old.at))))
+      dropFront(
+        segment,
+        Math.min(segment.end - segment.at, seqDistance(segment.seq, seqAdd(old.seq, old.end - old.at))),
+      )
       i++
     }
   }

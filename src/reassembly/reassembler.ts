@@ -353,7 +353,12 @@ export class Reassembler {
     const peer = key ^ 1
     const slot = key >> 1
     // The SYN of a connection that a shard before this one had read from.
-    if ((table.flags[slot]! & Flow.adopted) !== 0 && isNear(first, table.nextSeq[key]!) && !seqBefore(table.nextSeq[key]!, first)) return
+    if (
+      (table.flags[slot]! & Flow.adopted) !== 0 &&
+      isNear(first, table.nextSeq[key]!) &&
+      !seqBefore(table.nextSeq[key]!, first)
+    )
+      return
     if ((table.directionFlags[key]! & Direction.known) !== 0 && table.base[key] !== first) {
       const isUntouched = table.nextSeq[key] === table.base[key] && this.stores[key] == null
       const isSameConnection = hasAck
@@ -368,7 +373,8 @@ export class Reassembler {
     if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, first)
     if (hasAck && (table.directionFlags[peer]! & Direction.known) === 0) this.startAt(peer, ack)
     const clientKey = hasAck ? peer : key
-    if (this.consumers[slot] == null) table.flags[slot]! |= Flow.clientKnown | ((clientKey & 1) !== 0 ? Flow.clientIs1 : 0)
+    if (this.consumers[slot] == null)
+      table.flags[slot]! |= Flow.clientKnown | ((clientKey & 1) !== 0 ? Flow.clientIs1 : 0)
   }
 
   /** A packet without SYN that cannot belong to the connection in the table: the SYN of a new one was lost. */
@@ -700,7 +706,8 @@ export class Reassembler {
       table.holeUs[key] = first === undefined ? this.nowUs : first.arrivedUs
     }
     const isOld =
-      ((packets - table.holePackets[key]!) | 0) >= this.options.reorderWindowPackets || this.nowUs - table.holeUs[key]! >= this.windowUs
+      ((packets - table.holePackets[key]!) | 0) >= this.options.reorderWindowPackets ||
+      this.nowUs - table.holeUs[key]! >= this.windowUs
     if (!isOld) return false
     this.declareGap(key, end)
     return true
@@ -734,7 +741,11 @@ export class Reassembler {
       const peerFirst = this.stores[key ^ 1]?.first()
       const waitsItself = peerFirst !== undefined && peerFirst.seq === this.table.nextSeq[key ^ 1]
       if (waitsItself) consumer.giveUpWaiting((key ^ 1) & 1)
-      else this.declareGap(key ^ 1, peerFirst !== undefined && seqBefore(peerFirst.seq, first.ack) ? peerFirst.seq : first.ack)
+      else
+        this.declareGap(
+          key ^ 1,
+          peerFirst !== undefined && seqBefore(peerFirst.seq, first.ack) ? peerFirst.seq : first.ack,
+        )
       if (this.stores[key ^ 1] != null) this.drain(key ^ 1)
     }
     if (this.stores[key] != null) this.drain(key)

@@ -29,8 +29,16 @@ export function writeIpv4Checksum(header: Buffer): void {
 }
 
 /** TCP checksum with the pseudo header of the IP header at `ipAt`; the segment is [tcpAt, end). */
-export function tcpChecksumHolds(bytes: Uint8Array, ipAt: number, ipVersion: number, tcpAt: number, end: number): boolean {
+export function tcpChecksumHolds(
+  bytes: Uint8Array,
+  ipAt: number,
+  ipVersion: number,
+  tcpAt: number,
+  end: number,
+): boolean {
   const addresses =
-    ipVersion === 4 ? sum(bytes, ipAt + IPV4_SOURCE, ipAt + IPV4_SOURCE + 8, 0) : sum(bytes, ipAt + IPV6_SOURCE, ipAt + IPV6_SOURCE + 32, 0)
+    ipVersion === 4
+      ? sum(bytes, ipAt + IPV4_SOURCE, ipAt + IPV4_SOURCE + 8, 0)
+      : sum(bytes, ipAt + IPV6_SOURCE, ipAt + IPV6_SOURCE + 32, 0)
   return fold(sum(bytes, tcpAt, end, addresses + IpProtocol.tcp + (end - tcpAt))) === 0xffff
 }

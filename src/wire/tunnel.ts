@@ -60,7 +60,10 @@ export const ERSPAN3_FRAME_TYPE_IP = 2
 /** Length of the GRE header with its optional fields. */
 export function greHeaderLength(flags: number): number {
   return (
-    GRE_HEADER_LEN + ((flags & GRE_CHECKSUM) !== 0 ? 4 : 0) + ((flags & GRE_KEY) !== 0 ? 4 : 0) + ((flags & GRE_SEQUENCE) !== 0 ? 4 : 0)
+    GRE_HEADER_LEN +
+    ((flags & GRE_CHECKSUM) !== 0 ? 4 : 0) +
+    ((flags & GRE_KEY) !== 0 ? 4 : 0) +
+    ((flags & GRE_SEQUENCE) !== 0 ? 4 : 0)
   )
 }
 

@@ -6,6 +6,7 @@ import { NetworkList } from '../../src/decapsulation/networks.ts'
 import { EtherType, LinkType } from '../../src/wire/ethernet.ts'
 import { IpProtocol } from '../../src/wire/ip.ts'
 import {
+  erspan3,
   ethernet,
   fragmentIpv4,
   fragmentIpv6,
@@ -13,7 +14,6 @@ import {
   geneveOption,
   gpe,
   gre,
-  erspan3,
   ipv4,
   ipv4Address,
   ipv6,
@@ -32,9 +32,16 @@ import { DATA, ETHERNET, FRAME4, INNER4, INNER6, inIpv4, inUdp, SAMPLES } from '
 import { type Entry, type Given, Walker, walk } from './walk.ts'
 
 const ENTRIES: readonly Entry[] = [
-  ...[LinkType.ethernet, LinkType.raw, LinkType.ipv4, LinkType.ipv6, LinkType.null, LinkType.loop, LinkType.linuxSll, LinkType.linuxSll2].map(
-    (linkType) => ({ linkType }),
-  ),
+  ...[
+    LinkType.ethernet,
+    LinkType.raw,
+    LinkType.ipv4,
+    LinkType.ipv6,
+    LinkType.null,
+    LinkType.loop,
+    LinkType.linuxSll,
+    LinkType.linuxSll2,
+  ].map((linkType) => ({ linkType })),
   ...[Layer.vxlan, Layer.gpe, Layer.geneve].map((layer) => ({ layer })),
 ]
 
@@ -48,7 +55,9 @@ describe('the inner packet is found in', () => {
 
   test('a frame padded to Ethernet’s minimum: the padding is none of it', () => {
     const short = ethernet(EtherType.ipv4, ipv4({ payload: tcp({ data: 'hi' }) }))
-    expect(walk({ entry: ETHERNET, bytes: Buffer.concat([short, Buffer.alloc(60 - short.length, 0xee)]) })).toMatchObject({ data: 'hi' })
+    expect(
+      walk({ entry: ETHERNET, bytes: Buffer.concat([short, Buffer.alloc(60 - short.length, 0xee)]) }),
+    ).toMatchObject({ data: 'hi' })
   })
 
   test('a datagram whose UDP length is 0 (offload) or too long: the inner lengths decide', () => {
@@ -74,13 +83,26 @@ describe('nothing wrong, but no TCP for us', () => {
     'a UDP header cut short': { entry: ETHERNET, bytes: inIpv4(IpProtocol.udp, Buffer.alloc(7)) },
     '802.3 without SNAP': { entry: ETHERNET, bytes: ethernet(40, Buffer.alloc(40, 0x42)) },
     'SNAP of a vendor': { entry: ETHERNET, bytes: snap(EtherType.ipv4, INNER4, 0x00000c) },
-    'a PPPoE control frame': { entry: ETHERNET, bytes: ethernet(EtherType.pppoeSession, pppoe(0xc021, Buffer.alloc(8))) },
-    'MPLS around what cannot be told': { entry: ETHERNET, bytes: ethernet(EtherType.mpls, mpls(1, Buffer.alloc(20, 0xff))) },
-    'an unknown address family': { entry: { linkType: LinkType.null }, bytes: Buffer.concat([Buffer.from([0, 0, 0, 99]), INNER4]) },
+    'a PPPoE control frame': {
+      entry: ETHERNET,
+      bytes: ethernet(EtherType.pppoeSession, pppoe(0xc021, Buffer.alloc(8))),
+    },
+    'MPLS around what cannot be told': {
+      entry: ETHERNET,
+      bytes: ethernet(EtherType.mpls, mpls(1, Buffer.alloc(20, 0xff))),
+    },
+    'an unknown address family': {
+      entry: { linkType: LinkType.null },
+      bytes: Buffer.concat([Buffer.from([0, 0, 0, 99]), INNER4]),
+    },
     'GRE keep-alive': { entry: ETHERNET, bytes: inIpv4(IpProtocol.gre, gre(0, Buffer.alloc(0))) },
-    'IPv6 without next header': { entry: ETHERNET, bytes: ethernet(EtherType.ipv6, ipv6({ protocol: IpProtocol.noNext, payload: Buffer.alloc(0) })) },
+    'IPv6 without next header': {
+      entry: ETHERNET,
+      bytes: ethernet(EtherType.ipv6, ipv6({ protocol: IpProtocol.noNext, payload: Buffer.alloc(0) })),
+    },
   }
-  for (const [name, given] of Object.entries(others)) test(name, () => expect(walk(given)).toEqual({ verdict: 'other' }))
+  for (const [name, given] of Object.entries(others))
+    test(name, () => expect(walk(given)).toEqual({ verdict: 'other' }))
 })
 
 describe('GENEVE options', () => {
@@ -100,7 +122,9 @@ describe('GENEVE options', () => {
   })
 
   test('63 words of them, the most there can be', () => {
-    expect(walk({ entry, bytes: around(geneveOption(1, 1, Buffer.alloc(124)), geneveOption(1, 1, Buffer.alloc(120))) })).toMatchObject({ verdict: 'tcp' })
+    expect(
+      walk({ entry, bytes: around(geneveOption(1, 1, Buffer.alloc(124)), geneveOption(1, 1, Buffer.alloc(120))) }),
+    ).toMatchObject({ verdict: 'tcp' })
   })
 })
 
@@ -108,7 +132,11 @@ describe('a cut packet', () => {
   test('is handed on with its true length, and counted', () => {
     const walker = new Walker()
     const bytes = FRAME4.subarray(0, FRAME4.length - 10)
-    expect(walker.walk({ entry: ETHERNET, bytes, missing: 10 })).toMatchObject({ verdict: 'tcp', data: DATA.slice(0, -10), missing: 10 })
+    expect(walker.walk({ entry: ETHERNET, bytes, missing: 10 })).toMatchObject({
+      verdict: 'tcp',
+      data: DATA.slice(0, -10),
+      missing: 10,
+    })
     expect(walker.get('packetsTruncated')).toBe(1)
   })
 
@@ -125,7 +153,10 @@ describe('a cut packet', () => {
 
   test('has no checksum worth verifying', () => {
     const bytes = FRAME4.subarray(0, -3)
-    expect(walk({ entry: ETHERNET, bytes, missing: 3 }, { verifyChecksums: true })).toMatchObject({ verdict: 'tcp', missing: 3 })
+    expect(walk({ entry: ETHERNET, bytes, missing: 3 }, { verifyChecksums: true })).toMatchObject({
+      verdict: 'tcp',
+      missing: 3,
+    })
   })
 
   test('cut anywhere, any encapsulation: never more data than is there, and never an exception', () => {
@@ -165,15 +196,25 @@ describe('caps and lists', () => {
     const from6 = (source: string) =>
       ethernet(EtherType.ipv6, ipv6({ source, protocol: IpProtocol.gre, payload: gre(EtherType.ipv4, INNER4) }))
     expect(walk({ entry: ETHERNET, bytes: from('192.168.0.255') }, { allowFrom })).toMatchObject({ verdict: 'tcp' })
-    expect(walk({ entry: ETHERNET, bytes: from('192.168.1.0') }, { allowFrom })).toEqual({ verdict: 'sourceNotAllowed' })
+    expect(walk({ entry: ETHERNET, bytes: from('192.168.1.0') }, { allowFrom })).toEqual({
+      verdict: 'sourceNotAllowed',
+    })
     expect(walk({ entry: ETHERNET, bytes: from6('2001:db8::99') }, { allowFrom })).toMatchObject({ verdict: 'tcp' })
-    expect(walk({ entry: ETHERNET, bytes: from6('2001:db9::99') }, { allowFrom })).toEqual({ verdict: 'sourceNotAllowed' })
+    expect(walk({ entry: ETHERNET, bytes: from6('2001:db9::99') }, { allowFrom })).toEqual({
+      verdict: 'sourceNotAllowed',
+    })
     expect(walk({ entry: ETHERNET, bytes: FRAME4 }, { allowFrom })).toMatchObject({ verdict: 'tcp' })
   })
 
   test('of nested tunnels the outermost source counts', () => {
-    const inner = ethernet(EtherType.ipv4, ipv4({ source: '8.8.8.8', protocol: IpProtocol.udp, payload: udp(4789, vxlan(2, FRAME4)) }))
-    expect(walk({ entry: ETHERNET, bytes: inUdp(4789, vxlan(1, inner)) }, { allowFrom })).toMatchObject({ verdict: 'tcp', vni: 2 })
+    const inner = ethernet(
+      EtherType.ipv4,
+      ipv4({ source: '8.8.8.8', protocol: IpProtocol.udp, payload: udp(4789, vxlan(2, FRAME4)) }),
+    )
+    expect(walk({ entry: ETHERNET, bytes: inUdp(4789, vxlan(1, inner)) }, { allowFrom })).toMatchObject({
+      verdict: 'tcp',
+      vni: 2,
+    })
   })
 
   test('VNIs: the innermost counts, and traffic without one is refused when there is a list', () => {
@@ -216,11 +257,17 @@ describe('every reason to drop a packet here is reached', () => {
     gpeProtocol: [{ entry: { layer: Layer.gpe }, bytes: gpe(1, 4, FRAME4) }],
     geneveTruncated: [
       { entry: { layer: Layer.geneve }, bytes: cut(geneveWith({}), 7) },
-      { entry: { layer: Layer.geneve }, bytes: geneve({ protocol: EtherType.ipv4, payload: Buffer.alloc(8), optionWords: 3 }) },
+      {
+        entry: { layer: Layer.geneve },
+        bytes: geneve({ protocol: EtherType.ipv4, payload: Buffer.alloc(8), optionWords: 3 }),
+      },
     ],
     geneveVersion: [{ entry: { layer: Layer.geneve }, bytes: geneveWith({ version: 1 }) }],
     geneveOptions: [
-      { entry: { layer: Layer.geneve }, bytes: geneveWith({ options: [geneveOption(1, 1, Buffer.alloc(8))], optionWords: 2 }) },
+      {
+        entry: { layer: Layer.geneve },
+        bytes: geneveWith({ options: [geneveOption(1, 1, Buffer.alloc(8))], optionWords: 2 }),
+      },
     ],
     geneveControl: [{ entry: { layer: Layer.geneve }, bytes: geneveWith({ flags: 0x80 }) }],
     geneveProtocol: [{ entry: { layer: Layer.geneve }, bytes: geneveWith({ protocol: 0x1234 }) }],
@@ -294,10 +341,20 @@ describe('every reason to drop a packet here is reached', () => {
   })
 
   test('the others are reached elsewhere: above, in the fragment store, in dispatch, in reassembly, with shards that die', () => {
-    const above = ['sourceNotAllowed', 'vniNotAllowed', 'vlanDepth', 'tunnelDepth', 'ipChecksum', 'tcpChecksum', 'datagramTruncated']
+    const above = [
+      'sourceNotAllowed',
+      'vniNotAllowed',
+      'vlanDepth',
+      'tunnelDepth',
+      'ipChecksum',
+      'tcpChecksum',
+      'datagramTruncated',
+    ]
     const fragmentStore = ['fragmentInvalid', 'fragmentLimit', 'fragmentTimeout']
     const elsewhere = ['ringFull', 'flowLimit', 'shardLost']
-    expect([...Object.keys(reasons), ...above, ...fragmentStore, ...elsewhere].sort()).toEqual(Object.keys(PACKET_DROP_HELP).sort())
+    expect([...Object.keys(reasons), ...above, ...fragmentStore, ...elsewhere].sort()).toEqual(
+      Object.keys(PACKET_DROP_HELP).sort(),
+    )
   })
 })
 
@@ -315,7 +372,13 @@ describe('any bytes', () => {
   const mutated = fc
     .record({
       sample: fc.constantFrom(...Object.values(SAMPLES)),
-      changes: fc.array(fc.record({ at: fc.nat(), to: fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(0, 0x45, 0x60, 0xff)) }), { maxLength: 4 }),
+      changes: fc.array(
+        fc.record({
+          at: fc.nat(),
+          to: fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(0, 0x45, 0x60, 0xff)),
+        }),
+        { maxLength: 4 },
+      ),
       cut: fc.option(fc.nat(), { nil: null }),
       missing: fc.constantFrom(0, 0, 1, 2000),
     })
@@ -361,7 +424,9 @@ describe('fragments', () => {
   test('in any order, any size, with duplicates, become the packet; its fragments end as processed', () => {
     fc.assert(
       fc.property(fc.boolean(), fc.integer({ min: 1, max: 20 }), fc.infiniteStream(fc.nat()), (isV6, units, random) => {
-        const fragments = isV6 ? fragmentIpv6(big6, units * 8, 7, [optionsHeader(IpProtocol.hopByHop)]) : fragmentIpv4(big, units * 8)
+        const fragments = isV6
+          ? fragmentIpv6(big6, units * 8, 7, [optionsHeader(IpProtocol.hopByHop)])
+          : fragmentIpv4(big, units * 8)
         const order = fragments.map((bytes) => ({ bytes, key: random.next().value! })).sort((a, b) => a.key - b.key)
         const duplicate = order[random.next().value! % Math.max(1, order.length - 1)]!
         const walker = new Walker()
@@ -376,11 +441,18 @@ describe('fragments', () => {
 
   test('of the outer datagram: VXLAN larger than the mirror’s path', () => {
     const outer = inUdp(4789, vxlan(6, ethernet(EtherType.ipv4, big))).subarray(14)
-    expect(walk(all(fragmentIpv4(outer, 200).reverse()))).toMatchObject({ verdict: 'tcp', data: DATA.repeat(20), vni: 6 })
+    expect(walk(all(fragmentIpv4(outer, 200).reverse()))).toMatchObject({
+      verdict: 'tcp',
+      data: DATA.repeat(20),
+      vni: 6,
+    })
   })
 
   test('of the inner packet, each in a datagram of its own', () => {
-    const givens = fragmentIpv4(big, 104).map((bytes) => ({ entry: { layer: Layer.vxlan }, bytes: vxlan(6, ethernet(EtherType.ipv4, bytes)) }))
+    const givens = fragmentIpv4(big, 104).map((bytes) => ({
+      entry: { layer: Layer.vxlan },
+      bytes: vxlan(6, ethernet(EtherType.ipv4, bytes)),
+    }))
     expect(walk(givens)).toMatchObject({ verdict: 'tcp', data: DATA.repeat(20), vni: 6 })
   })
 
@@ -393,7 +465,10 @@ describe('fragments', () => {
 
   test('of two networks that use the same addresses and identification are kept apart', () => {
     const other = ipv4({ payload: tcp({ data: DATA.repeat(20).toLowerCase() }) })
-    const inside = (vni: number, bytes: Buffer) => ({ entry: { layer: Layer.vxlan }, bytes: vxlan(vni, ethernet(EtherType.ipv4, bytes)) })
+    const inside = (vni: number, bytes: Buffer) => ({
+      entry: { layer: Layer.vxlan },
+      bytes: vxlan(vni, ethernet(EtherType.ipv4, bytes)),
+    })
     const a = fragmentIpv4(big, 200).map((bytes) => inside(1, bytes))
     const b = fragmentIpv4(other, 200).map((bytes) => inside(2, bytes))
     expect(walk([a[0]!, b[1]!, b[0]!])).toMatchObject({ verdict: 'tcp', data: DATA.repeat(20).toLowerCase(), vni: 2 })

@@ -23,7 +23,10 @@ test('an empty list has no member', () => {
 test('prefix length 0 is everybody of its family, 32 and 128 one address', () => {
   expect(new NetworkList([{ family: 4, words: [1], prefixLength: 0 }]).hasIpv4(-1)).toBe(true)
   expect(new NetworkList([{ family: 4, words: [1], prefixLength: 0 }]).hasIpv6(0, 0, 0, 1)).toBe(false)
-  const one = new NetworkList([{ family: 4, words: [0x0a000001], prefixLength: 32 }, { family: 6, words: [1, 2, 3, -4], prefixLength: 128 }])
+  const one = new NetworkList([
+    { family: 4, words: [0x0a000001], prefixLength: 32 },
+    { family: 6, words: [1, 2, 3, -4], prefixLength: 128 },
+  ])
   expect([one.hasIpv4(0x0a000001), one.hasIpv4(0x0a000000)]).toEqual([true, false])
   expect([one.hasIpv6(1, 2, 3, -4), one.hasIpv6(1, 2, 3, -3)]).toEqual([true, false])
 })
@@ -31,7 +34,11 @@ test('prefix length 0 is everybody of its family, 32 and 128 one address', () =>
 test('membership is what comparing bit by bit says', () => {
   const address = fc.tuple(word, word, word, word)
   const network = (family: 4 | 6) =>
-    fc.record({ family: fc.constant(family), words: address, prefixLength: fc.integer({ min: 0, max: family === 4 ? 32 : 128 }) })
+    fc.record({
+      family: fc.constant(family),
+      words: address,
+      prefixLength: fc.integer({ min: 0, max: family === 4 ? 32 : 128 }),
+    })
   // An address near a network: some bits turned.
   const near = fc.tuple(fc.array(fc.oneof(network(4), network(6)), { maxLength: 4 }), fc.nat(3), address, fc.nat(127))
   fc.assert(

@@ -102,20 +102,42 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'loopback, IPv4, little-endian': { entry: { linkType: LinkType.null }, bytes: loopback(2, INNER4, true) },
   'loopback, IPv4, big-endian': { entry: { linkType: LinkType.null }, bytes: loopback(2, INNER4, false) },
   'OpenBSD loop': { entry: { linkType: LinkType.loop }, bytes: loopback(2, INNER4, false) },
-  ...table([10, 24, 28, 30], (family) => [`loopback, IPv6, family ${family}, little-endian`, { entry: { linkType: LinkType.null }, bytes: loopback(family, INNER6, true), ipVersion: 6 }]),
-  ...table([10, 24, 28, 30], (family) => [`loopback, IPv6, family ${family}, big-endian`, { entry: { linkType: LinkType.null }, bytes: loopback(family, INNER6, false), ipVersion: 6 }]),
-  ...table([LinkType.raw, LinkType.rawBsd, LinkType.rawOpenBsd], (linkType) => [`raw IPv4, link type ${linkType}`, { entry: { linkType }, bytes: INNER4 }]),
+  ...table([10, 24, 28, 30], (family) => [
+    `loopback, IPv6, family ${family}, little-endian`,
+    { entry: { linkType: LinkType.null }, bytes: loopback(family, INNER6, true), ipVersion: 6 },
+  ]),
+  ...table([10, 24, 28, 30], (family) => [
+    `loopback, IPv6, family ${family}, big-endian`,
+    { entry: { linkType: LinkType.null }, bytes: loopback(family, INNER6, false), ipVersion: 6 },
+  ]),
+  ...table([LinkType.raw, LinkType.rawBsd, LinkType.rawOpenBsd], (linkType) => [
+    `raw IPv4, link type ${linkType}`,
+    { entry: { linkType }, bytes: INNER4 },
+  ]),
   'raw IPv6': { entry: { linkType: LinkType.raw }, bytes: INNER6, ipVersion: 6 },
   'link type IPv4': { entry: { linkType: LinkType.ipv4 }, bytes: INNER4 },
   'link type IPv6': { entry: { linkType: LinkType.ipv6 }, bytes: INNER6, ipVersion: 6 },
-  'IPv4 options': { entry: ETHERNET, bytes: ethernet(EtherType.ipv4, ipv4({ payload: SEGMENT, options: Buffer.alloc(40, 1) })) },
-  'TCP options': { entry: ETHERNET, bytes: ethernet(EtherType.ipv4, ipv4({ payload: tcp({ data: DATA, options: Buffer.alloc(40, 1) }) })) },
+  'IPv4 options': {
+    entry: ETHERNET,
+    bytes: ethernet(EtherType.ipv4, ipv4({ payload: SEGMENT, options: Buffer.alloc(40, 1) })),
+  },
+  'TCP options': {
+    entry: ETHERNET,
+    bytes: ethernet(EtherType.ipv4, ipv4({ payload: tcp({ data: DATA, options: Buffer.alloc(40, 1) }) })),
+  },
   ...table(Object.entries(extensions), ([name, headers]) => [
     `IPv6 with ${name}`,
     { entry: ETHERNET, bytes: ethernet(EtherType.ipv6, ipv6({ payload: SEGMENT, extensions: headers })), ipVersion: 6 },
   ]),
-  'total length 0 (segmentation offload)': { entry: ETHERNET, bytes: ethernet(EtherType.ipv4, ipv4({ payload: SEGMENT, totalLength: 0 })) },
-  'IPv6 payload length 0': { entry: ETHERNET, bytes: ethernet(EtherType.ipv6, ipv6({ payload: SEGMENT, payloadLength: 0 })), ipVersion: 6 },
+  'total length 0 (segmentation offload)': {
+    entry: ETHERNET,
+    bytes: ethernet(EtherType.ipv4, ipv4({ payload: SEGMENT, totalLength: 0 })),
+  },
+  'IPv6 payload length 0': {
+    entry: ETHERNET,
+    bytes: ethernet(EtherType.ipv6, ipv6({ payload: SEGMENT, payloadLength: 0 })),
+    ipVersion: 6,
+  },
 
   VXLAN: { entry: VXLAN, bytes: vxlan(0xabcdef, FRAME4), vni: 0xabcdef },
   'VXLAN with every reserved bit set': { entry: VXLAN, bytes: reservedBitsSet(vxlan(5, FRAME4)), vni: 5 },
@@ -123,7 +145,10 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'VXLAN in a capture': { entry: ETHERNET, bytes: inUdp(4789, vxlan(12, FRAME6)), vni: 12, ipVersion: 6 },
   'VXLAN over IPv6': {
     entry: ETHERNET,
-    bytes: ethernet(EtherType.ipv6, ipv6({ source: SERVER6, destination: CLIENT6, protocol: IpProtocol.udp, payload: udp(4789, vxlan(1, FRAME4)) })),
+    bytes: ethernet(
+      EtherType.ipv6,
+      ipv6({ source: SERVER6, destination: CLIENT6, protocol: IpProtocol.udp, payload: udp(4789, vxlan(1, FRAME4)) }),
+    ),
     vni: 1,
   },
   'VXLAN in VXLAN': { entry: VXLAN, bytes: vxlan(1, inUdp(4789, vxlan(2, FRAME4))), vni: 2 },
@@ -132,7 +157,11 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'GPE, Ethernet': { entry: GPE, bytes: gpe(3, 3, FRAME4), vni: 3 },
   'GPE without the P bit': { entry: GPE, bytes: gpe(3, 0, FRAME4, 0x08), vni: 3 },
   'GPE in a capture': { entry: ETHERNET, bytes: inUdp(4790, gpe(4, 1, INNER4)), vni: 4 },
-  'GENEVE, Ethernet': { entry: GENEVE, bytes: geneve({ vni: 9, protocol: EtherType.transparentEthernet, payload: FRAME4 }), vni: 9 },
+  'GENEVE, Ethernet': {
+    entry: GENEVE,
+    bytes: geneve({ vni: 9, protocol: EtherType.transparentEthernet, payload: FRAME4 }),
+    vni: 9,
+  },
   'GENEVE, IPv4, a load balancer’s options': {
     entry: GENEVE,
     bytes: geneve({ protocol: EtherType.ipv4, payload: INNER4, options: AWS_OPTIONS }),
@@ -146,11 +175,22 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   },
   'GENEVE around VXLAN': {
     entry: GENEVE,
-    bytes: geneve({ protocol: EtherType.ipv4, payload: inUdp(4789, vxlan(77, FRAME4)).subarray(14), options: AWS_OPTIONS }),
+    bytes: geneve({
+      protocol: EtherType.ipv4,
+      payload: inUdp(4789, vxlan(77, FRAME4)).subarray(14),
+      options: AWS_OPTIONS,
+    }),
     vni: 77,
   },
-  'GENEVE in a capture': { entry: ETHERNET, bytes: inUdp(6081, geneve({ vni: 8, protocol: EtherType.ipv4, payload: INNER4 })), vni: 8 },
-  ...table(greFlags, (flags) => [`GRE, flags ${flags.toString(16)}`, { entry: ETHERNET, bytes: inGre(EtherType.ipv4, INNER4, flags) }]),
+  'GENEVE in a capture': {
+    entry: ETHERNET,
+    bytes: inUdp(6081, geneve({ vni: 8, protocol: EtherType.ipv4, payload: INNER4 })),
+    vni: 8,
+  },
+  ...table(greFlags, (flags) => [
+    `GRE, flags ${flags.toString(16)}`,
+    { entry: ETHERNET, bytes: inGre(EtherType.ipv4, INNER4, flags) },
+  ]),
   'GRE, IPv6': { entry: ETHERNET, bytes: inGre(EtherType.ipv6, INNER6), ipVersion: 6 },
   'GRE, Ethernet': { entry: ETHERNET, bytes: inGre(EtherType.transparentEthernet, FRAME4, 0x2000) },
   'GRE, MPLS': { entry: ETHERNET, bytes: inGre(EtherType.mpls, mpls(2, INNER4)) },
@@ -163,8 +203,15 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   '6in4': { entry: ETHERNET, bytes: inIpv4(IpProtocol.ipv6, INNER6), ipVersion: 6 },
   '4in6': { entry: ETHERNET, bytes: ethernet(EtherType.ipv6, ipv6({ protocol: IpProtocol.ipv4, payload: INNER4 })) },
   'MPLS, one label': { entry: ETHERNET, bytes: ethernet(EtherType.mpls, mpls(1, INNER4)) },
-  'MPLS multicast, three labels': { entry: ETHERNET, bytes: ethernet(EtherType.mplsMulticast, mpls(3, INNER6)), ipVersion: 6 },
-  'MPLS pseudowire': { entry: ETHERNET, bytes: ethernet(EtherType.mpls, mpls(2, Buffer.concat([Buffer.alloc(4), FRAME4]))) },
+  'MPLS multicast, three labels': {
+    entry: ETHERNET,
+    bytes: ethernet(EtherType.mplsMulticast, mpls(3, INNER6)),
+    ipVersion: 6,
+  },
+  'MPLS pseudowire': {
+    entry: ETHERNET,
+    bytes: ethernet(EtherType.mpls, mpls(2, Buffer.concat([Buffer.alloc(4), FRAME4]))),
+  },
   'MPLS in IP': { entry: ETHERNET, bytes: inIpv4(IpProtocol.mpls, mpls(1, INNER4)) },
   'PPPoE, IPv4': { entry: ETHERNET, bytes: ethernet(EtherType.pppoeSession, pppoe(PPP_IPV4, INNER4)) },
   'PPPoE, IPv6': { entry: ETHERNET, bytes: ethernet(EtherType.pppoeSession, pppoe(PPP_IPV6, INNER6)), ipVersion: 6 },

@@ -72,7 +72,8 @@ export class Walker {
     const offsets = [first, view.ipAt, view.tcpAt, dataAt, view.end, last]
     const isInside = offsets.every((offset, i) => i === 0 || offset >= offsets[i - 1]!)
     const hasHeaders = view.tcpAt - view.ipAt >= 20 && dataAt - view.tcpAt >= 20
-    if (!isInside || !hasHeaders || view.trueEnd < view.end) throw new Error(`offsets ${offsets}, true end ${view.trueEnd}`)
+    if (!isInside || !hasHeaders || view.trueEnd < view.end)
+      throw new Error(`offsets ${offsets}, true end ${view.trueEnd}`)
     const data = view.bytes.toString('latin1', dataAt, view.end)
     return { verdict: 'tcp', data, ipVersion: view.ipVersion, vni: view.vni, missing: view.trueEnd - view.end }
   }
@@ -82,7 +83,9 @@ export class Walker {
   }
 
   dropped(): number {
-    return this.counters.values.subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length).reduce((a, b) => a + b, 0)
+    return this.counters.values
+      .subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length)
+      .reduce((a, b) => a + b, 0)
   }
 }
 

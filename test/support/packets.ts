@@ -72,7 +72,8 @@ export function ipv4(f: Ipv4Fields): Buffer {
   ipv4Address(f.source ?? CLIENT).copy(header, 12)
   ipv4Address(f.destination ?? SERVER).copy(header, 16)
   const isFragment = f.moreFragments === true || (f.fragmentOffset ?? 0) > 0
-  const payload = protocol === IpProtocol.tcp && !isFragment ? withTcpChecksum(header.subarray(12, 20), f.payload) : f.payload
+  const payload =
+    protocol === IpProtocol.tcp && !isFragment ? withTcpChecksum(header.subarray(12, 20), f.payload) : f.payload
   const whole = Buffer.concat([header, options, payload])
   whole.writeUInt16BE(internetChecksum(whole.subarray(0, headerLength)), 10)
   return whole
@@ -106,7 +107,8 @@ export function ipv6(f: Ipv6Fields): Buffer {
   ipv6Address(f.destination ?? SERVER6).copy(header, 24)
   const chain = extensions.map((e, i) => Buffer.concat([Buffer.from([types[i + 1]!]), e.bytes.subarray(1)]))
   const isFragment = extensions.some((e) => e.type === IpProtocol.fragment && (e.bytes.readUInt16BE(2) & 0xfff9) !== 0)
-  const payload = protocol === IpProtocol.tcp && !isFragment ? withTcpChecksum(header.subarray(8, 40), f.payload) : f.payload
+  const payload =
+    protocol === IpProtocol.tcp && !isFragment ? withTcpChecksum(header.subarray(8, 40), f.payload) : f.payload
   const behind = Buffer.concat([...chain, payload])
   header.writeUInt16BE((f.payloadLength ?? behind.length) & 0xffff, 4)
   return Buffer.concat([header, behind])
@@ -182,7 +184,16 @@ export function ethernet(type: number, payload: Buffer, tags: readonly number[] 
 
 /** IEEE 802.3 frame with LLC and SNAP. */
 export function snap(type: number, payload: Buffer, organisation = 0): Buffer {
-  const llc = Buffer.from([0xaa, 0xaa, 3, organisation >> 16, (organisation >> 8) & 255, organisation & 255, type >> 8, type & 255])
+  const llc = Buffer.from([
+    0xaa,
+    0xaa,
+    3,
+    organisation >> 16,
+    (organisation >> 8) & 255,
+    organisation & 255,
+    type >> 8,
+    type & 255,
+  ])
   return ethernet(8 + payload.length, Buffer.concat([llc, payload]))
 }
 

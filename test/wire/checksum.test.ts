@@ -19,14 +19,19 @@ describe('checksums', () => {
 
   test('a segment with payload of any length, odd ones too, over either IP version', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 65 }), fc.boolean(), fc.integer({ min: 0, max: 3 }), (data, isV6, before) => {
-        const payload = tcp({ data: Buffer.from(data) })
-        const packet = isV6 ? ipv6({ payload }) : ipv4({ payload })
-        const at = before
-        const bytes = Buffer.concat([Buffer.alloc(before, 0xff), packet, Buffer.alloc(3, 0xff)])
-        const tcpAt = at + (isV6 ? 40 : 20)
-        expect(tcpChecksumHolds(bytes, at, isV6 ? 6 : 4, tcpAt, at + packet.length)).toBe(true)
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 65 }),
+        fc.boolean(),
+        fc.integer({ min: 0, max: 3 }),
+        (data, isV6, before) => {
+          const payload = tcp({ data: Buffer.from(data) })
+          const packet = isV6 ? ipv6({ payload }) : ipv4({ payload })
+          const at = before
+          const bytes = Buffer.concat([Buffer.alloc(before, 0xff), packet, Buffer.alloc(3, 0xff)])
+          const tcpAt = at + (isV6 ? 40 : 20)
+          expect(tcpChecksumHolds(bytes, at, isV6 ? 6 : 4, tcpAt, at + packet.length)).toBe(true)
+        },
+      ),
     )
   })
 

@@ -1,0 +1,137 @@
+import { Worker } from 'node:worker_threads'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  COUNTER_BLOCK_BYTES,
+  COUNTERS,
+  Counter,
+  CounterBlock,
+  LATENCIES,
+  LATENCY_BUCKETS,
+  latencyBucket,
+  latencyBucketEnd,
+  OUTCOMES,
+  PACKET_DROPS,
+  REQUEST_DROPS,
+  RESPONSE_DROPS,
+  readCounterBlock,
+  SCALARS,
+} from '../../src/metrics/counters.ts'
+
+describe('a counter block', () => {
+  test('shows what was counted when it is published, not before', () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const block = new CounterBlock(memory)
+    const read = new Float64Array(COUNTERS)
+    block.add(Counter.packetsReceived, 3)
+    expect(readCounterBlock(memory, 0, read)).toBe(true)
+    expect(read[Counter.packetsReceived]).toBe(0)
+    block.publish()
+    readCounterBlock(memory, 0, read)
+    expect(read[Counter.packetsReceived]).toBe(3)
+  })
+
+  test('has a place of its own for every counter and reason', () => {
+    const block = new CounterBlock()
+    block.packetDrop(1, 2)
+    block.requestDrop(1, 3)
+    block.responseDrop(1, 4)
+    block.outcome(1, 5)
+    block.latency(100)
+    const starts = [PACKET_DROPS, REQUEST_DROPS, RESPONSE_DROPS, OUTCOMES]
+    expect(starts.map((start) => block.get(start + 1))).toEqual([2, 3, 4, 5])
+    expect(block.get(LATENCIES + latencyBucket(100))).toBe(1)
+    expect(block.get(Counter.latencySumUs)).toBe(100)
+    expect(PACKET_DROPS).toBe(Object.keys(SCALARS).length)
+    expect(LATENCIES + LATENCY_BUCKETS).toBe(COUNTERS)
+  })
+
+  test('of a thread that starts again goes on where its predecessor’s last publication ended', () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const block = new CounterBlock(memory)
+    block.add(Counter.packetsProcessed, 10)
+    block.publish()
+    block.add(Counter.packetsProcessed, 99)
+    const successor = new CounterBlock(memory)
+    successor.add(Counter.packetsProcessed, 1)
+    successor.publish()
+    const read = new Float64Array(COUNTERS)
+    readCounterBlock(memory, 0, read)
+    expect(read[Counter.packetsProcessed]).toBe(11)
+  })
+
+  test('of a thread that died while publishing is told apart, and whole again with the successor’s publication', () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    new Int32Array(memory)[0] = 7
+    const read = new Float64Array(COUNTERS)
+    expect(readCounterBlock(memory, 0, read)).toBe(false)
+    new CounterBlock(memory).publish()
+    expect(readCounterBlock(memory, 0, read)).toBe(true)
+  })
+
+  test('is never seen torn: under a writer in another thread all its values are of one publication', async () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const stop = new Int32Array(new SharedArrayBuffer(4))
+    // The writer’s side of the sequence lock, as the class does it.
+    const script = `
+      const { workerData: { memory, stop, counters } } = require('node:worker_threads')
+      const version = new Int32Array(memory, 0, 1), shared = new Float64Array(memory, 64, counters), values = new Float64Array(counters)
+      for (let n = 1; Atomics.load(stop, 0) === 0; n++) {
+        values.fill(n)
+        Atomics.store(version, 0, version[0] | 1)
+        shared.set(values)
+        Atomics.store(version, 0, version[0] + 1)
+        for (let i = 0; i < 200; i++) Atomics.load(stop, 0)
+      }`
+    const worker = new Worker(script, { eval: true, workerData: { memory, stop, counters: COUNTERS } })
+    const read = new Float64Array(COUNTERS)
+    const seen = new Set<number>()
+    const deadline = performance.now() + 10_000
+    try {
+      while (seen.size < 2000 && performance.now() < deadline) {
+        if (!readCounterBlock(memory, 0, read)) continue
+        const first = read[0]!
+        if (!read.every((value) => value === first)) throw new Error(`torn: ${new Set(read).size} publications in one read`)
+        seen.add(first)
+        if (seen.size % 100 === 1) await new Promise((resolve) => setImmediate(resolve))
+      }
+    } finally {
+      Atomics.store(stop, 0, 1)
+      await worker.terminate()
+    }
+    expect(seen.size).toBeGreaterThan(1)
+  })
+})
+
+describe('latency buckets', () => {
+  const us = fc.oneof(fc.integer({ min: 0, max: 0x1fffffff }), fc.integer({ min: 0, max: 5000 }), fc.double({ min: 0, max: 1e6, noNaN: true }))
+
+  test('hold what they say: a latency lies below its bucket’s end and not below the end of the one before', () => {
+    fc.assert(
+      fc.property(us, (latency) => {
+        const bucket = latencyBucket(latency)
+        expect(bucket).toBeGreaterThanOrEqual(0)
+        expect(bucket).toBeLessThan(LATENCY_BUCKETS)
+        expect(latency).toBeLessThan(latencyBucketEnd(bucket))
+        if (bucket > 0) expect(Math.floor(latency)).toBeGreaterThanOrEqual(latencyBucketEnd(bucket - 1))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('rise, and each is at most 6.25 % wide (or one microsecond)', () => {
+    for (let bucket = 1; bucket < LATENCY_BUCKETS; bucket++) {
+      const start = latencyBucketEnd(bucket - 1)
+      const end = latencyBucketEnd(bucket)
+      expect(end).toBeGreaterThan(start)
+      expect(end - start).toBeLessThanOrEqual(Math.max(1, start * 0.0625))
+    }
+  })
+
+  test('take in the impossible too: below nothing, beyond nine minutes', () => {
+    expect(latencyBucket(-5)).toBe(0)
+    expect(latencyBucket(1e12)).toBe(LATENCY_BUCKETS - 1)
+    expect(latencyBucket(Number.POSITIVE_INFINITY)).toBe(LATENCY_BUCKETS - 1)
+    expect(latencyBucketEnd(LATENCY_BUCKETS - 1)).toBe(2 ** 29)
+  })
+})
