@@ -42,7 +42,8 @@ export const PACKET_DROP_HELP = {
   pppoeTruncated: 'The packet ends inside the PPPoE header.',
   ipTruncated: 'The packet ends inside the IP header or its extension headers.',
   ipVersion: 'The IP version nibble is neither 4 nor 6, or does not fit the protocol that announced it.',
-  ipLength: 'The IP header states lengths that cannot be (header shorter than its minimum, total shorter than the header).',
+  ipLength:
+    'The IP header states lengths that cannot be (header shorter than its minimum, total shorter than the header).',
   ipChecksum: 'The IPv4 header checksum is wrong (--verify-checksums).',
   fragmentInvalid: 'The IP fragment contradicts others of its datagram (overlap, size, or an end beyond 65,535 bytes).',
   fragmentCut: 'The IP fragment was cut by the capture, so its datagram cannot be put together.',
@@ -87,7 +88,8 @@ export const REQUEST_DROP_HELP = {
   rateLimited: 'Beyond --rate (live traffic only; files wait).',
   queueFull: 'The replay queue is full (live traffic only; files wait).',
   circuitOpen: 'The origin does not answer, and the circuit breaker is open.',
-  unsendable: 'The replay engine cannot send this request unaltered (OPTIONS *, control characters in a value, two Host headers, …).',
+  unsendable:
+    'The replay engine cannot send this request unaltered (OPTIONS *, control characters in a value, two Host headers, …).',
   drainTimeout: 'Still queued or in flight when --drain-timeout-ms ended.',
 } as const satisfies ReasonTable
 

@@ -31,7 +31,8 @@ export class MirrorError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.exitCode =
-      options.exitCode ?? (code === 'ERR_USAGE' ? EXIT.usage : code === 'ERR_CONFIG' ? EXIT.configuration : EXIT.failure)
+      options.exitCode ??
+      (code === 'ERR_USAGE' ? EXIT.usage : code === 'ERR_CONFIG' ? EXIT.configuration : EXIT.failure)
   }
 }
 

@@ -5,5 +5,8 @@ export type { Logger }
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
 
 export function openLog(level: LogLevel): Logger {
-  return pino({ level, base: { name: 'mirrorshard' }, timestamp: pino.stdTimeFunctions.isoTime }, destination({ fd: 2, sync: true }))
+  return pino(
+    { level, base: { name: 'mirrorshard' }, timestamp: pino.stdTimeFunctions.isoTime },
+    destination({ fd: 2, sync: true }),
+  )
 }

@@ -23,53 +23,209 @@ export interface ScalarCounter {
 
 /** Single numbers. The key is the name in code; `metric` the name in Prometheus. */
 export const SCALARS = {
-  packetsReceived: { metric: 'mirrorshard_source_packets_total', kind: 'counter', help: 'Packets (capture records or mirrored datagrams) taken from the source.' },
-  bytesReceived: { metric: 'mirrorshard_source_bytes_total', kind: 'counter', help: 'Bytes of those packets as captured.' },
-  packetsProcessed: { metric: 'mirrorshard_packets_processed_total', kind: 'counter', help: 'Packets that went all the way: TCP segments reassembled, and packets that carry no TCP for us.' },
-  packetsOther: { metric: 'mirrorshard_packets_other_total', kind: 'counter', help: 'Of the processed packets: those without TCP (ARP, DNS, …) or filtered by --ports.' },
-  packetsTruncated: { metric: 'mirrorshard_packets_truncated_total', kind: 'counter', help: 'Packets shorter than their IP header says: cut by the mirror or the capture.' },
-  fragmentsHeld: { metric: 'mirrorshard_fragments_held', kind: 'gauge', help: 'IP fragments waiting for the rest of their datagram. They count as received and not yet as processed.' },
-  fragmentBytes: { metric: 'mirrorshard_fragment_store_bytes', kind: 'gauge', help: 'Bytes held in the fragment store.' },
-  datagramsReassembled: { metric: 'mirrorshard_fragment_datagrams_total', kind: 'counter', help: 'Datagrams put together from IP fragments.' },
-  geneveCriticalOptions: { metric: 'mirrorshard_geneve_critical_options_total', kind: 'counter', help: 'Unknown critical GENEVE options that were skipped.' },
-  packetsDispatched: { metric: 'mirrorshard_dispatch_packets_total', kind: 'counter', help: 'TCP packets handed to a shard.' },
+  packetsReceived: {
+    metric: 'mirrorshard_source_packets_total',
+    kind: 'counter',
+    help: 'Packets (capture records or mirrored datagrams) taken from the source.',
+  },
+  bytesReceived: {
+    metric: 'mirrorshard_source_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of those packets as captured.',
+  },
+  packetsProcessed: {
+    metric: 'mirrorshard_packets_processed_total',
+    kind: 'counter',
+    help: 'Packets that went all the way: TCP segments reassembled, and packets that carry no TCP for us.',
+  },
+  packetsOther: {
+    metric: 'mirrorshard_packets_other_total',
+    kind: 'counter',
+    help: 'Of the processed packets: those without TCP (ARP, DNS, …) or filtered by --ports.',
+  },
+  packetsTruncated: {
+    metric: 'mirrorshard_packets_truncated_total',
+    kind: 'counter',
+    help: 'Packets shorter than their IP header says: cut by the mirror or the capture.',
+  },
+  fragmentsHeld: {
+    metric: 'mirrorshard_fragments_held',
+    kind: 'gauge',
+    help: 'IP fragments waiting for the rest of their datagram. They count as received and not yet as processed.',
+  },
+  fragmentBytes: {
+    metric: 'mirrorshard_fragment_store_bytes',
+    kind: 'gauge',
+    help: 'Bytes held in the fragment store.',
+  },
+  datagramsReassembled: {
+    metric: 'mirrorshard_fragment_datagrams_total',
+    kind: 'counter',
+    help: 'Datagrams put together from IP fragments.',
+  },
+  geneveCriticalOptions: {
+    metric: 'mirrorshard_geneve_critical_options_total',
+    kind: 'counter',
+    help: 'Unknown critical GENEVE options that were skipped.',
+  },
+  packetsDispatched: {
+    metric: 'mirrorshard_dispatch_packets_total',
+    kind: 'counter',
+    help: 'TCP packets handed to a shard.',
+  },
   ringBytes: { metric: 'mirrorshard_ring_used_bytes', kind: 'gauge', help: 'Bytes waiting in the rings.' },
-  kernelDropped: { metric: 'mirrorshard_kernel_drops_total', kind: 'counter', help: 'Datagrams the kernel dropped because the receive buffer was full.' },
-  receiveBufferBytes: { metric: 'mirrorshard_receive_buffer_bytes', kind: 'gauge', help: 'Socket receive buffer granted by the kernel.' },
+  kernelDropped: {
+    metric: 'mirrorshard_kernel_drops_total',
+    kind: 'counter',
+    help: 'Datagrams the kernel dropped because the receive buffer was full.',
+  },
+  receiveBufferBytes: {
+    metric: 'mirrorshard_receive_buffer_bytes',
+    kind: 'gauge',
+    help: 'Socket receive buffer granted by the kernel.',
+  },
 
   flowsOpened: { metric: 'mirrorshard_flows_opened_total', kind: 'counter', help: 'TCP connections seen.' },
   flowsOpen: { metric: 'mirrorshard_flows_open', kind: 'gauge', help: 'TCP connections in the flow table.' },
-  flowsExpired: { metric: 'mirrorshard_flows_expired_total', kind: 'counter', help: 'Connections closed by the idle time-out.' },
-  flowsLost: { metric: 'mirrorshard_flows_lost_total', kind: 'counter', help: 'Connections lost with a shard that died.' },
-  flowsUnsettled: { metric: 'mirrorshard_flows_unsettled', kind: 'gauge', help: 'Connections open, or closed with requests still held: what is lost if the shard dies now.' },
-  gaps: { metric: 'mirrorshard_reassembly_gaps_total', kind: 'counter', help: 'Holes declared: bytes that will not come.' },
+  flowsExpired: {
+    metric: 'mirrorshard_flows_expired_total',
+    kind: 'counter',
+    help: 'Connections closed by the idle time-out.',
+  },
+  flowsLost: {
+    metric: 'mirrorshard_flows_lost_total',
+    kind: 'counter',
+    help: 'Connections lost with a shard that died.',
+  },
+  flowsUnsettled: {
+    metric: 'mirrorshard_flows_unsettled',
+    kind: 'gauge',
+    help: 'Connections open, or closed with requests still held: what is lost if the shard dies now.',
+  },
+  gaps: {
+    metric: 'mirrorshard_reassembly_gaps_total',
+    kind: 'counter',
+    help: 'Holes declared: bytes that will not come.',
+  },
   gapBytes: { metric: 'mirrorshard_reassembly_gap_bytes_total', kind: 'counter', help: 'Bytes in those holes.' },
-  segmentBytes: { metric: 'mirrorshard_reassembly_bytes_total', kind: 'counter', help: 'Stream bytes delivered in order.' },
-  segmentsOutOfOrder: { metric: 'mirrorshard_reassembly_out_of_order_total', kind: 'counter', help: 'Segments that had to wait for earlier bytes.' },
-  segmentsDuplicate: { metric: 'mirrorshard_reassembly_duplicate_total', kind: 'counter', help: 'Segments that brought no new byte.' },
-  overlapsDiffering: { metric: 'mirrorshard_reassembly_overlaps_differing_total', kind: 'counter', help: 'Overlaps in the out-of-order store whose bytes differ.' },
-  outOfOrderBytes: { metric: 'mirrorshard_reassembly_out_of_order_bytes', kind: 'gauge', help: 'Bytes in the out-of-order store.' },
-  resyncUnproven: { metric: 'mirrorshard_http_resync_unproven_bytes_total', kind: 'counter', help: 'Bytes skipped after a gap or a mid-stream start because no message boundary was proven.' },
-  afterAmbiguous: { metric: 'mirrorshard_http_after_ambiguous_bytes_total', kind: 'counter', help: 'Bytes skipped because an ambiguous message ended HTTP on that direction.' },
-  tunnelBytes: { metric: 'mirrorshard_http_tunnel_bytes_total', kind: 'counter', help: 'Bytes behind CONNECT or an accepted upgrade.' },
-  otherProtocolBytes: { metric: 'mirrorshard_http_other_protocol_bytes_total', kind: 'counter', help: 'Bytes of connections that are not HTTP/1.' },
+  segmentBytes: {
+    metric: 'mirrorshard_reassembly_bytes_total',
+    kind: 'counter',
+    help: 'Stream bytes delivered in order.',
+  },
+  segmentsOutOfOrder: {
+    metric: 'mirrorshard_reassembly_out_of_order_total',
+    kind: 'counter',
+    help: 'Segments that had to wait for earlier bytes.',
+  },
+  segmentsDuplicate: {
+    metric: 'mirrorshard_reassembly_duplicate_total',
+    kind: 'counter',
+    help: 'Segments that brought no new byte.',
+  },
+  overlapsDiffering: {
+    metric: 'mirrorshard_reassembly_overlaps_differing_total',
+    kind: 'counter',
+    help: 'Overlaps in the out-of-order store whose bytes differ.',
+  },
+  outOfOrderBytes: {
+    metric: 'mirrorshard_reassembly_out_of_order_bytes',
+    kind: 'gauge',
+    help: 'Bytes in the out-of-order store.',
+  },
+  resyncUnproven: {
+    metric: 'mirrorshard_http_resync_unproven_bytes_total',
+    kind: 'counter',
+    help: 'Bytes skipped after a gap or a mid-stream start because no message boundary was proven.',
+  },
+  afterAmbiguous: {
+    metric: 'mirrorshard_http_after_ambiguous_bytes_total',
+    kind: 'counter',
+    help: 'Bytes skipped because an ambiguous message ended HTTP on that direction.',
+  },
+  tunnelBytes: {
+    metric: 'mirrorshard_http_tunnel_bytes_total',
+    kind: 'counter',
+    help: 'Bytes behind CONNECT or an accepted upgrade.',
+  },
+  otherProtocolBytes: {
+    metric: 'mirrorshard_http_other_protocol_bytes_total',
+    kind: 'counter',
+    help: 'Bytes of connections that are not HTTP/1.',
+  },
 
-  requestsParsed: { metric: 'mirrorshard_requests_parsed_total', kind: 'counter', help: 'Requests whose first line was recognised.' },
-  requestsHeld: { metric: 'mirrorshard_requests_held', kind: 'gauge', help: 'Requests being parsed, queued or in flight.' },
-  requestBodyBytes: { metric: 'mirrorshard_request_body_bytes_total', kind: 'counter', help: 'Transfer-decoded body bytes of complete requests.' },
-  responsesParsed: { metric: 'mirrorshard_responses_parsed_total', kind: 'counter', help: 'Captured responses whose status line was recognised.' },
-  responsesCompleted: { metric: 'mirrorshard_responses_completed_total', kind: 'counter', help: 'Captured responses read to their end.' },
+  requestsParsed: {
+    metric: 'mirrorshard_requests_parsed_total',
+    kind: 'counter',
+    help: 'Requests whose first line was recognised.',
+  },
+  requestsHeld: {
+    metric: 'mirrorshard_requests_held',
+    kind: 'gauge',
+    help: 'Requests being parsed, queued or in flight.',
+  },
+  requestBodyBytes: {
+    metric: 'mirrorshard_request_body_bytes_total',
+    kind: 'counter',
+    help: 'Transfer-decoded body bytes of complete requests.',
+  },
+  responsesParsed: {
+    metric: 'mirrorshard_responses_parsed_total',
+    kind: 'counter',
+    help: 'Captured responses whose status line was recognised.',
+  },
+  responsesCompleted: {
+    metric: 'mirrorshard_responses_completed_total',
+    kind: 'counter',
+    help: 'Captured responses read to their end.',
+  },
   responsesHeld: { metric: 'mirrorshard_responses_held', kind: 'gauge', help: 'Captured responses being read.' },
 
-  replayQueued: { metric: 'mirrorshard_replay_queued', kind: 'gauge', help: 'Requests waiting for their turn or for a connection.' },
-  replayQueuedBytes: { metric: 'mirrorshard_replay_queued_bytes', kind: 'gauge', help: 'Memory held by queued and in-flight requests.' },
-  replayInFlight: { metric: 'mirrorshard_replay_in_flight', kind: 'gauge', help: 'Requests written and not yet answered.' },
-  replayConnections: { metric: 'mirrorshard_replay_connections_total', kind: 'counter', help: 'Connections opened to the origin.' },
-  replayRetries: { metric: 'mirrorshard_replay_retries_total', kind: 'counter', help: 'Requests sent again: idempotent, on a reused connection that closed before any byte of an answer.' },
-  replayBodyBytes: { metric: 'mirrorshard_replay_response_bytes_total', kind: 'counter', help: 'Body bytes of the origin\u2019s answers.' },
-  circuitOpened: { metric: 'mirrorshard_replay_circuit_opened_total', kind: 'counter', help: 'Times the circuit breaker opened.' },
-  circuitOpen: { metric: 'mirrorshard_replay_circuit_open', kind: 'gauge', help: 'Shards whose circuit breaker is open now.' },
-  latencySumUs: { metric: 'mirrorshard_replay_latency_microseconds_sum', kind: 'counter', help: 'Sum of the latencies of answered requests.' },
+  replayQueued: {
+    metric: 'mirrorshard_replay_queued',
+    kind: 'gauge',
+    help: 'Requests waiting for their turn or for a connection.',
+  },
+  replayQueuedBytes: {
+    metric: 'mirrorshard_replay_queued_bytes',
+    kind: 'gauge',
+    help: 'Memory held by queued and in-flight requests.',
+  },
+  replayInFlight: {
+    metric: 'mirrorshard_replay_in_flight',
+    kind: 'gauge',
+    help: 'Requests written and not yet answered.',
+  },
+  replayConnections: {
+    metric: 'mirrorshard_replay_connections_total',
+    kind: 'counter',
+    help: 'Connections opened to the origin.',
+  },
+  replayRetries: {
+    metric: 'mirrorshard_replay_retries_total',
+    kind: 'counter',
+    help: 'Requests sent again: idempotent, on a reused connection that closed before any byte of an answer.',
+  },
+  replayBodyBytes: {
+    metric: 'mirrorshard_replay_response_bytes_total',
+    kind: 'counter',
+    help: 'Body bytes of the origin\u2019s answers.',
+  },
+  circuitOpened: {
+    metric: 'mirrorshard_replay_circuit_opened_total',
+    kind: 'counter',
+    help: 'Times the circuit breaker opened.',
+  },
+  circuitOpen: {
+    metric: 'mirrorshard_replay_circuit_open',
+    kind: 'gauge',
+    help: 'Shards whose circuit breaker is open now.',
+  },
+  latencySumUs: {
+    metric: 'mirrorshard_replay_latency_microseconds_sum',
+    kind: 'counter',
+    help: 'Sum of the latencies of answered requests.',
+  },
 } as const satisfies Readonly<Record<string, ScalarCounter>>
 
 export type ScalarName = keyof typeof SCALARS
@@ -163,7 +319,7 @@ export class CounterBlock {
   publish(): void {
     const version = this.version
     // Odd: readers that see it, or a change of it, read again.
-    Atomics.store(version, 0, (version[0]! | 1) | 0)
+    Atomics.store(version, 0, version[0]! | 1 | 0)
     this.shared.set(this.values)
     // Even again, after the values it covers.
     Atomics.store(version, 0, (version[0]! + 1) | 0)

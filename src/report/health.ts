@@ -35,7 +35,8 @@ export class HealthRule {
   health(): Health {
     if (this.state !== 'receiving') return { isHealthy: false, reason: this.state }
     if (this.isOverloaded) return { isHealthy: false, reason: 'overloaded: packets are dropped for want of room' }
-    if (this.workersMissing > 0) return { isHealthy: true, reason: `receiving, ${this.workersMissing} workers being started again` }
+    if (this.workersMissing > 0)
+      return { isHealthy: true, reason: `receiving, ${this.workersMissing} workers being started again` }
     return { isHealthy: true, reason: 'receiving' }
   }
 }

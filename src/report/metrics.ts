@@ -1,20 +1,35 @@
 /** Prometheus: every counter of the product, read when scraped. Only the main thread does this. */
-import { Counter as PromCounter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
-import {
-  OUTCOME_NAMES,
-  PACKET_DROP_NAMES,
-  REQUEST_DROP_NAMES,
-  RESPONSE_DROP_NAMES,
-} from '../base/drop.ts'
-import { type ScalarName, SCALARS } from '../metrics/counters.ts'
+import { collectDefaultMetrics, Gauge, Counter as PromCounter, Registry } from 'prom-client'
+import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
+import { SCALARS, type ScalarName } from '../metrics/counters.ts'
 import { everyName, type Totals } from './totals.ts'
 
 /** Counters with a label from a closed set. */
 export const LABELLED = {
-  packetDrops: { metric: 'mirrorshard_packets_dropped_total', label: 'reason', names: PACKET_DROP_NAMES, help: 'Packets dropped, by reason.' },
-  requestDrops: { metric: 'mirrorshard_requests_dropped_total', label: 'reason', names: REQUEST_DROP_NAMES, help: 'Requests dropped, by reason.' },
-  responseDrops: { metric: 'mirrorshard_responses_dropped_total', label: 'reason', names: RESPONSE_DROP_NAMES, help: 'Captured responses dropped, by reason.' },
-  outcomes: { metric: 'mirrorshard_requests_replayed_total', label: 'outcome', names: OUTCOME_NAMES, help: 'Requests that left, by outcome.' },
+  packetDrops: {
+    metric: 'mirrorshard_packets_dropped_total',
+    label: 'reason',
+    names: PACKET_DROP_NAMES,
+    help: 'Packets dropped, by reason.',
+  },
+  requestDrops: {
+    metric: 'mirrorshard_requests_dropped_total',
+    label: 'reason',
+    names: REQUEST_DROP_NAMES,
+    help: 'Requests dropped, by reason.',
+  },
+  responseDrops: {
+    metric: 'mirrorshard_responses_dropped_total',
+    label: 'reason',
+    names: RESPONSE_DROP_NAMES,
+    help: 'Captured responses dropped, by reason.',
+  },
+  outcomes: {
+    metric: 'mirrorshard_requests_replayed_total',
+    label: 'outcome',
+    names: OUTCOME_NAMES,
+    help: 'Requests that left, by outcome.',
+  },
 } as const
 
 export const LATENCY_METRIC = {
@@ -144,4 +159,3 @@ function latencyHistogramText(totals: Totals): string {
   lines.push(`${metric}_sum ${totals.get('latencySumUs') / 1e6}`, `${metric}_count ${count}`)
   return `${lines.join('\n')}\n`
 }
-

@@ -43,7 +43,8 @@ export function openHealthServer(address: Address, health: () => Health): Promis
 export async function openAdminServer(address: Address, sources: AdminSources): Promise<OpenServer> {
   return listen('--admin', address, async (url, request, response) => {
     // A page elsewhere must not reach this address through a name it controls (DNS rebinding).
-    if (!isLoopbackHost(request.headers.host)) return send(response, 403, 'text/plain', 'the Host header must name a loopback address\n')
+    if (!isLoopbackHost(request.headers.host))
+      return send(response, 403, 'text/plain', 'the Host header must name a loopback address\n')
     if (url.pathname === '/debug/fault' && sources.injectFault !== null) {
       if (request.method !== 'POST') return send(response, 405, 'text/plain', 'POST only\n')
       const done = sources.injectFault(url.searchParams.get('shard') ?? '', url.searchParams.get('kind') ?? '')
@@ -59,7 +60,12 @@ export async function openAdminServer(address: Address, sources: AdminSources): 
       case '/summary':
         return send(response, 200, 'application/json', `${JSON.stringify(sources.summary(), null, 2)}\n`)
       case '/':
-        return send(response, 200, 'text/plain', 'mirrorshard\n\n/metrics  Prometheus\n/summary  live counts as JSON\n/healthz  health\n')
+        return send(
+          response,
+          200,
+          'text/plain',
+          'mirrorshard\n\n/metrics  Prometheus\n/summary  live counts as JSON\n/healthz  health\n',
+        )
       default:
         return notFound(response)
     }
@@ -77,7 +83,11 @@ function listen(option: string, address: Address, route: Route): Promise<OpenSer
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       const where = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
-      reject(new MirrorError('ERR_LISTEN', `${option} ${where}: cannot listen: ${describeSystemError(error)}`, { cause: error }))
+      reject(
+        new MirrorError('ERR_LISTEN', `${option} ${where}: cannot listen: ${describeSystemError(error)}`, {
+          cause: error,
+        }),
+      )
     })
     server.listen(address.port, address.host, () => {
       const bound = server.address() as AddressInfo

@@ -25,7 +25,12 @@ export interface Summary {
   }
   readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number }
   /** Bytes passed over, with the reason. */
-  readonly skippedBytes: { readonly resyncUnproven: number; readonly afterAmbiguous: number; readonly tunnel: number; readonly otherProtocol: number }
+  readonly skippedBytes: {
+    readonly resyncUnproven: number
+    readonly afterAmbiguous: number
+    readonly tunnel: number
+    readonly otherProtocol: number
+  }
   /** Connections that are not HTTP/1: protocol → server port → count; port 0 stands for further ports. */
   readonly otherProtocols: Record<string, Record<string, number>>
   readonly seconds: number
@@ -41,7 +46,12 @@ export interface Spent {
 }
 
 /** @param hasSocket whether the kernel's drops are known */
-export function makeSummary(totals: Totals, census: readonly [string, number][], hasSocket: boolean, spent: Spent): Summary {
+export function makeSummary(
+  totals: Totals,
+  census: readonly [string, number][],
+  hasSocket: boolean,
+  spent: Spent,
+): Summary {
   return {
     packets: {
       received: totals.get('packetsReceived'),
@@ -66,7 +76,12 @@ export function makeSummary(totals: Totals, census: readonly [string, number][],
       held: totals.requestsHeld(),
       retried: totals.get('replayRetries'),
     },
-    latencyMs: { p50: totals.latencyMs(0.5), p90: totals.latencyMs(0.9), p99: totals.latencyMs(0.99), max: totals.latencyMs(1) },
+    latencyMs: {
+      p50: totals.latencyMs(0.5),
+      p90: totals.latencyMs(0.9),
+      p99: totals.latencyMs(0.99),
+      max: totals.latencyMs(1),
+    },
     skippedBytes: {
       resyncUnproven: totals.get('resyncUnproven'),
       afterAmbiguous: totals.get('afterAmbiguous'),
@@ -89,9 +104,31 @@ function groupCensus(census: readonly [string, number][]): Record<string, Record
 }
 
 /** Drops that were asked for: not a loss. */
-const WANTED: ReadonlySet<string> = new Set(['connect', 'upgrade', 'loop', 'method', 'path', 'sampledOut', 'rateLimited'])
-const FAILED: ReadonlySet<string> = new Set(['refused', 'unreachable', 'tls', 'connectTimeout', 'reset', 'timeout', 'truncated', 'invalid'])
-const PROTOCOL_NAMES: Readonly<Record<string, string>> = { tls: 'TLS', http2: 'HTTP/2', ssh: 'SSH', unknown: 'unrecognised' }
+const WANTED: ReadonlySet<string> = new Set([
+  'connect',
+  'upgrade',
+  'loop',
+  'method',
+  'path',
+  'sampledOut',
+  'rateLimited',
+])
+const FAILED: ReadonlySet<string> = new Set([
+  'refused',
+  'unreachable',
+  'tls',
+  'connectTimeout',
+  'reset',
+  'timeout',
+  'truncated',
+  'invalid',
+])
+const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
+  tls: 'TLS',
+  http2: 'HTTP/2',
+  ssh: 'SSH',
+  unknown: 'unrecognised',
+}
 
 /** The summary as lines for a person. The first says whether anything was lost, and where. */
 export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 'discarded'): string[] {
@@ -99,13 +136,19 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   const lines = [verdict(summary)]
   const line = (label: string, text: string) => lines.push(`  ${label.padEnd(10)} ${text}`)
   const kernel = packets.kernelDropped ? `, ${count(packets.kernelDropped)} more dropped by the kernel` : ''
-  line('packets', `${count(packets.received)} received, ${count(packets.processed)} processed${listed(packets.dropped, 'dropped')}${kernel}`)
+  line(
+    'packets',
+    `${count(packets.received)} received, ${count(packets.processed)} processed${listed(packets.dropped, 'dropped')}${kernel}`,
+  )
   const cut = packets.truncated > 0 ? `, ${count(packets.truncated)} packets cut` : ''
   const lost = flows.lost > 0 ? `, ${count(flows.lost)} lost with a worker` : ''
   line('flows', `${count(flows.opened)} opened, ${plural(flows.gaps, 'gap')}${cut}${lost}`)
   const ended = total(requests.replayed)
   const outcomes = verb === 'replayed' ? listed(requests.replayed, '') : ''
-  line('requests', `${count(requests.parsed)} parsed, ${count(ended)} ${verb}${outcomes}${listed(requests.dropped, 'dropped')}`)
+  line(
+    'requests',
+    `${count(requests.parsed)} parsed, ${count(ended)} ${verb}${outcomes}${listed(requests.dropped, 'dropped')}`,
+  )
   if (requests.held > 0) line('', `${count(requests.held)} still held`)
   if (summary.latencyMs.max > 0) {
     const { p50, p90, p99, max } = summary.latencyMs
@@ -113,7 +156,8 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   }
   const others = Object.entries(summary.otherProtocols).flatMap(([protocol, ports]) =>
     Object.entries(ports).map(
-      ([port, n]) => `${plural(n, 'connection')} of ${PROTOCOL_NAMES[protocol] ?? protocol} on ${port === '0' ? 'further ports' : `port ${port}`}`,
+      ([port, n]) =>
+        `${plural(n, 'connection')} of ${PROTOCOL_NAMES[protocol] ?? protocol} on ${port === '0' ? 'further ports' : `port ${port}`}`,
     ),
   )
   if (others.length > 0) line('not HTTP/1', others.join(', '))
@@ -132,11 +176,17 @@ function verdict(summary: Summary): string {
   if (refused > 0) places.push(`${plural(refused, 'packet')} dropped here`)
   const unwanted = Object.entries(requests.dropped).filter(([reason]) => !WANTED.has(reason))
   const dropped = unwanted.reduce((sum, [, n]) => sum + n, 0)
-  if (dropped > 0) places.push(`${plural(dropped, 'request')} dropped (${unwanted.map(([reason, n]) => `${reason} ${count(n)}`).join(', ')})`)
-  const failed = Object.entries(requests.replayed).filter(([outcome]) => FAILED.has(outcome)).reduce((sum, [, n]) => sum + n, 0)
+  if (dropped > 0)
+    places.push(
+      `${plural(dropped, 'request')} dropped (${unwanted.map(([reason, n]) => `${reason} ${count(n)}`).join(', ')})`,
+    )
+  const failed = Object.entries(requests.replayed)
+    .filter(([outcome]) => FAILED.has(outcome))
+    .reduce((sum, [, n]) => sum + n, 0)
   if (failed > 0) places.push(`${plural(failed, 'request')} not answered by the target`)
   if (requests.held > 0) places.push(`${plural(requests.held, 'request')} still held`)
-  if (places.length === 0) return requests.parsed === 0 ? 'Nothing was lost, but no HTTP/1 request was seen.' : 'Nothing was lost.'
+  if (places.length === 0)
+    return requests.parsed === 0 ? 'Nothing was lost, but no HTTP/1 request was seen.' : 'Nothing was lost.'
   return `${before || refused > 0 || dropped > 0 ? 'Lost' : 'Not everything arrived'}: ${places.join('; ')}.`
 }
 

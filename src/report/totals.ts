@@ -8,9 +8,9 @@ import {
   latencyBucketEnd,
   OUTCOMES,
   PACKET_DROPS,
-  readCounterBlock,
   REQUEST_DROPS,
   RESPONSE_DROPS,
+  readCounterBlock,
   type ScalarName,
 } from '../metrics/counters.ts'
 

@@ -75,6 +75,8 @@ function write(path: string, action: () => void): void {
   try {
     action()
   } catch (error) {
-    throw new MirrorError('ERR_OUTPUT', `--summary: cannot write ${path}: ${describeSystemError(error)}`, { cause: error })
+    throw new MirrorError('ERR_OUTPUT', `--summary: cannot write ${path}: ${describeSystemError(error)}`, {
+      cause: error,
+    })
   }
 }

@@ -1,9 +1,9 @@
 /** Capture files as one source: all are opened before a packet is read, a bad one among several is told and left out. */
 import { MirrorError } from '../base/errors.ts'
-import { LinkType } from '../wire/ethernet.ts'
 import type { RecordSource } from '../sources/capture-record.ts'
 import { mergeCaptures } from '../sources/files/merge-captures.ts'
 import { openCapture } from '../sources/files/open-capture.ts'
+import { LinkType } from '../wire/ethernet.ts'
 import { tell, warn } from './output.ts'
 
 const READ_LINK_TYPES: ReadonlySet<number> = new Set(Object.values(LinkType))
@@ -36,7 +36,8 @@ export class Captures {
       }
     }
     this.usable = good
-    if (sources.length === 0) throw this.failed > 0 ? new MirrorError('ERR_CAPTURE_OPEN', 'none of the files can be read') : firstError!
+    if (sources.length === 0)
+      throw this.failed > 0 ? new MirrorError('ERR_CAPTURE_OPEN', 'none of the files can be read') : firstError!
     return mergeCaptures(sources)
   }
 }

@@ -38,7 +38,10 @@ export function openFormat(format: 'ndjson' | 'table' | 'har', write: Write): In
 }
 
 function parse(text: string): Line[] {
-  return text.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Line)
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Line)
 }
 
 /** One row an exchange. Columns grow with what they hold; the target gives way to the width of the terminal. */
@@ -57,7 +60,11 @@ class TableFormat implements InspectFormat {
   }
 
   lines(text: string): Promise<void> {
-    return this.write(parse(text).map((line) => `${this.row(line)}\n`).join(''))
+    return this.write(
+      parse(text)
+        .map((line) => `${this.row(line)}\n`)
+        .join(''),
+    )
   }
 
   async end(): Promise<void> {
@@ -83,7 +90,15 @@ class TableFormat implements InspectFormat {
     return `${cells}  REQUEST`
   }
 
-  private cells(time: string, client: string, server: string, status: string, sent: string, received: string, took: string): string {
+  private cells(
+    time: string,
+    client: string,
+    server: string,
+    status: string,
+    sent: string,
+    received: string,
+    took: string,
+  ): string {
     const left = `${time.padEnd(15)}  ${client.padEnd(this.clientWidth)}  ${server.padEnd(this.serverWidth)}`
     return `${left}  ${status}  ${sent.padStart(8)}  ${received.padStart(8)}  ${took.padStart(8)}`
   }
@@ -159,7 +174,9 @@ function harEntry(line: Line): Record<string, unknown> {
       queryString: query === '' ? [] : query.split('&').map(queryPair),
       headersSize: -1,
       bodySize: line.bodyBytes ?? 0,
-      ...(line.body === undefined ? {} : { postData: { mimeType: contentType(line.headers), text: line.body, encoding: 'base64' } }),
+      ...(line.body === undefined
+        ? {}
+        : { postData: { mimeType: contentType(line.headers), text: line.body, encoding: 'base64' } }),
     },
     response: harResponse(line.response),
     cache: {},

@@ -1,6 +1,7 @@
 /** What replay and inspect have in common: capture files through the path, to the summary. */
-import { EXIT } from '../base/errors.ts'
+
 import { MonotonicClock } from '../base/clock.ts'
+import { EXIT } from '../base/errors.ts'
 import type { InspectOptions, ReplayOptions } from '../config/options.ts'
 import { plural, type Summary, summaryInWords } from '../report/summary.ts'
 import { Accounts, checkSummary, writeSummary } from './accounts.ts'
@@ -45,7 +46,9 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     heapMb: options.shardHeapMb,
     writeLines: run.writeLines,
     onShardDied: (shard, error, restartMs) =>
-      warn(`worker ${shard} died (${error.message}); its requests are counted as shardLost; it starts again in ${restartMs} ms`),
+      warn(
+        `worker ${shard} died (${error.message}); its requests are counted as shardLost; it starts again in ${restartMs} ms`,
+      ),
   })
   accounts.attach(path)
   const ingress = new Ingress(ingressOptions(options, false), path.outlet, accounts.counters)

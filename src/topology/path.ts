@@ -1,7 +1,7 @@
 /** The shards of a run, inline or in threads, behind one face: what the commands drive. */
 import { MonotonicClock } from '../base/clock.ts'
-import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
+import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'

@@ -38,7 +38,13 @@ export function ingressOptions(o: TrafficOptions, isLive: boolean): IngressOptio
   }
 }
 
-export function shardPlan(o: TrafficOptions, work: Work, isLive: boolean, clockAnchor: ClockAnchor, rate: number | null): ShardPlan {
+export function shardPlan(
+  o: TrafficOptions,
+  work: Work,
+  isLive: boolean,
+  clockAnchor: ClockAnchor,
+  rate: number | null,
+): ShardPlan {
   return {
     reassembly: {
       maxFlows: Math.max(1, Math.ceil(o.maxFlows / Math.max(1, o.workers))),
@@ -112,6 +118,8 @@ function readCertificates(path: string): string {
   try {
     return readFileSync(path, 'utf8')
   } catch (error) {
-    throw new MirrorError('ERR_CONFIG', `--tls-ca: cannot read ${path}: ${describeSystemError(error)}`, { cause: error })
+    throw new MirrorError('ERR_CONFIG', `--tls-ca: cannot read ${path}: ${describeSystemError(error)}`, {
+      cause: error,
+    })
   }
 }

@@ -7,7 +7,7 @@ import type { NetworkList } from '../decapsulation/networks.ts'
 import { Counter } from '../metrics/counters.ts'
 import { HealthRule } from '../report/health.ts'
 import { MetricsPage } from '../report/metrics.ts'
-import { type Address, openAdminServer, openHealthServer, type OpenServer } from '../report/servers.ts'
+import { type Address, type OpenServer, openAdminServer, openHealthServer } from '../report/servers.ts'
 import type { Summary } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
 import type { DatagramReceiver, ListenAddress, PeerAddress } from '../sources/datagram-receiver.ts'
@@ -79,10 +79,13 @@ export class Service {
       heapMb: options.shardHeapMb,
       writeLines: () => Promise.resolve(),
       onShardDied: (shard, error, restartMs) =>
-        options.onWarning(`worker ${shard} died (${error.message}); what it held is counted as shardLost; it starts again in ${restartMs} ms`, {
-          shard,
-          code: error.code,
-        }),
+        options.onWarning(
+          `worker ${shard} died (${error.message}); what it held is counted as shardLost; it starts again in ${restartMs} ms`,
+          {
+            shard,
+            code: error.code,
+          },
+        ),
     })
     const service = new Service(options, path)
     try {
@@ -201,7 +204,11 @@ export class Service {
     let isBatchOpen = false
     return openReceiver(
       options.receiver,
-      { addresses: options.listen, receiveBufferBytes: options.receiveBufferBytes, datagramBytes: options.datagramBytes },
+      {
+        addresses: options.listen,
+        receiveBufferBytes: options.receiveBufferBytes,
+        datagramBytes: options.datagramBytes,
+      },
       {
         datagram: (bytes: Buffer, at: number, end: number, isCut: boolean, peer: PeerAddress, socket: number) => {
           if (!isBatchOpen) {
@@ -219,7 +226,15 @@ export class Service {
     )
   }
 
-  private async openInterface({ name, filter, bufferBytes }: { name: string; filter: string; bufferBytes: number }): Promise<void> {
+  private async openInterface({
+    name,
+    filter,
+    bufferBytes,
+  }: {
+    name: string
+    filter: string
+    bufferBytes: number
+  }): Promise<void> {
     const { ingress, accounts } = this
     this.capture = await openInterfaceCapture(
       { interfaceName: name, filter, bufferBytes, snapLength: SNAP_LENGTH },

@@ -2,16 +2,26 @@
  * The worker threads: piscina with one endless task each, and the supervision it lacks. A shard that dies (throws, exits, runs
  * out of heap, stands still) is accounted for, and started again with back-off while the others go on.
  */
+
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Piscina } from 'piscina'
-import { PacketDrop, PACKET_DROP_NAMES, OUTCOME_NAMES, RequestDrop, REQUEST_DROP_NAMES, ResponseDrop, RESPONSE_DROP_NAMES } from '../base/drop.ts'
+import {
+  OUTCOME_NAMES,
+  PACKET_DROP_NAMES,
+  PacketDrop,
+  REQUEST_DROP_NAMES,
+  RESPONSE_DROP_NAMES,
+  RequestDrop,
+  ResponseDrop,
+} from '../base/drop.ts'
 import { MirrorError, toPlainError } from '../base/errors.ts'
+import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { TUNNEL_REGISTER_BYTES } from '../http/tunnel-register.ts'
 import {
-  Counter,
   COUNTER_BLOCK_BYTES,
+  Counter,
   CounterBlock,
   OUTCOMES,
   PACKET_DROPS,
@@ -19,9 +29,8 @@ import {
   RESPONSE_DROPS,
 } from '../metrics/counters.ts'
 import { PROGRESS_REGISTER_BYTES } from '../reassembly/progress-register.ts'
-import { ringBytes, RingProducer } from '../ring/ring.ts'
+import { RingProducer, ringBytes } from '../ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
-import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Command, type FaultKind, SHARD_CONTROL_BYTES, ShardControl } from './shard-control.ts'
 import type { ShardMessage, ShardTask } from './shard-loop.ts'
 import type { ShardPlan } from './shard-plan.ts'
@@ -224,13 +233,20 @@ export class ShardPool {
     const block = new CounterBlock(member.counters)
     const sum = (at: number, n: number) => block.values.subarray(at, at + n).reduce((a, b) => a + b, 0)
     const requests =
-      block.get(Counter.requestsParsed) - sum(REQUEST_DROPS, REQUEST_DROP_NAMES.length) - sum(OUTCOMES, OUTCOME_NAMES.length)
+      block.get(Counter.requestsParsed) -
+      sum(REQUEST_DROPS, REQUEST_DROP_NAMES.length) -
+      sum(OUTCOMES, OUTCOME_NAMES.length)
     block.requestDrop(RequestDrop.shardLost, requests)
     const responses =
-      block.get(Counter.responsesParsed) - block.get(Counter.responsesCompleted) - sum(RESPONSE_DROPS, RESPONSE_DROP_NAMES.length)
+      block.get(Counter.responsesParsed) -
+      block.get(Counter.responsesCompleted) -
+      sum(RESPONSE_DROPS, RESPONSE_DROP_NAMES.length)
     block.responseDrop(ResponseDrop.shardLost, responses)
     const accounted = block.get(Counter.packetsProcessed) + sum(PACKET_DROPS, PACKET_DROP_NAMES.length)
-    block.packetDrop(PacketDrop.shardLost, this.outlet.handedOver[index]! - accounted - member.producer.countUnclaimed())
+    block.packetDrop(
+      PacketDrop.shardLost,
+      this.outlet.handedOver[index]! - accounted - member.producer.countUnclaimed(),
+    )
     block.add(Counter.flowsLost, block.get(Counter.flowsUnsettled))
     for (const gauge of SHARD_GAUGES) block.set(Counter[gauge], 0)
     block.publish()
@@ -249,7 +265,9 @@ export class ShardPool {
         this.seen[i] = { heartbeat, still: 0 }
       } else if (++last.still >= CHECKS_BEFORE_STUCK && heartbeat !== 0) {
         last.still = 0
-        member.abort.abort(new MirrorError('ERR_SHARD', `the shard did not move for ${CHECK_MS * CHECKS_BEFORE_STUCK} ms`))
+        member.abort.abort(
+          new MirrorError('ERR_SHARD', `the shard did not move for ${CHECK_MS * CHECKS_BEFORE_STUCK} ms`),
+        )
       }
     }
   }

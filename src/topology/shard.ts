@@ -3,10 +3,10 @@
  * know which. Everything it counts stands in its CounterBlock, published by `publish`.
  */
 import { MonotonicClock } from '../base/clock.ts'
+import type { PacketView } from '../decapsulation/packet-view.ts'
 import { CapturedConnection } from '../exchange/captured-connection.ts'
 import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
 import { RequestForwarder } from '../exchange/request-forwarder.ts'
-import type { PacketView } from '../decapsulation/packet-view.ts'
 import { HeadReader } from '../http/head.ts'
 import { HttpConnection, type HttpContext, type HttpEvents } from '../http/http-connection.ts'
 import { MessageView } from '../http/message.ts'
@@ -62,11 +62,13 @@ export class Shard implements StreamConsumerFactory {
     this.sink = sink
     this.lines = work.kind === 'print' ? new LineSink((lines) => this.output.write(lines), this.counters) : null
     this.pairing =
-      work.kind === 'print'
-        ? { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes, held: this.held }
-        : null
+      work.kind === 'print' ? { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes, held: this.held } : null
     this.context = {
-      reader: new HeadReader({ maxHeadBytes: http.maxHeadBytes, maxFields: http.maxHeaders, readsWideLines: work.kind === 'print' }),
+      reader: new HeadReader({
+        maxHeadBytes: http.maxHeadBytes,
+        maxFields: http.maxHeaders,
+        readsWideLines: work.kind === 'print',
+      }),
       view: new MessageView(http.maxHeaders),
       maxHeadBytes: http.maxHeadBytes,
       maxBodyBytes: http.maxBodyBytes,
@@ -138,7 +140,9 @@ export class Shard implements StreamConsumerFactory {
   open(slot: number, clientDirection: number): StreamConsumer {
     const { table } = this.reassembler
     const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
-    return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, (client) => this.events(slot, client))
+    return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, (client) =>
+      this.events(slot, client),
+    )
   }
 
   private events(slot: number, clientDirection: number): HttpEvents {
@@ -146,7 +150,6 @@ export class Shard implements StreamConsumerFactory {
     if (this.sink !== null) return new RequestForwarder(connection, this.sink)
     return new Pairing(connection, this.pairing!, this.lines!)
   }
-
 }
 
 /** Loads only what the plan uses: the replay engine is most of a start's cost. Null: exchanges are printed. */

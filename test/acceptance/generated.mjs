@@ -42,19 +42,40 @@ function run(command, args, outFile) {
 async function check({ name, gen, inspect }) {
   const pcap = join(folder, `${name}.pcap`)
   const truth = join(folder, `${name}.truth`)
-  const made = await run('python3', [join(tools, 'gen.py'), '--out', pcap, '--truth', truth, '--conns', '60', '--reqs', '8', ...gen])
+  const made = await run('python3', [
+    join(tools, 'gen.py'),
+    '--out',
+    pcap,
+    '--truth',
+    truth,
+    '--conns',
+    '60',
+    '--reqs',
+    '8',
+    ...gen,
+  ])
   if (made.code !== 0) return [`${name}: the generator failed: ${made.err}`]
   const faults = []
   let first = null
   for (const workers of values.workers.split(',')) {
     const seen = join(folder, `${name}.${workers}.jsonl`)
-    const done = await run(process.execPath, [values.program, 'inspect', pcap, '--overlap', 'first', '--workers', workers, ...inspect], seen)
+    const done = await run(
+      process.execPath,
+      [values.program, 'inspect', pcap, '--overlap', 'first', '--workers', workers, ...inspect],
+      seen,
+    )
     if (done.code !== 0) faults.push(`${name} --workers ${workers}: exit status ${done.code}: ${done.err.slice(-300)}`)
-    const score = await run('python3', [join(tools, 'score.py'), truth, seen, '--overlap', 'first', '--no-repeats'].filter((a) => a !== '--no-repeats' || !gen.includes('--double-mirror')))
+    const score = await run(
+      'python3',
+      [join(tools, 'score.py'), truth, seen, '--overlap', 'first', '--no-repeats'].filter(
+        (a) => a !== '--no-repeats' || !gen.includes('--double-mirror'),
+      ),
+    )
     if (score.code !== 0) faults.push(`${name} --workers ${workers}: ${score.out.slice(0, 1500)}`)
     const set = readFileSync(seen, 'utf8').split('\n').sort().join('\n')
     first ??= set
-    if (set !== first) faults.push(`${name}: --workers ${workers} prints another set than --workers ${values.workers.split(',')[0]}`)
+    if (set !== first)
+      faults.push(`${name}: --workers ${workers} prints another set than --workers ${values.workers.split(',')[0]}`)
     rmSync(seen)
   }
   rmSync(pcap)
@@ -74,7 +95,8 @@ for (const preset of presets) {
 if (values.variants) {
   const base = ['--seed', String(firstSeed)]
   for (const preset of presets) {
-    const add = (name, gen, inspect = []) => cases.push({ name: `${preset}-${name}`, gen: [...base, '--preset', preset, ...gen], inspect })
+    const add = (name, gen, inspect = []) =>
+      cases.push({ name: `${preset}-${name}`, gen: [...base, '--preset', preset, ...gen], inspect })
     for (const format of ['le-us', 'le-ns', 'be-us', 'be-ns', 'pcapng']) add(`format-${format}`, ['--format', format])
     for (const type of ['ethernet', 'raw', 'sll', 'sll2', 'null']) add(`link-${type}`, ['--linktype', type])
     add('vni-clash', ['--vxlan', '--vni-clash', '0.3'], ['--flow-key', 'vni'])

@@ -17,6 +17,7 @@ import {
   readCounterBlock,
   SCALARS,
 } from '../../src/metrics/counters.ts'
+import { compile } from '../support/compiled.ts'
 
 describe('a counter block', () => {
   test('shows what was counted when it is published, not before', () => {
@@ -72,18 +73,19 @@ describe('a counter block', () => {
   test('is never seen torn: under a writer in another thread all its values are of one publication', async () => {
     const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
     const stop = new Int32Array(new SharedArrayBuffer(4))
-    // The writer’s side of the sequence lock, as the class does it.
-    const script = `
-      const { workerData: { memory, stop, counters } } = require('node:worker_threads')
-      const version = new Int32Array(memory, 0, 1), shared = new Float64Array(memory, 64, counters), values = new Float64Array(counters)
-      for (let n = 1; Atomics.load(stop, 0) === 0; n++) {
-        values.fill(n)
-        Atomics.store(version, 0, version[0] | 1)
-        shared.set(values)
-        Atomics.store(version, 0, version[0] + 1)
-        for (let i = 0; i < 200; i++) Atomics.load(stop, 0)
-      }`
-    const worker = new Worker(script, { eval: true, workerData: { memory, stop, counters: COUNTERS } })
+    const compiled = compile('metrics/counters.ts')
+    const script = compiled.script(
+      'writer.js',
+      `import { workerData } from 'node:worker_threads'
+      import { CounterBlock } from '${compiled.url('metrics/counters.ts')}'
+      const block = new CounterBlock(workerData.memory)
+      for (let n = 1; Atomics.load(workerData.stop, 0) === 0; n++) {
+        block.values.fill(n)
+        block.publish()
+        for (let i = 0; i < 200; i++) Atomics.load(workerData.stop, 0)
+      }`,
+    )
+    const worker = new Worker(script, { workerData: { memory, stop } })
     const read = new Float64Array(COUNTERS)
     const seen = new Set<number>()
     const deadline = performance.now() + 10_000
@@ -98,6 +100,7 @@ describe('a counter block', () => {
     } finally {
       Atomics.store(stop, 0, 1)
       await worker.terminate()
+      compiled.remove()
     }
     expect(seen.size).toBeGreaterThan(1)
   })

@@ -18,7 +18,12 @@ export async function execute(options: CaptureOptions): Promise<number> {
     finish = resolve
   })
   const capture = await openInterfaceCapture(
-    { interfaceName: options.interface, filter: options.filter ?? '', bufferBytes: options.captureBufferBytes, snapLength: SNAP_LENGTH },
+    {
+      interfaceName: options.interface,
+      filter: options.filter ?? '',
+      bufferBytes: options.captureBufferBytes,
+      snapLength: SNAP_LENGTH,
+    },
     {
       packet: (record) => {
         if (packets >= options.limit || failure !== null || writer === null) return
@@ -37,7 +42,9 @@ export async function execute(options: CaptureOptions): Promise<number> {
   )
   try {
     writer = PcapWriter.create(options.out, capture.linkType)
-    tell(`mirrorshard: capturing on ${options.interface} into ${options.out}, at most ${plural(options.limit, 'packet')}; Ctrl-C ends`)
+    tell(
+      `mirrorshard: capturing on ${options.interface} into ${options.out}, at most ${plural(options.limit, 'packet')}; Ctrl-C ends`,
+    )
     process.once('SIGINT', finish)
     process.once('SIGTERM', finish)
     await finished

@@ -16,7 +16,9 @@ export async function execute(options: RunOptions): Promise<number> {
   const journal = openJournal(process.stderr, options.logLevel, () => status?.clear())
   if (options.summary !== null) checkSummary(options.summary)
   const stopped = nextStopSignal()
-  const service = await Service.open(serviceOptions(options, new MonotonicClock(), (text, details) => journal.warn(text, details)))
+  const service = await Service.open(
+    serviceOptions(options, new MonotonicClock(), (text, details) => journal.warn(text, details)),
+  )
   journal.info('receiving', {
     listen: service.listening.map(formatHostPort),
     receiver: service.receiverKind,
