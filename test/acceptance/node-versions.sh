@@ -20,6 +20,8 @@ for program in /usr/bin/* /bin/*; do
   esac
 done
 npm_folder=$(npm root -g)/npm
+# Certificates that this machine needs to reach its registry.
+certificates=${NODE_EXTRA_CA_CERTS:-}
 
 for version in $versions; do
   home=$work/home-$version
@@ -40,7 +42,7 @@ for version in $versions; do
     chown -R "$user" "$home"
     printf '\n=== Node %s, as %s: %s\n' "$("$bin/node" --version)" "$user" "$command"
     if (cd "$home/clone" && setpriv --reuid "$user" --regid nogroup --clear-groups \
-      env -i HOME="$home" PATH="$bin:$work/bin" TERM=dumb sh -c "$command") > "$home/log" 2>&1; then
+      env -i HOME="$home" PATH="$bin:$work/bin" TERM=dumb ${certificates:+NODE_EXTRA_CA_CERTS="$certificates" npm_config_cafile="$certificates"} sh -c "$command") > "$home/log" 2>&1; then
       passed=$((passed + 1))
     else
       failed=$((failed + 1))

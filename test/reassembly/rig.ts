@@ -1,0 +1,231 @@
+/** A Reassembler with consumers that write down what they get and insist on their contract. */
+import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
+import type { PacketView } from '../../src/decapsulation/packet-view.ts'
+import { fiveTupleHash } from '../../src/dispatch/hash.ts'
+import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
+import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
+import { End, type StreamConsumer, type StreamPiece } from '../../src/reassembly/stream-consumer.ts'
+import { seqAdd, seqDistance } from '../../src/wire/seq.ts'
+import { TcpFlag } from '../../src/wire/tcp.ts'
+import { reversed, type ViewFields, viewOf } from '../support/views.ts'
+
+export const OPTIONS: ReassemblyOptions = {
+  maxFlows: 1000,
+  vniInKey: false,
+  overlap: 'linux',
+  idleTimeoutMs: 60_000,
+  closingTimeoutMs: 5000,
+  outOfOrderBytes: 1 << 20,
+  outOfOrderTotalBytes: 1 << 22,
+  reorderWindowPackets: 100,
+  reorderWindowMs: 1000,
+}
+
+export const SEGMENT_OVERHEAD = 192
+export const { fin: FIN, syn: SYN, rst: RST, ack: ACK } = TcpFlag
+export const END_NAMES = Object.fromEntries(Object.entries(End).map(([name, code]) => [code, name]))
+
+/** How a consumer behaves beyond taking what it gets. */
+export interface Temper {
+  /** Pieces of this direction wait for what they acknowledge of the other; -1: none do. */
+  readonly waitsForPeer?: number
+  /** Bytes that `data` takes of a piece before it waits, by direction; it waits until `resume` or until it is told to give up. */
+  readonly takes?: (direction: number, length: number) => number
+}
+
+export class Recorder implements StreamConsumer {
+  /** Deliveries, gaps and ends in order, as text: `0 abc`, `1 gap 5`, `0 end fin`, `close fin`. */
+  readonly log: string[] = []
+  readonly bytes: [Buffer[], Buffer[]] = [[], []]
+  readonly pieces: { direction: number; ack: number; hasAck: boolean; startsSegment: boolean; isAckedTo: boolean; at: number }[] = []
+  readonly clientDirection: number
+  wantsTick = false
+  ticks = 0
+  isClosed = false
+  private readonly temper: Temper
+  private readonly waiting = [false, false]
+  private readonly ended = [false, false]
+  /** Next sequence number by direction, once known. */
+  readonly next: [number | null, number | null] = [null, null]
+
+  constructor(clientDirection: number, temper: Temper) {
+    this.clientDirection = clientDirection
+    this.temper = temper
+  }
+
+  data(direction: number, piece: StreamPiece): number {
+    this.mustBeOpen(direction, 'data')
+    const length = piece.end - piece.at
+    if (length <= 0) throw new Error('an empty piece')
+    const next = this.next[direction]!
+    if (this.next[direction] !== null && next !== piece.seq) throw new Error(`piece at ${piece.seq} where ${next} is next`)
+    if (this.waiting[direction]) throw new Error('data while waiting')
+    const peer = this.next[direction ^ 1]!
+    if (this.temper.waitsForPeer === direction && piece.hasAck && this.next[direction ^ 1] !== null && !this.ended[direction ^ 1]) {
+      const ahead = seqDistance(peer, piece.ack)
+      if (ahead > 0 && ahead < 1 << 24) throw new Error(`an answer ${ahead} bytes before its question`)
+    }
+    const taken = Math.min(length, this.temper.takes?.(direction, length) ?? length)
+    if (taken < length) this.waiting[direction] = true
+    this.next[direction] = seqAdd(piece.seq, taken)
+    if (taken === 0) return 0
+    const bytes = Buffer.from(piece.bytes.subarray(piece.at, piece.at + taken))
+    this.bytes[direction]!.push(bytes)
+    const { ack, hasAck, startsSegment, isAckedTo } = piece
+    this.pieces.push({ direction, ack, hasAck, startsSegment, isAckedTo, at: piece.seq })
+    this.log.push(`${direction} ${bytes.toString('latin1')}`)
+    return taken
+  }
+
+  gap(direction: number, length: number, wasCut: boolean): void {
+    this.mustBeOpen(direction, 'gap')
+    if (length <= 0 || length > 1 << 24) throw new Error(`a gap of ${length} bytes`)
+    if (this.next[direction] !== null) this.next[direction] = seqAdd(this.next[direction]!, length)
+    this.log.push(`${direction} ${wasCut ? 'cut' : 'gap'} ${length}`)
+  }
+
+  end(direction: number, reason: number): void {
+    this.mustBeOpen(direction, 'end')
+    this.ended[direction] = true
+    this.log.push(`${direction} end ${END_NAMES[reason]}`)
+  }
+
+  close(reason: number): void {
+    if (this.isClosed) throw new Error('closed twice')
+    if (!this.ended[0] || !this.ended[1]) throw new Error('closed before both directions ended')
+    this.isClosed = true
+    this.log.push(`close ${END_NAMES[reason]}`)
+  }
+
+  waitsForPeer(direction: number): boolean {
+    return this.temper.waitsForPeer === direction
+  }
+
+  isWaiting(direction: number): boolean {
+    return this.waiting[direction]!
+  }
+
+  giveUpWaiting(direction: number): void {
+    this.waiting[direction] = false
+  }
+
+  resume(): void {
+    this.waiting.fill(false)
+  }
+
+  tick(): void {
+    this.ticks++
+  }
+
+  /** What a direction got, with `<5>` for a gap of five bytes. */
+  text(direction: number): string {
+    const own = this.log.filter((line) => line.startsWith(`${direction} `) && !line.startsWith(`${direction} end`))
+    return own.map((line) => line.slice(2).replace(/^(gap|cut) (\d+)$/, '<$2>')).join('')
+  }
+
+  private mustBeOpen(direction: number, what: string): void {
+    if (this.isClosed) throw new Error(`${what} behind close`)
+    if (this.ended[direction]) throw new Error(`${what} behind the end of direction ${direction}`)
+  }
+}
+
+export class Rig {
+  readonly counters = new CounterBlock()
+  readonly reassembler: Reassembler
+  readonly streams: Recorder[] = []
+  readonly options: ReassemblyOptions
+  nowUs = 1_000_000_000_000
+  given = 0
+  private largest = 0
+
+  constructor(options: Partial<ReassemblyOptions> = {}, temper: Temper = {}) {
+    this.options = { ...OPTIONS, ...options }
+    const factory = {
+      open: (_slot: number, clientDirection: number) => {
+        const recorder = new Recorder(clientDirection, temper)
+        this.streams.push(recorder)
+        return recorder
+      },
+    }
+    this.reassembler = new Reassembler(this.options, factory, this.counters)
+  }
+
+  /** The first connection's consumer. */
+  get stream(): Recorder {
+    return this.streams[0]!
+  }
+
+  packet(view: PacketView): void {
+    view.hash = fiveTupleHash(view.bytes, view.ipAt, view.ipVersion, view.tcpAt, 0, 1)
+    view.timeUs = this.nowUs
+    view.nowUs = this.nowUs
+    this.given++
+    this.largest = Math.max(this.largest, view.end - view.tcpAt + SEGMENT_OVERHEAD)
+    this.reassembler.packet(view)
+    this.checkAccounts()
+  }
+
+  /** A packet of the client to port 80; ACK is set unless `flags` says otherwise. */
+  client(fields: ViewFields): void {
+    this.packet(viewOf({ sourcePort: 40_000, destinationPort: 80, ...fields }))
+  }
+
+  server(fields: ViewFields): void {
+    const { sourcePort = 40_000, destinationPort = 80, ...rest } = fields
+    this.packet(viewOf({ ...reversed({ source: '10.0.0.1', destination: '10.0.0.2', sourcePort, destinationPort }), ...rest }))
+  }
+
+  /** SYN, SYN-ACK, ACK. */
+  handshake(clientIsn: number, serverIsn: number, fields: ViewFields = {}): void {
+    this.client({ ...fields, flags: SYN, seq: clientIsn })
+    this.server({ ...fields, flags: SYN | ACK, seq: serverIsn, ack: clientIsn + 1 })
+    this.client({ ...fields, flags: ACK, seq: clientIsn + 1, ack: serverIsn + 1 })
+  }
+
+  pass(us: number): void {
+    this.nowUs += us
+  }
+
+  tick(us = 0): void {
+    this.pass(us)
+    this.reassembler.tick(this.nowUs)
+    this.checkAccounts()
+  }
+
+  get(name: keyof typeof Counter): number {
+    return this.counters.get(Counter[name])
+  }
+
+  /** Ends the input; whatever was held is gone. */
+  closeAll(): void {
+    this.reassembler.closeAll()
+    this.checkAccounts()
+    const { table, open } = this.reassembler
+    const left = { size: table.size, open, stored: this.get('outOfOrderBytes'), watched: this.reassembler['watched'].size, closed: this.streams.every((s) => s.isClosed) }
+    if (left.size + left.open + left.stored + left.watched !== 0 || !left.closed) throw new Error(`left: ${JSON.stringify(left)}`)
+  }
+
+  private checkAccounts(): void {
+    const drops = this.counters.values.subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length).reduce((a, b) => a + b, 0)
+    if (this.get('packetsProcessed') + drops !== this.given) throw new Error(`${this.given} packets given, ${this.get('packetsProcessed')} processed`)
+    const stored = this.get('outOfOrderBytes')
+    if (stored < 0) throw new Error(`${stored} bytes stored`)
+    if (stored > this.options.outOfOrderTotalBytes + this.largest) throw new Error(`${stored} bytes stored of ${this.options.outOfOrderTotalBytes}`)
+    const { open, table } = this.reassembler
+    if (open < 0 || open > table.size) throw new Error(`${open} flows open of ${table.size}`)
+  }
+
+  /** Every flow in the table stands on the wheel exactly once. */
+  checkWheel(): void {
+    const { table } = this.reassembler
+    const seen = new Set<number>()
+    for (const head of this.reassembler['wheel']['heads']) {
+      for (let slot = head, previous = -1; slot >= 0; previous = slot, slot = table.wheelNext[slot]!) {
+        if (seen.has(slot)) throw new Error(`slot ${slot} stands on the wheel twice`)
+        if (table.wheelPrevious[slot] !== previous) throw new Error(`slot ${slot} points back to ${table.wheelPrevious[slot]}`)
+        seen.add(slot)
+      }
+    }
+    if (seen.size !== table.size) throw new Error(`${seen.size} flows on the wheel, ${table.size} in the table`)
+  }
+}
