@@ -34,7 +34,13 @@ class Collector implements DatagramHandler {
 
   datagram(bytes: Uint8Array, at: number, end: number, cut: boolean, peer: PeerAddress, socket: number): void {
     this.sinceBatchEnd++
-    this.received.push({ bytes: Uint8Array.from(bytes.subarray(at, end)), cut, family: peer.family, words: [...peer.words], socket })
+    this.received.push({
+      bytes: Uint8Array.from(bytes.subarray(at, end)),
+      cut,
+      family: peer.family,
+      words: [...peer.words],
+      socket,
+    })
   }
 
   batchEnd(): void {

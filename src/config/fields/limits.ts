@@ -19,7 +19,8 @@ const reorderWindow = {
 export const LIVE_LIMIT_FIELDS = {
   reorderWindowMs: optional(reorderWindowMs, 2000, {
     ...reorderWindow,
-    reason: 'Mirrors deliver milliseconds out of order, but a lost segment is sent again after a second; only requests behind a gap wait.',
+    reason:
+      'Mirrors deliver milliseconds out of order, but a lost segment is sent again after a second; only requests behind a gap wait.',
   }),
 }
 
@@ -42,7 +43,8 @@ export const LIMIT_FIELDS = {
     group,
     value: 'MS',
     help: 'A connection without packets for this long is forgotten.',
-    reason: 'Suricata’s default for established connections; longer than the idle time-outs of common load balancers (350 s) and servers.',
+    reason:
+      'Suricata’s default for established connections; longer than the idle time-outs of common load balancers (350 s) and servers.',
   }),
   flowClosingTimeoutMs: optional(durationMs(1, DAY_MS), 10_000, {
     group,
@@ -66,7 +68,8 @@ export const LIMIT_FIELDS = {
     group,
     value: 'N',
     help: 'Packets of the connection that late TCP segments may come behind before a gap is declared.',
-    reason: 'A retransmission may cover bytes that were sent hundreds of small segments ago. On most connections --reorder-window-ms ends first.',
+    reason:
+      'A retransmission may cover bytes that were sent hundreds of small segments ago. On most connections --reorder-window-ms ends first.',
   }),
   maxHeadBytes: optional(bytes(KIB, 16 * MIB), 64 * KIB, {
     group,
