@@ -120,7 +120,7 @@ export class Pairing implements HttpEvents {
       bodyBytes: reading.bodyBytes,
       bodySha256: isComplete && reading.hash !== null ? reading.hash.digest('hex') : null,
       body:
-        this.options.bodies === 'keep' && reading.keptBytes === reading.bodyBytes
+        this.options.bodies === 'keep' && isComplete && reading.keptBytes === reading.bodyBytes
           ? Buffer.concat(reading.chunks)
           : null,
       isIncomplete: !isComplete,
