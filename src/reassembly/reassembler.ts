@@ -172,7 +172,7 @@ export class Reassembler {
       const piece = this.piece
       piece.bytes = bytes
       piece.at = payloadAt
-      piece.end = view.end < payloadAt ? payloadAt : view.end
+      piece.end = Math.max(view.end, payloadAt)
       piece.seq = start
       piece.ack = ack
       piece.hasAck = hasAck
@@ -603,7 +603,7 @@ export class Reassembler {
       moved = false
       for (let key = first; key <= first + 1; key++) {
         if (this.stores[key] != null && this.drain(key)) moved = true
-        if (this.watched.has(slot) && this.declareOldHole(key)) moved = true
+        if (this.declareOldHole(key)) moved = true
         if (this.endIfFinished(key)) moved = true
       }
     }

@@ -44,7 +44,7 @@ export interface StreamConsumer {
   waitsForPeer(direction: number): boolean
   /** The direction does not take data now; `resume` by itself when it does. */
   isWaiting(direction: number): boolean
-  /** Ends a wait that has become too dear: the store is full. */
+  /** Ends a wait that has become too dear: the store is full. The next `data` of the direction takes a byte at least. */
   giveUpWaiting(direction: number): void
   /** True while `tick` wants to be called between packets. */
   readonly wantsTick: boolean

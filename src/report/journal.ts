@@ -21,16 +21,9 @@ export function openJournal(stream: NodeJS.WriteStream, level: LogLevel, beforeL
   }
   const shows = (of: LogLevel) => LEVELS.indexOf(level) <= LEVELS.indexOf(of)
   return {
-    info: (text, details) => shows('info') && line(`${text}${listed(details)}`),
+    info: (text) => shows('info') && line(text),
     warn: (text) => shows('warn') && line(`warning: ${text}`),
   }
 }
 
 const LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
-
-function listed(details: Readonly<Record<string, unknown>>): string {
-  const words = Object.entries(details)
-    .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(', ') : String(value)}`)
-  return words.length === 0 ? '' : ` (${words.join('; ')})`
-}

@@ -1,5 +1,5 @@
 /** One line on a terminal that follows a live run: rates since the last look, outcomes, drops. Nothing where nobody watches. */
-import { count } from './summary.ts'
+import { count, plural } from './summary.ts'
 import type { Totals } from './totals.ts'
 import { total } from './totals.ts'
 
@@ -48,16 +48,18 @@ export class StatusLine {
 export function statusText(totals: Totals, packetRate: number, requestRate: number): string {
   const outcomes = Object.entries(totals.outcomes()).map(([name, n]) => `${name} ${count(n)}`)
   const lost = totals.packetsDropped() + totals.get('kernelDropped')
+  const held = totals.requestsHeld()
   const drops = [
-    ...(lost > 0 ? [`${count(lost)} packets dropped`] : []),
-    ...(totals.get('gaps') > 0 ? [`${count(totals.get('gaps'))} gaps`] : []),
-    ...(total(totals.requestDrops()) > 0 ? [`${count(total(totals.requestDrops()))} requests dropped`] : []),
+    ...(lost > 0 ? [`${plural(lost, 'packet')} dropped`] : []),
+    ...(totals.get('gaps') > 0 ? [plural(totals.get('gaps'), 'gap')] : []),
+    ...(total(totals.requestDrops()) > 0 ? [`${plural(total(totals.requestDrops()), 'request')} dropped`] : []),
   ]
   const parts = [
     `${count(Math.round(packetRate))} packets/s`,
     `${count(Math.round(requestRate))} requests/s`,
-    outcomes.length > 0 ? outcomes.join(' ') : 'no requests yet',
-    drops.length > 0 ? drops.join(', ') : 'nothing lost',
+    outcomes.length > 0 ? outcomes.join(' ') : held > 0 ? 'no answers yet' : 'no requests yet',
+    ...(held > 0 ? [`${count(held)} waiting`] : []),
+    drops.length > 0 ? drops.join(', ') : 'nothing dropped',
     ...(totals.latencyCount() > 0 ? [`p99 ${totals.latencyMs(0.99).toFixed(1)} ms`] : []),
   ]
   return parts.join(' · ')

@@ -103,8 +103,8 @@ function groupCensus(census: readonly [string, number][]): Record<string, Record
   return grouped
 }
 
-/** Drops that were asked for: not a loss. */
-const WANTED: ReadonlySet<string> = new Set([
+/** Drops that were asked for, or that replay never does: not a loss. */
+const ASKED_FOR: ReadonlySet<string> = new Set([
   'connect',
   'upgrade',
   'loop',
@@ -112,6 +112,7 @@ const WANTED: ReadonlySet<string> = new Set([
   'path',
   'sampledOut',
   'rateLimited',
+  'vniNotAllowed',
 ])
 const FAILED: ReadonlySet<string> = new Set([
   'refused',
@@ -127,7 +128,7 @@ const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
   tls: 'TLS',
   http2: 'HTTP/2',
   ssh: 'SSH',
-  unknown: 'unrecognised',
+  unknown: 'an unrecognised protocol',
 }
 
 /** The summary as lines for a person. The first says whether anything was lost, and where. */
@@ -136,9 +137,10 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   const lines = [verdict(summary)]
   const line = (label: string, text: string) => lines.push(`  ${label.padEnd(10)} ${text}`)
   const kernel = packets.kernelDropped ? `, ${count(packets.kernelDropped)} more dropped by the kernel` : ''
+  const withoutTcp = packets.other > 0 ? ` (${count(packets.other)} without TCP for us)` : ''
   line(
     'packets',
-    `${count(packets.received)} received, ${count(packets.processed)} processed${listed(packets.dropped, 'dropped')}${kernel}`,
+    `${count(packets.received)} received, ${count(packets.processed)} processed${withoutTcp}${listed(packets.dropped, 'dropped')}${kernel}`,
   )
   const cut = packets.truncated > 0 ? `, ${count(packets.truncated)} packets cut` : ''
   const lost = flows.lost > 0 ? `, ${count(flows.lost)} lost with a worker` : ''
@@ -150,6 +152,8 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
     `${count(requests.parsed)} parsed, ${count(ended)} ${verb}${outcomes}${listed(requests.dropped, 'dropped')}`,
   )
   if (requests.held > 0) line('', `${count(requests.held)} still held`)
+  const { parsed, dropped } = summary.responses
+  if (total(dropped) > 0) line('responses', `${count(parsed)} captured${listed(dropped, 'not whole')}`)
   if (summary.latencyMs.max > 0) {
     const { p50, p90, p99, max } = summary.latencyMs
     line('latency', `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, max ${ms(max)}`)
@@ -161,40 +165,71 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
     ),
   )
   if (others.length > 0) line('not HTTP/1', others.join(', '))
+  const { resyncUnproven, afterAmbiguous, tunnel } = summary.skippedBytes
+  const skipped = [
+    ...(resyncUnproven > 0 ? [`${plural(resyncUnproven, 'byte')} without a proven message boundary`] : []),
+    ...(afterAmbiguous > 0 ? [`${plural(afterAmbiguous, 'byte')} behind ambiguous messages`] : []),
+    ...(tunnel > 0 ? [`${plural(tunnel, 'byte')} in tunnels`] : []),
+  ]
+  if (skipped.length > 0) line('skipped', skipped.join(', '))
   const { seconds, cpuSeconds } = summary
   line('took', `${seconds.toFixed(2)} s, ${cpuSeconds.toFixed(2)} s of CPU`)
   return lines
 }
 
+/** Says first whether anything was lost, and where; then what was left out on purpose. */
 function verdict(summary: Summary): string {
   const { packets, requests, flows } = summary
   const places: string[] = []
-  const before = (packets.kernelDropped ?? 0) > 0 || flows.gaps > 0 || packets.truncated > 0
-  if (packets.kernelDropped) places.push(`${count(packets.kernelDropped)} packets in the kernel's receive buffer`)
-  if (flows.gaps > 0) places.push(`${plural(flows.gaps, 'gap')} in the captured streams`)
-  const refused = total(packets.dropped)
-  if (refused > 0) places.push(`${plural(refused, 'packet')} dropped here`)
-  const unwanted = Object.entries(requests.dropped).filter(([reason]) => !WANTED.has(reason))
-  const dropped = unwanted.reduce((sum, [, n]) => sum + n, 0)
-  if (dropped > 0)
+  if (packets.kernelDropped) places.push(`${plural(packets.kernelDropped, 'packet')} in the kernel's receive buffer`)
+  if (flows.gaps > 0) {
+    const isHarmless = !['gap', 'truncated', 'incomplete'].some((reason) => requests.dropped[reason])
     places.push(
-      `${plural(dropped, 'request')} dropped (${unwanted.map(([reason, n]) => `${reason} ${count(n)}`).join(', ')})`,
+      `${plural(flows.gaps, 'gap')} in the captured streams${isHarmless ? ', in no request that was recognised' : ''}`,
     )
-  const failed = Object.entries(requests.replayed)
-    .filter(([outcome]) => FAILED.has(outcome))
-    .reduce((sum, [, n]) => sum + n, 0)
-  if (failed > 0) places.push(`${plural(failed, 'request')} not answered by the target`)
+  }
+  const [wantedPackets, otherPackets] = divided(packets.dropped, ASKED_FOR)
+  if (total(otherPackets) > 0)
+    places.push(`${plural(total(otherPackets), 'packet')} dropped here (${names(otherPackets)})`)
+  const [wanted, unwanted] = divided(requests.dropped, ASKED_FOR)
+  if (total(unwanted) > 0) places.push(`${plural(total(unwanted), 'request')} dropped (${names(unwanted)})`)
+  const [failed] = divided(requests.replayed, FAILED)
+  if (total(failed) > 0)
+    places.push(`${plural(total(failed), 'request')} without an answer from the target (${names(failed)})`)
   if (requests.held > 0) places.push(`${plural(requests.held, 'request')} still held`)
-  if (places.length === 0)
-    return requests.parsed === 0 ? 'Nothing was lost, but no HTTP/1 request was seen.' : 'Nothing was lost.'
-  return `${before || refused > 0 || dropped > 0 ? 'Lost' : 'Not everything arrived'}: ${places.join('; ')}.`
+  const leftOut = [
+    ...(total(wanted) > 0
+      ? [`${count(total(wanted))} of ${plural(requests.parsed, 'request')} (${names(wanted)})`]
+      : []),
+    ...(total(wantedPackets) > 0 ? [plural(total(wantedPackets), 'packet')] : []),
+  ]
+  const purpose = leftOut.length === 0 ? '' : ` Left out on purpose: ${leftOut.join(', ')}.`
+  if (places.length > 0) return `Lost: ${places.join('; ')}.${purpose}`
+  if (requests.parsed === 0) return `Nothing was lost, but no HTTP/1 request was seen.${purpose}`
+  return `Nothing was lost.${purpose}`
+}
+
+type Counts = Readonly<Record<string, number>>
+
+/** The counts whose names are in the set, and the others. */
+function divided(counts: Counts, set: ReadonlySet<string>): [Counts, Counts] {
+  const entries = Object.entries(counts)
+  return [
+    Object.fromEntries(entries.filter(([name]) => set.has(name))),
+    Object.fromEntries(entries.filter(([name]) => !set.has(name))),
+  ]
+}
+
+function names(counts: Counts): string {
+  return Object.entries(counts)
+    .map(([name, n]) => `${name} ${count(n)}`)
+    .join(', ')
 }
 
 function listed(counts: Readonly<Record<string, number>>, word: string): string {
   const entries = Object.entries(counts)
   if (entries.length === 0) return ''
-  const list = entries.map(([name, n]) => `${name} ${count(n)}`).join(', ')
-  return word === '' ? ` (${list})` : `, ${count(total(counts))} ${word} (${list})`
+  return word === '' ? ` (${names(counts)})` : `, ${count(total(counts))} ${word} (${names(counts)})`
 }
 
 /** Digits in groups of three. By hand: the first toLocaleString of a process loads tables for tens of milliseconds. */

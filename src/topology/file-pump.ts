@@ -17,6 +17,8 @@ export interface PumpOptions {
   /** Now and then, with the share of the input read so far where it is known. */
   readonly onProgress: (pass: number, bytesRead: number, bytesTotal: number | null) => void
   readonly onFirstPacket: () => void
+  /** The next packet is not due for this long: whoever watches should know why nothing happens. */
+  readonly onLongWait: (waitMs: number) => void
   /** A link type, each time it differs from the record's before. */
   readonly onLinkType: (linkType: number) => void
   /** A file could not be read on; the others are. */
@@ -34,6 +36,7 @@ const ROOM_BYTES = 1 << 16
 /** How far ahead of its time a packet may be sent: the clock's own grain. */
 const GRAIN_US = 500
 const MS_PER_YIELD = 20
+const LONG_WAIT_MS = 3000
 
 export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptions): Promise<void> {
   let shiftUs = 0
@@ -67,6 +70,7 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
             const dueMs = startedMs + (record.timeUs + shiftUs - firstUs) / 1000 / options.speed
             if (dueMs - performance.now() > GRAIN_US / 1000) {
               ingress.publish()
+              if (dueMs - performance.now() > LONG_WAIT_MS) options.onLongWait(dueMs - performance.now())
               await waitUntil(dueMs, options.stop)
               if (options.stop.requested) break
             }

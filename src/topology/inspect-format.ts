@@ -44,19 +44,26 @@ function parse(text: string): Line[] {
     .map((line) => JSON.parse(line) as Line)
 }
 
-/** One row an exchange. Columns grow with what they hold; the target gives way to the width of the terminal. */
+/** Below this many columns the table leaves out the client and what was sent. */
+const NARROW_COLUMNS = 110
+const LEAST_TARGET_COLUMNS = 16
+
+/** One row an exchange, under a line for each new date. The target gives way to the width of the terminal. */
 class TableFormat implements InspectFormat {
   private readonly write: Write
   private readonly width: number
   private readonly hasColour: boolean
+  private readonly isNarrow: boolean
   private clientWidth = 21
   private serverWidth = 19
+  private date = ''
   private rows = 0
 
   constructor(write: Write, width: number, hasColour: boolean) {
     this.write = write
     this.width = width
     this.hasColour = hasColour
+    this.isNarrow = width < NARROW_COLUMNS
   }
 
   lines(text: string): Promise<void> {
@@ -78,16 +85,17 @@ class TableFormat implements InspectFormat {
     const status = response === null ? '  -' : String(response.status).padStart(3)
     const sent = line.method === null ? '' : size(line.bodyBytes ?? 0)
     const received = response === null ? '' : `${size(response.bodyBytes)}${response.incomplete ? '!' : ''}`
-    const elapsed = response?.elapsedMs === undefined ? '' : milliseconds(response.elapsedMs)
-    const head = this.rows++ === 0 ? `${this.headings()}\n` : ''
-    const cells = this.cells(line.ts.slice(11, 26), line.src, line.dst, this.colour(status), sent, received, elapsed)
+    const took = response?.elapsedMs === undefined ? '' : milliseconds(response.elapsedMs)
+    const head =
+      this.rows++ === 0
+        ? `${this.cells('TIME (UTC)', 'CLIENT', 'SERVER', 'ST.', 'SENT', 'RECEIVED', 'TOOK')}  REQUEST\n`
+        : ''
+    const date = line.ts.slice(0, 10)
+    const dateLine = date === this.date ? '' : `${date}\n`
+    this.date = date
+    const cells = this.cells(line.ts.slice(11, 26), line.src, line.dst, this.colour(status), sent, received, took)
     const target = line.method === null ? '(request not seen)' : `${line.method} ${line.uri ?? ''}`
-    return head + this.fit(cells, printable(target))
-  }
-
-  private headings(): string {
-    const cells = this.cells('TIME (UTC)', 'CLIENT', 'SERVER', 'ST.', 'SENT', 'RECEIVED', 'TOOK')
-    return `${cells}  REQUEST`
+    return dateLine + head + this.fit(cells, printable(target))
   }
 
   private cells(
@@ -99,6 +107,9 @@ class TableFormat implements InspectFormat {
     received: string,
     took: string,
   ): string {
+    if (this.isNarrow) {
+      return `${time.slice(0, 12).padEnd(12)} ${server.padEnd(this.serverWidth)} ${status} ${received.padStart(8)} ${took.padStart(7)}`
+    }
     const left = `${time.padEnd(15)}  ${client.padEnd(this.clientWidth)}  ${server.padEnd(this.serverWidth)}`
     return `${left}  ${status}  ${sent.padStart(8)}  ${received.padStart(8)}  ${took.padStart(8)}`
   }
@@ -106,7 +117,7 @@ class TableFormat implements InspectFormat {
   private fit(cells: string, target: string): string {
     // Colour codes take no room on the screen.
     const used = cells.replace(/\x1b\[\d+m/g, '').length + 2
-    const room = Math.max(24, this.width - used)
+    const room = Math.max(LEAST_TARGET_COLUMNS, this.width - used)
     return `${cells}  ${target.length <= room ? target : `${target.slice(0, room - 1)}…`}`
   }
 

@@ -53,14 +53,18 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   accounts.attach(path)
   const ingress = new Ingress(ingressOptions(options, false), path.outlet, accounts.counters)
   const stop = { requested: false }
+  const bar = new ProgressBar(run.loops)
   const onSignal = () => {
     if (stop.requested) process.exit(130)
     stop.requested = true
-    tell('mirrorshard: stopping: finishing what was read; once more to quit at once')
+    bar.clear()
+    const held = accounts.totals().requestsHeld()
+    tell(
+      `\nmirrorshard: stopping: ${plural(held, 'request')} that were read are finished first; once more to quit at once`,
+    )
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  const bar = new ProgressBar(run.loops)
   const linkTypes = new LinkTypeWatch()
   let exitCode: number = EXIT.ok
   await pumpFiles(ingress, path, {
@@ -72,6 +76,10 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
       return source
     },
     onFirstPacket: () => accounts.markFirstPacket(),
+    onLongWait: (waitMs) => {
+      if (process.stderr.isTTY)
+        tell(`mirrorshard: the next packet is due in ${duration(waitMs)}; --speed max does not wait`)
+    },
     onLinkType: (linkType) => linkTypes.see(linkType),
     onProgress: (pass, read, total) => bar.update(pass, read, total, accounts.totals()),
     onReadError: (error) => {
@@ -91,9 +99,19 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   process.off('SIGINT', onSignal)
   process.off('SIGTERM', onSignal)
   const summary = accounts.summary()
+  if (stop.requested) tell('Interrupted: the rest of the input was not read. Of what was read:')
   if (captures.failed > 0) tell(`${plural(captures.failed, 'file')} could not be read; of the rest:`)
   if (options.summary !== null) writeSummary(options.summary, summary)
-  if (run.tellsSummary) for (const line of summaryInWords(summary, run.verb)) tell(line)
+  const sawNothing = summary.requests.parsed === 0 && summary.responses.parsed === 0
+  if (run.tellsSummary || sawNothing) for (const line of summaryInWords(summary, run.verb)) tell(line)
   if (captures.failed > 0) exitCode = EXIT.failure
   return { exitCode, summary }
+}
+
+/** `16 h 8 min`, `45 s`. */
+function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000)
+  if (seconds < 120) return `${seconds} s`
+  const minutes = Math.round(seconds / 60)
+  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }

@@ -30,6 +30,7 @@ export class ProgressBar {
     }
     this.bar?.update(Math.min(total, (pass - 1) * bytesTotal + bytesRead), {
       requests: count(totals.get('requestsParsed')),
+      done: count(totals.requestsEnded()),
       rate: count(Math.round((totals.requestsEnded() / elapsedMs) * 1000)),
     })
   }
@@ -47,7 +48,7 @@ export class ProgressBar {
     if (this.isOver) return
     const bar = new SingleBar(
       {
-        format: '{bar} {percentage}%  {requests} requests, {rate}/s  {eta_formatted} left',
+        format: '{bar} {percentage}% read  {requests} requests, {done} done, {rate}/s',
         stream: process.stderr,
         clearOnComplete: true,
         hideCursor: true,
@@ -56,7 +57,7 @@ export class ProgressBar {
       },
       Presets.shades_classic,
     )
-    bar.start(total, 0, { requests: '0', rate: '0' })
+    bar.start(total, 0, { requests: '0', done: '0', rate: '0' })
     this.bar = bar
   }
 }

@@ -17,8 +17,15 @@ function dotted(address: number): string {
   return [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.')
 }
 
-function tuple(source: number, destination: number, sourcePort: number, destinationPort: number, isV6: boolean): ViewFields {
-  const text = (a: number) => (isV6 ? `2001:db8:0:0:0:0:${(a >>> 16).toString(16)}:${(a & 0xffff).toString(16)}` : dotted(a))
+function tuple(
+  source: number,
+  destination: number,
+  sourcePort: number,
+  destinationPort: number,
+  isV6: boolean,
+): ViewFields {
+  const text = (a: number) =>
+    isV6 ? `2001:db8:0:0:0:0:${(a >>> 16).toString(16)}:${(a & 0xffff).toString(16)}` : dotted(a)
   return { source: text(source), destination: text(destination), sourcePort, destinationPort }
 }
 

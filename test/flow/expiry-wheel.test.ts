@@ -68,13 +68,26 @@ describe('the wheel', () => {
 
   test('does what a list of due times does, through cancelling, jumps over days and time that goes back', () => {
     const step = fc.oneof(
-      { weight: 5, arbitrary: fc.record({ kind: fc.constant('schedule' as const), slot: fc.nat(9), afterUs: fc.oneof(fc.nat(3 * SECOND), fc.nat(900 * SECOND), fc.nat(9000 * SECOND)) }) },
+      {
+        weight: 5,
+        arbitrary: fc.record({
+          kind: fc.constant('schedule' as const),
+          slot: fc.nat(9),
+          afterUs: fc.oneof(fc.nat(3 * SECOND), fc.nat(900 * SECOND), fc.nat(9000 * SECOND)),
+        }),
+      },
       { weight: 2, arbitrary: fc.record({ kind: fc.constant('cancel' as const), slot: fc.nat(9) }) },
       {
         weight: 5,
         arbitrary: fc.record({
           kind: fc.constant('advance' as const),
-          byUs: fc.oneof(fc.nat(SECOND), fc.nat(20 * SECOND), fc.nat(2000 * SECOND), fc.nat(200_000 * SECOND), fc.integer({ min: -3000 * SECOND, max: 0 })),
+          byUs: fc.oneof(
+            fc.nat(SECOND),
+            fc.nat(20 * SECOND),
+            fc.nat(2000 * SECOND),
+            fc.nat(200_000 * SECOND),
+            fc.integer({ min: -3000 * SECOND, max: 0 }),
+          ),
         }),
       },
     )
@@ -96,7 +109,8 @@ describe('the wheel', () => {
             latest = Math.max(latest, nowUs)
             for (const slot of gone) expect(before.find(([other]) => other === slot)![1]).toBeLessThanOrEqual(nowUs)
             // Nothing stays longer than the wheel's grain of a second.
-            for (const [slot, dueUs] of rig.due) expect(dueUs, `slot ${slot}`).toBeGreaterThan(nowUs < latest ? 0 : nowUs - 2 * SECOND)
+            for (const [slot, dueUs] of rig.due)
+              expect(dueUs, `slot ${slot}`).toBeGreaterThan(nowUs < latest ? 0 : nowUs - 2 * SECOND)
           }
         }
         const left = [...rig.due.keys()].sort((a, b) => a - b)

@@ -35,7 +35,10 @@ describe('a flow', () => {
     ])
     const six = table.insert(flow({ ...A, source: '2001:db8::1', destination: 'fe80::2' }))
     const words = (text: string) => [0, 4, 8, 12].map((at) => ipv6Address(text).readInt32BE(at))
-    expect([0, 1].map((direction) => [...table.addressOf(six, direction)])).toEqual([words('2001:db8::1'), words('fe80::2')])
+    expect([0, 1].map((direction) => [...table.addressOf(six, direction)])).toEqual([
+      words('2001:db8::1'),
+      words('fe80::2'),
+    ])
   })
 
   test('of another VNI is the same flow, or another where the VNI is in the key', () => {
@@ -50,7 +53,17 @@ describe('a flow', () => {
   test('begins with nothing of what used its slot before', () => {
     const table = new FlowTable(10, false)
     const slot = table.insert(flow(A))
-    const columns = ['base', 'nextSeq', 'highAck', 'finSeq', 'cutSeq', 'directionFlags', 'strays', 'holePackets', 'holeUs'] as const
+    const columns = [
+      'base',
+      'nextSeq',
+      'highAck',
+      'finSeq',
+      'cutSeq',
+      'directionFlags',
+      'strays',
+      'holePackets',
+      'holeUs',
+    ] as const
     for (const column of columns) table[column].fill(9, slot * 2, slot * 2 + 2)
     table.flags[slot] = table.packets[slot] = 9
     table.remove(slot)
@@ -81,28 +94,40 @@ describe('the table', () => {
     })
     const step = fc.record({ which, action: fc.constantFrom('insert', 'insert', 'insert', 'remove', 'find') })
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 400 }), fc.boolean(), fc.constantFrom(-1, 7, 0), fc.integer({ min: 1, max: 300 }), (steps, vniInKey, bits, maxFlows) => {
-        const table = new FlowTable(maxFlows, vniInKey)
-        const model = new Map<string, { slot: number; isReverse: boolean }>()
-        for (const { which: w, action } of steps) {
-          const net = w.isV6 ? '2001:db8::' : '10.0.0.'
-          const fields = { source: `${net}${w.client}`, destination: `${net}99`, sourcePort: w.port, destinationPort: 80, vni: w.vni }
-          const view = flow(w.isReverse ? reversed(fields) : fields, vniInKey, bits)
-          const name = `${fields.source} ${w.port} ${vniInKey ? w.vni : ''}`
-          const known = model.get(name)
-          const expected = known === undefined ? -1 : known.slot * 2 + (known.isReverse === w.isReverse ? 0 : 1)
-          expect(table.find(view)).toBe(expected)
-          if (action === 'insert' && known === undefined) {
-            const slot = table.insert(view)
-            expect(slot < 0).toBe(model.size >= maxFlows)
-            if (slot >= 0) model.set(name, { slot, isReverse: w.isReverse })
-          } else if (action === 'remove' && known !== undefined) {
-            table.remove(known.slot)
-            model.delete(name)
+      fc.property(
+        fc.array(step, { maxLength: 400 }),
+        fc.boolean(),
+        fc.constantFrom(-1, 7, 0),
+        fc.integer({ min: 1, max: 300 }),
+        (steps, vniInKey, bits, maxFlows) => {
+          const table = new FlowTable(maxFlows, vniInKey)
+          const model = new Map<string, { slot: number; isReverse: boolean }>()
+          for (const { which: w, action } of steps) {
+            const net = w.isV6 ? '2001:db8::' : '10.0.0.'
+            const fields = {
+              source: `${net}${w.client}`,
+              destination: `${net}99`,
+              sourcePort: w.port,
+              destinationPort: 80,
+              vni: w.vni,
+            }
+            const view = flow(w.isReverse ? reversed(fields) : fields, vniInKey, bits)
+            const name = `${fields.source} ${w.port} ${vniInKey ? w.vni : ''}`
+            const known = model.get(name)
+            const expected = known === undefined ? -1 : known.slot * 2 + (known.isReverse === w.isReverse ? 0 : 1)
+            expect(table.find(view)).toBe(expected)
+            if (action === 'insert' && known === undefined) {
+              const slot = table.insert(view)
+              expect(slot < 0).toBe(model.size >= maxFlows)
+              if (slot >= 0) model.set(name, { slot, isReverse: w.isReverse })
+            } else if (action === 'remove' && known !== undefined) {
+              table.remove(known.slot)
+              model.delete(name)
+            }
+            expect(table.size).toBe(model.size)
           }
-          expect(table.size).toBe(model.size)
-        }
-      }),
+        },
+      ),
       { numRuns: 200 },
     )
   })

@@ -49,6 +49,7 @@ const ROWS: readonly Row[] = [
   ['no blank in front of it either', `HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n${NEXT}`, ['200 0', N]],
   ['obs-text in the reason phrase', `HTTP/1.1 200 \xe4\t\r\nContent-Length: 0\r\n\r\n${NEXT}`, ['200 0', N]],
   ['empty lines in front', `\r\n\r\n${NEXT}\r\n${NEXT}`, [N, N]],
+  ['an empty line, or half of one, behind a body', `${NEXT}\r\n\n${NEXT}\r${NEXT}`, [N, N, N]],
   ['status 999', 'HTTP/1.1 999 x\r\nContent-Length: 0\r\n\r\n', ['999 0']],
   [
     'Content-Length twice, the same',

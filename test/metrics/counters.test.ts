@@ -93,7 +93,8 @@ describe('a counter block', () => {
       while (seen.size < 2000 && performance.now() < deadline) {
         if (!readCounterBlock(memory, 0, read)) continue
         const first = read[0]!
-        if (!read.every((value) => value === first)) throw new Error(`torn: ${new Set(read).size} publications in one read`)
+        if (!read.every((value) => value === first))
+          throw new Error(`torn: ${new Set(read).size} publications in one read`)
         seen.add(first)
         if (seen.size % 100 === 1) await new Promise((resolve) => setImmediate(resolve))
       }
@@ -107,7 +108,11 @@ describe('a counter block', () => {
 })
 
 describe('latency buckets', () => {
-  const us = fc.oneof(fc.integer({ min: 0, max: 0x1fffffff }), fc.integer({ min: 0, max: 5000 }), fc.double({ min: 0, max: 1e6, noNaN: true }))
+  const us = fc.oneof(
+    fc.integer({ min: 0, max: 0x1fffffff }),
+    fc.integer({ min: 0, max: 5000 }),
+    fc.double({ min: 0, max: 1e6, noNaN: true }),
+  )
 
   test('hold what they say: a latency lies below its bucket’s end and not below the end of the one before', () => {
     fc.assert(

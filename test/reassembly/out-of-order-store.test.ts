@@ -2,12 +2,24 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { OutOfOrderStore, type OverlapPolicy, type StoredSegment } from '../../src/reassembly/out-of-order-store.ts'
 import { seqAdd, seqDistance } from '../../src/wire/seq.ts'
-import { SEGMENT_OVERHEAD } from './rig.ts'
+import { privates, SEGMENT_OVERHEAD } from './rig.ts'
 
 function segment(seq: number, text: string): StoredSegment {
   // The bytes are lent, and lie in the middle of something.
   const bytes = Buffer.from(`##${text}##`)
-  return { seq: seq | 0, bytes, at: 2, end: 2 + text.length, ack: 0, hasAck: false, timeUs: 0, packet: 0, arrivedUs: 0, startsSegment: true, isAckedTo: true }
+  return {
+    seq: seq | 0,
+    bytes,
+    at: 2,
+    end: 2 + text.length,
+    ack: 0,
+    hasAck: false,
+    timeUs: 0,
+    packet: 0,
+    arrivedUs: 0,
+    startsSegment: true,
+    isAckedTo: true,
+  }
 }
 
 /** All pieces, taken out. */
@@ -61,14 +73,22 @@ function linuxInsert(pieces: readonly Piece[], at: number, text: string): Piece[
 }
 
 const base = fc.constantFrom(0, 1000, -20, 0x7fffffff - 20, -0x80000000)
-const inserts = fc.array(fc.tuple(fc.integer({ min: 0, max: 60 }), fc.string({ minLength: 1, maxLength: 20, unit: fc.constantFrom('a', 'b', 'c') })), { maxLength: 40 })
+const inserts = fc.array(
+  fc.tuple(
+    fc.integer({ min: 0, max: 60 }),
+    fc.string({ minLength: 1, maxLength: 20, unit: fc.constantFrom('a', 'b', 'c') }),
+  ),
+  { maxLength: 40 },
+)
 
 function checkStore(store: OutOfOrderStore): void {
+  const { segments, head } = privates<{ segments: StoredSegment[]; head: number }>(store)
   let cost = 0
   let last: StoredSegment | undefined
-  for (const piece of store['segments'].slice(store['head'])) {
+  for (const piece of segments.slice(head)) {
     expect(piece.end).toBeGreaterThan(piece.at)
-    if (last !== undefined) expect(seqDistance(seqAdd(last.seq, last.end - last.at), piece.seq)).toBeGreaterThanOrEqual(0)
+    if (last !== undefined)
+      expect(seqDistance(seqAdd(last.seq, last.end - last.at), piece.seq)).toBeGreaterThanOrEqual(0)
     cost += piece.end - piece.at + SEGMENT_OVERHEAD
     last = piece
   }
@@ -86,7 +106,9 @@ describe.each(['first', 'last'] as const)('policy %s', (policy) => {
           bitmap.insert(at, text)
           checkStore(store)
         }
-        const painted = drain(store, start).flatMap(({ at, text }) => [...text].map((char, i) => [at + i, char] as const))
+        const painted = drain(store, start).flatMap(({ at, text }) =>
+          [...text].map((char, i) => [at + i, char] as const),
+        )
         expect(painted).toEqual([...bitmap.cells].sort(([a], [b]) => a - b))
         expect(store.cost).toBe(0)
       }),
@@ -114,19 +136,72 @@ describe('policy linux', () => {
   })
 
   const cases: [string, Piece[], string][] = [
-    ['inside an old one: loses', [{ at: 0, text: 'aaaa' }, { at: 1, text: 'bb' }], 'aaaa'],
-    ['equal to an old one: loses', [{ at: 0, text: 'aaaa' }, { at: 0, text: 'bbbb' }], 'aaaa'],
-    ['same start and longer: replaces', [{ at: 0, text: 'aaaa' }, { at: 0, text: 'bbbbbb' }], 'bbbbbb'],
-    ['same start and shorter: loses', [{ at: 0, text: 'aaaa' }, { at: 0, text: 'bb' }], 'aaaa'],
-    ['starts earlier: wins the overlap', [{ at: 2, text: 'aaaa' }, { at: 0, text: 'bbbb' }], 'bbbbaa'],
-    ['starts inside and runs past: keeps its tail', [{ at: 0, text: 'aaaa' }, { at: 2, text: 'bbbb' }], 'aaaabb'],
-    ['covers one: replaces it', [{ at: 2, text: 'aa' }, { at: 0, text: 'bbbbbb' }], 'bbbbbb'],
+    [
+      'inside an old one: loses',
+      [
+        { at: 0, text: 'aaaa' },
+        { at: 1, text: 'bb' },
+      ],
+      'aaaa',
+    ],
+    [
+      'equal to an old one: loses',
+      [
+        { at: 0, text: 'aaaa' },
+        { at: 0, text: 'bbbb' },
+      ],
+      'aaaa',
+    ],
+    [
+      'same start and longer: replaces',
+      [
+        { at: 0, text: 'aaaa' },
+        { at: 0, text: 'bbbbbb' },
+      ],
+      'bbbbbb',
+    ],
+    [
+      'same start and shorter: loses',
+      [
+        { at: 0, text: 'aaaa' },
+        { at: 0, text: 'bb' },
+      ],
+      'aaaa',
+    ],
+    [
+      'starts earlier: wins the overlap',
+      [
+        { at: 2, text: 'aaaa' },
+        { at: 0, text: 'bbbb' },
+      ],
+      'bbbbaa',
+    ],
+    [
+      'starts inside and runs past: keeps its tail',
+      [
+        { at: 0, text: 'aaaa' },
+        { at: 2, text: 'bbbb' },
+      ],
+      'aaaabb',
+    ],
+    [
+      'covers one: replaces it',
+      [
+        { at: 2, text: 'aa' },
+        { at: 0, text: 'bbbbbb' },
+      ],
+      'bbbbbb',
+    ],
   ]
   for (const [name, list, expected] of cases) {
     test(name, () => {
       const store = new OutOfOrderStore('linux')
       for (const { at, text } of list) store.insert(segment(at, text))
-      expect(drain(store, 0).map((p) => p.text).join('')).toBe(expected)
+      expect(
+        drain(store, 0)
+          .map((p) => p.text)
+          .join(''),
+      ).toBe(expected)
     })
   }
 })

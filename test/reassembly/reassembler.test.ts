@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { PacketDrop } from '../../src/base/drop.ts'
 import { PACKET_DROPS } from '../../src/metrics/counters.ts'
-import { ACK, FIN, RST, Rig, SEGMENT_OVERHEAD, SYN } from './rig.ts'
+import { ACK, FIN, Rig, RST, SEGMENT_OVERHEAD, SYN } from './rig.ts'
 
 const MS = 1000
 const SECOND = 1_000_000
@@ -481,7 +481,15 @@ describe('ends', () => {
     rig.client({ seq: 104, ack: 901, data: 'def' })
     rig.client({ seq: 110, ack: 901, data: 'jkl' })
     rig.server({ seq: 901, flags: RST })
-    expect(rig.stream.log).toEqual(['0 gap 3', '0 def', '0 gap 3', '0 jkl', '0 end reset', '1 end reset', 'close reset'])
+    expect(rig.stream.log).toEqual([
+      '0 gap 3',
+      '0 def',
+      '0 gap 3',
+      '0 jkl',
+      '0 end reset',
+      '1 end reset',
+      'close reset',
+    ])
     expect(rig.get('outOfOrderBytes')).toBe(0)
     rig.closeAll()
   })
@@ -544,7 +552,7 @@ describe('answers', () => {
 })
 
 describe('a consumer that waits', () => {
-  const temper = { takes: (_direction: number, length: number) => (length > 3 ? 3 : length) }
+  const temper = { takes: (_direction: number, length: number) => Math.min(3, length) }
   test('gets the rest when it takes data again, in the same order, and nothing twice', () => {
     const rig = new Rig({}, temper)
     rig.handshake(100, 900)
@@ -623,7 +631,7 @@ describe('time and bounds', () => {
     rig.server({ seq: 901, ack: 102, flags: FIN | ACK })
     rig.client({ seq: 102, ack: 902 })
     rig.tick()
-    expect(rig.reassembler['watched'].size).toBe(0)
+    expect(rig.watched.size).toBe(0)
     rig.tick(2 * SECOND)
     expect(rig.reassembler.table.size).toBe(1)
     rig.tick(3 * SECOND)
@@ -672,7 +680,7 @@ describe('time and bounds', () => {
       rig.server({ seq: 901 + 10 * i, ack: 400, data: '0123456789' })
       expect(rig.get('outOfOrderBytes')).toBeLessThanOrEqual(4000)
     }
-    expect(rig.stream.text(0)).toBe(`${'<1>q'.repeat(9)}<280>`)
+    expect(rig.stream.text(0)).toBe(`${'<1>q'.repeat(9)}<281>`)
     rig.closeAll()
     expect(rig.stream.text(1)).toBe('0123456789'.repeat(20))
   })

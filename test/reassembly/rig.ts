@@ -3,6 +3,7 @@ import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
+import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
 import { End, type StreamConsumer, type StreamPiece } from '../../src/reassembly/stream-consumer.ts'
 import { seqAdd, seqDistance } from '../../src/wire/seq.ts'
@@ -37,13 +38,21 @@ export class Recorder implements StreamConsumer {
   /** Deliveries, gaps and ends in order, as text: `0 abc`, `1 gap 5`, `0 end fin`, `close fin`. */
   readonly log: string[] = []
   readonly bytes: [Buffer[], Buffer[]] = [[], []]
-  readonly pieces: { direction: number; ack: number; hasAck: boolean; startsSegment: boolean; isAckedTo: boolean; at: number }[] = []
+  readonly pieces: {
+    direction: number
+    ack: number
+    hasAck: boolean
+    startsSegment: boolean
+    isAckedTo: boolean
+    at: number
+  }[] = []
   readonly clientDirection: number
   wantsTick = false
   ticks = 0
   isClosed = false
   private readonly temper: Temper
   private readonly waiting = [false, false]
+  private readonly hasGivenUp = [false, false]
   private readonly ended = [false, false]
   /** Next sequence number by direction, once known. */
   readonly next: [number | null, number | null] = [null, null]
@@ -58,14 +67,22 @@ export class Recorder implements StreamConsumer {
     const length = piece.end - piece.at
     if (length <= 0) throw new Error('an empty piece')
     const next = this.next[direction]!
-    if (this.next[direction] !== null && next !== piece.seq) throw new Error(`piece at ${piece.seq} where ${next} is next`)
+    if (this.next[direction] !== null && next !== piece.seq)
+      throw new Error(`piece at ${piece.seq} where ${next} is next`)
     if (this.waiting[direction]) throw new Error('data while waiting')
     const peer = this.next[direction ^ 1]!
-    if (this.temper.waitsForPeer === direction && piece.hasAck && this.next[direction ^ 1] !== null && !this.ended[direction ^ 1]) {
+    if (
+      this.temper.waitsForPeer === direction &&
+      piece.hasAck &&
+      this.next[direction ^ 1] !== null &&
+      !this.ended[direction ^ 1]
+    ) {
       const ahead = seqDistance(peer, piece.ack)
       if (ahead > 0 && ahead < 1 << 24) throw new Error(`an answer ${ahead} bytes before its question`)
     }
-    const taken = Math.min(length, this.temper.takes?.(direction, length) ?? length)
+    const least = this.hasGivenUp[direction] ? 1 : 0
+    this.hasGivenUp[direction] = false
+    const taken = Math.max(least, Math.min(length, this.temper.takes?.(direction, length) ?? length))
     if (taken < length) this.waiting[direction] = true
     this.next[direction] = seqAdd(piece.seq, taken)
     if (taken === 0) return 0
@@ -106,6 +123,7 @@ export class Recorder implements StreamConsumer {
   }
 
   giveUpWaiting(direction: number): void {
+    this.hasGivenUp[direction] = true
     this.waiting[direction] = false
   }
 
@@ -129,6 +147,11 @@ export class Recorder implements StreamConsumer {
   }
 }
 
+/** Private parts, for invariants that show nowhere else. */
+export function privates<T>(object: unknown): T {
+  return object as T
+}
+
 export class Rig {
   readonly counters = new CounterBlock()
   readonly reassembler: Reassembler
@@ -138,7 +161,7 @@ export class Rig {
   given = 0
   private largest = 0
 
-  constructor(options: Partial<ReassemblyOptions> = {}, temper: Temper = {}) {
+  constructor(options: Partial<ReassemblyOptions> = {}, temper: Temper = {}, progress = new ProgressRegister()) {
     this.options = { ...OPTIONS, ...options }
     const factory = {
       open: (_slot: number, clientDirection: number) => {
@@ -147,7 +170,7 @@ export class Rig {
         return recorder
       },
     }
-    this.reassembler = new Reassembler(this.options, factory, this.counters)
+    this.reassembler = new Reassembler(this.options, factory, this.counters, progress)
   }
 
   /** The first connection's consumer. */
@@ -172,7 +195,9 @@ export class Rig {
 
   server(fields: ViewFields): void {
     const { sourcePort = 40_000, destinationPort = 80, ...rest } = fields
-    this.packet(viewOf({ ...reversed({ source: '10.0.0.1', destination: '10.0.0.2', sourcePort, destinationPort }), ...rest }))
+    this.packet(
+      viewOf({ ...reversed({ source: '10.0.0.1', destination: '10.0.0.2', sourcePort, destinationPort }), ...rest }),
+    )
   }
 
   /** SYN, SYN-ACK, ACK. */
@@ -196,21 +221,41 @@ export class Rig {
     return this.counters.get(Counter[name])
   }
 
+  /** Slots that are looked at between packets. */
+  get watched(): ReadonlySet<number> {
+    return privates<{ watched: Set<number> }>(this.reassembler).watched
+  }
+
+  private get heads(): Int32Array {
+    return privates<{ wheel: { heads: Int32Array } }>(this.reassembler).wheel.heads
+  }
+
   /** Ends the input; whatever was held is gone. */
   closeAll(): void {
     this.reassembler.closeAll()
     this.checkAccounts()
     const { table, open } = this.reassembler
-    const left = { size: table.size, open, stored: this.get('outOfOrderBytes'), watched: this.reassembler['watched'].size, closed: this.streams.every((s) => s.isClosed) }
-    if (left.size + left.open + left.stored + left.watched !== 0 || !left.closed) throw new Error(`left: ${JSON.stringify(left)}`)
+    const left = {
+      size: table.size,
+      open,
+      stored: this.get('outOfOrderBytes'),
+      watched: this.watched.size,
+      closed: this.streams.every((s) => s.isClosed),
+    }
+    if (left.size + left.open + left.stored + left.watched !== 0 || !left.closed)
+      throw new Error(`left: ${JSON.stringify(left)}`)
   }
 
   private checkAccounts(): void {
-    const drops = this.counters.values.subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length).reduce((a, b) => a + b, 0)
-    if (this.get('packetsProcessed') + drops !== this.given) throw new Error(`${this.given} packets given, ${this.get('packetsProcessed')} processed`)
+    const drops = this.counters.values
+      .subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length)
+      .reduce((a, b) => a + b, 0)
+    if (this.get('packetsProcessed') + drops !== this.given)
+      throw new Error(`${this.given} packets given, ${this.get('packetsProcessed')} processed`)
     const stored = this.get('outOfOrderBytes')
     if (stored < 0) throw new Error(`${stored} bytes stored`)
-    if (stored > this.options.outOfOrderTotalBytes + this.largest) throw new Error(`${stored} bytes stored of ${this.options.outOfOrderTotalBytes}`)
+    if (stored > this.options.outOfOrderTotalBytes + this.largest)
+      throw new Error(`${stored} bytes stored of ${this.options.outOfOrderTotalBytes}`)
     const { open, table } = this.reassembler
     if (open < 0 || open > table.size) throw new Error(`${open} flows open of ${table.size}`)
   }
@@ -219,10 +264,11 @@ export class Rig {
   checkWheel(): void {
     const { table } = this.reassembler
     const seen = new Set<number>()
-    for (const head of this.reassembler['wheel']['heads']) {
+    for (const head of this.heads) {
       for (let slot = head, previous = -1; slot >= 0; previous = slot, slot = table.wheelNext[slot]!) {
         if (seen.has(slot)) throw new Error(`slot ${slot} stands on the wheel twice`)
-        if (table.wheelPrevious[slot] !== previous) throw new Error(`slot ${slot} points back to ${table.wheelPrevious[slot]}`)
+        if (table.wheelPrevious[slot] !== previous)
+          throw new Error(`slot ${slot} points back to ${table.wheelPrevious[slot]}`)
         seen.add(slot)
       }
     }

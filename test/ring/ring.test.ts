@@ -1,7 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PacketView } from '../../src/decapsulation/packet-view.ts'
-import { RecordKind, RING_MAX_CAPACITY, RING_MIN_CAPACITY, RingConsumer, RingProducer, ringBytes } from '../../src/ring/ring.ts'
+import {
+  RecordKind,
+  RING_MAX_CAPACITY,
+  RING_MIN_CAPACITY,
+  RingConsumer,
+  RingProducer,
+  ringBytes,
+} from '../../src/ring/ring.ts'
 
 const CAPACITY = RING_MIN_CAPACITY
 const CLAIMED = 32
@@ -142,7 +149,14 @@ describe('a full ring', () => {
 
 describe('a queue', () => {
   const action = fc.oneof(
-    { weight: 6, arbitrary: fc.record({ kind: fc.constant('write' as const), size: fc.oneof(fc.integer({ min: 20, max: 300 }), fc.integer({ min: 20, max: 70_000 })), at: fc.nat(15) }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constant('write' as const),
+        size: fc.oneof(fc.integer({ min: 20, max: 300 }), fc.integer({ min: 20, max: 70_000 })),
+        at: fc.nat(15),
+      }),
+    },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('flush' as const) }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('publish' as const) }) },
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('read' as const), count: fc.nat(6) }) },
@@ -151,39 +165,43 @@ describe('a queue', () => {
   )
   test('is what it is: any writes, publications, reads, releases and restarts of the consumer behave as an array would', () => {
     fc.assert(
-      fc.property(fc.array(action, { maxLength: 200 }), fc.constantFrom(0, -8, -4096, 0x7ffffff0, 0x7fff0000), (actions, start) => {
-        const { memory, producer, view, ...rest } = ring(start)
-        let { consumer } = rest
-        const written: (object | 'flush')[] = []
-        let published = 0
-        let read = 0
-        for (const [seed, a] of actions.entries()) {
-          if (a.kind === 'write') {
-            const given = packet(seed, a.size, a.at)
-            const hadRoom = producer.hasRoomFor(a.size)
-            const isWritten = producer.tryWrite(given)
-            if (hadRoom) expect(isWritten).toBe(true)
-            if (isWritten) written.push(contents(given))
-          } else if (a.kind === 'flush') {
-            if (producer.tryWriteFlush(seed)) written.push('flush')
-          } else if (a.kind === 'publish') {
-            producer.publish()
-            published = written.length
-          } else if (a.kind === 'release') consumer.release()
-          else if (a.kind === 'restart') consumer = new RingConsumer(memory)
-          else {
-            for (let i = 0; i < a.count; i++) {
-              const found = consumer.next(view)
-              expect(found).toBe(read < published)
-              if (!found) break
-              expect(consumer.kind === RecordKind.flush ? 'flush' : contents(view)).toEqual(written[read])
-              read++
+      fc.property(
+        fc.array(action, { maxLength: 200 }),
+        fc.constantFrom(0, -8, -4096, 0x7ffffff0, 0x7fff0000),
+        (actions, start) => {
+          const { memory, producer, view, ...rest } = ring(start)
+          let { consumer } = rest
+          const written: (object | 'flush')[] = []
+          let published = 0
+          let read = 0
+          for (const [seed, a] of actions.entries()) {
+            if (a.kind === 'write') {
+              const given = packet(seed, a.size, a.at)
+              const hadRoom = producer.hasRoomFor(a.size)
+              const isWritten = producer.tryWrite(given)
+              if (hadRoom) expect(isWritten).toBe(true)
+              if (isWritten) written.push(contents(given))
+            } else if (a.kind === 'flush') {
+              if (producer.tryWriteFlush(seed)) written.push('flush')
+            } else if (a.kind === 'publish') {
+              producer.publish()
+              published = written.length
+            } else if (a.kind === 'release') consumer.release()
+            else if (a.kind === 'restart') consumer = new RingConsumer(memory)
+            else {
+              for (let i = 0; i < a.count; i++) {
+                const found = consumer.next(view)
+                expect(found).toBe(read < published)
+                if (!found) break
+                expect(consumer.kind === RecordKind.flush ? 'flush' : contents(view)).toEqual(written[read])
+                read++
+              }
             }
+            expect(producer.used()).toBeLessThanOrEqual(CAPACITY)
+            expect(producer.countUnclaimed()).toBe(written.slice(read).filter((w) => w !== 'flush').length)
           }
-          expect(producer.used()).toBeLessThanOrEqual(CAPACITY)
-          expect(producer.countUnclaimed()).toBe(written.slice(read).filter((w) => w !== 'flush').length)
-        }
-      }),
+        },
+      ),
       { numRuns: 150 },
     )
   })

@@ -46,7 +46,8 @@ test('two threads: every record arrives once, in order and unharmed', async () =
         const { bytes, ipAt, end } = view
         let sum = 0
         for (let i = ipAt + 4; i < end; i++) sum = (sum + bytes[i]!) | 0
-        if (view.hash !== n || view.timeUs !== n / 2 || bytes.readInt32LE(ipAt) !== sum) throw new Error(`record ${n} came as ${view.hash}, sum ${sum}`)
+        if (view.hash !== n || view.timeUs !== n / 2 || bytes.readInt32LE(ipAt) !== sum)
+          throw new Error(`record ${n} came as ${view.hash}, sum ${sum}`)
         n++
         read++
       }

@@ -150,7 +150,7 @@ async function loadCap(interfaceName: string, importModule: ImportCap): Promise<
     const reason = error instanceof Error ? error.message.split('\n', 1)[0] : String(error)
     throw interfaceError(
       interfaceName,
-      `the optional package cap is not built (${reason}). It needs libpcap and a compiler: apt-get install libpcap-dev g++ make python3, then npm rebuild cap`,
+      `the optional package cap is not built (${reason}). It needs libpcap and a compiler: apt-get install libpcap-dev g++ make python3, then npm ci again (with npm_config_nodedir=/usr where Node's headers are in /usr/include/node)`,
       error,
     )
   }

@@ -19,14 +19,20 @@ export async function execute(options: RunOptions): Promise<number> {
   const service = await Service.open(
     serviceOptions(options, new MonotonicClock(), (text, details) => journal.warn(text, details)),
   )
-  journal.info('receiving', {
-    listen: service.listening.map(formatHostPort),
-    receiver: service.receiverKind,
-    receiveBufferBytes: service.grantedBufferBytes.map((n) => n / 2),
-    workers: options.workers,
-    to: options.to?.origin ?? 'null',
-    admin: service.admin === null ? null : formatHostPort(service.admin),
-  })
+  const admin = service.admin === null ? null : formatHostPort(service.admin)
+  const from = service.listening.length === 0 ? service.receiverKind : service.listening.map(formatHostPort).join(', ')
+  const to = options.to?.origin ?? 'nowhere (--to null)'
+  journal.info(
+    `receiving on ${from}, replaying to ${to}${admin === null ? '' : `; metrics on http://${admin}/metrics`}`,
+    {
+      listen: service.listening.map(formatHostPort),
+      receiver: service.receiverKind,
+      receiveBufferBytes: service.grantedBufferBytes.map((n) => n / 2),
+      workers: options.workers,
+      to: options.to?.origin ?? 'null',
+      admin,
+    },
+  )
   status = new StatusLine(process.stderr, () => service.totals())
   const signal = await stopped
   // A second signal ends at once, whatever is still held.

@@ -356,7 +356,7 @@ describe('an origin that is down', () => {
       await pause(20)
     }
     await to.drain()
-    expect(to.drops.circuitOpen! + to.outcomes.refused!).toBe(200)
+    expect((to.drops.circuitOpen ?? 0) + (to.outcomes.refused ?? 0)).toBe(200)
     expect(to.count('replayQueuedBytes')).toBe(0)
   })
 

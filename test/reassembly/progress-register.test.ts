@@ -1,0 +1,109 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { NO_ENTRY, PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/reassembly/progress-register.ts'
+import { ACK, FIN, Rig, SYN } from './rig.ts'
+
+describe('the register', () => {
+  test('gives a successor what its predecessor left, once, and nobody what is in use', () => {
+    const memory = new SharedArrayBuffer(PROGRESS_REGISTER_BYTES)
+    const first = new ProgressRegister(memory)
+    const entry = first.add(77, 5)
+    first.setNextSeq(entry, 1, -9)
+    expect(first.adopt(77, 5)).toBe(NO_ENTRY)
+    const second = new ProgressRegister(memory)
+    expect(second.adopt(77, 6)).toBe(NO_ENTRY)
+    expect(second.adopt(77, 5)).toBe(entry)
+    expect([second.hasSeq(entry, 0), second.hasSeq(entry, 1), second.nextSeq(entry, 1)]).toEqual([false, true, -9])
+    expect(second.adopt(77, 5)).toBe(NO_ENTRY)
+    second.remove(entry)
+    expect(new ProgressRegister(memory).adopt(77, 5)).toBe(NO_ENTRY)
+  })
+
+  test('never gives one entry to two flows, whatever their hashes, and stays within its memory', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(fc.integer(), fc.constantFrom(0, -1, 0xffff, 0xfff8)), { maxLength: 60 }),
+        (hashes) => {
+          const register = new ProgressRegister()
+          const entries = hashes.map((hash, i) => register.add(hash | 0, i)).filter((entry) => entry !== NO_ENTRY)
+          expect(new Set(entries).size).toBe(entries.length)
+          for (const entry of entries) expect(entry * 4 + 32).toBeLessThanOrEqual(PROGRESS_REGISTER_BYTES)
+        },
+      ),
+      { numRuns: 30 },
+    )
+  })
+})
+
+describe('a shard that takes over from one that died', () => {
+  const pair = () => {
+    const memory = new SharedArrayBuffer(PROGRESS_REGISTER_BYTES)
+    return {
+      died: new Rig({}, {}, new ProgressRegister(memory)),
+      next: () => new Rig({}, {}, new ProgressRegister(memory)),
+    }
+  }
+  const ports = [
+    { sourcePort: 40_000, destinationPort: 80 },
+    { sourcePort: 80, destinationPort: 40_000 },
+    { sourcePort: 80, destinationPort: 80 },
+  ]
+
+  test('delivers no byte again, whichever side is heard first', () => {
+    for (const own of ports) {
+      for (const serverFirst of [true, false]) {
+        const { died, next } = pair()
+        died.handshake(100, 900, own)
+        died.client({ ...own, seq: 101, ack: 901, data: 'abc' })
+        died.server({ ...own, seq: 901, ack: 104, data: 'xy' })
+        const rig = next()
+        const server = () => rig.server({ ...own, seq: 901, ack: 104, data: 'xyz' })
+        if (serverFirst) server()
+        rig.client({ ...own, seq: 101, ack: 903, data: 'abcdef' })
+        if (!serverFirst) server()
+        const client = serverFirst ? 1 : 0
+        expect([rig.stream.text(client), rig.stream.text(client ^ 1)]).toEqual(['def', 'z'])
+        rig.closeAll()
+      }
+    }
+  })
+
+  test('is not misled by a SYN of the old connection, and sees a new one', () => {
+    const { died, next } = pair()
+    died.handshake(100, 900)
+    died.client({ seq: 101, ack: 901, data: 'abc' })
+    const rig = next()
+    rig.client({ flags: SYN, seq: 100 })
+    rig.client({ seq: 101, ack: 901, data: 'abcdef' })
+    expect(rig.stream.text(0)).toBe('def')
+    rig.handshake(500_000_000, 7)
+    rig.client({ seq: 500_000_001, ack: 8, data: 'new' })
+    expect(rig.streams.at(-1)!.text(0)).toBe('new')
+    rig.closeAll()
+  })
+
+  test('knows nothing of connections that were gone', () => {
+    const { died, next } = pair()
+    died.handshake(100, 900)
+    died.client({ seq: 101, ack: 901, data: 'abc', flags: FIN | ACK })
+    died.closeAll()
+    const rig = next()
+    rig.client({ seq: 101, ack: 901, data: 'abc' })
+    expect(rig.stream.text(0)).toBe('abc')
+    rig.closeAll()
+  })
+
+  test('takes a new connection on the five-tuple whole, in both directions, though the old one’s numbers are remembered', () => {
+    const { died, next } = pair()
+    died.handshake(100, 900)
+    died.client({ seq: 101, ack: 901, data: 'abc' })
+    const second = next()
+    second.handshake(500_000_000, 600_000_000)
+    second.client({ seq: 500_000_001, ack: 600_000_001, data: 'new' })
+    const third = next()
+    third.client({ seq: 500_000_001, ack: 600_000_001, data: 'new and more' })
+    third.server({ seq: 600_000_001, ack: 500_000_013, data: 'answer' })
+    expect([third.stream.text(0), third.stream.text(1)]).toEqual([' and more', 'answer'])
+    third.closeAll()
+  })
+})
