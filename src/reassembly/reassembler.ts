@@ -360,7 +360,8 @@ export class Reassembler {
     )
       return
     if ((table.directionFlags[key]! & Direction.known) !== 0 && table.base[key] !== first) {
-      const isUntouched = table.nextSeq[key] === table.base[key] && this.stores[key] == null
+      const hasEnded = (table.directionFlags[key]! & Direction.ended) !== 0
+      const isUntouched = table.nextSeq[key] === table.base[key] && this.stores[key] == null && !hasEnded
       const isSameConnection = hasAck
         ? (table.directionFlags[peer]! & Direction.known) !== 0 && table.base[peer] === ack
         : (table.flags[slot]! & (Flow.clientKnown | Flow.closed)) === 0 && isShortlyBefore(first, table.base[key]!)
@@ -369,6 +370,9 @@ export class Reassembler {
       if (isSameConnection && !isUntouched) return
       if (!isSameConnection) this.restart(slot)
       table.directionFlags[key]! &= ~(Direction.known | Direction.hole)
+      // A FIN that came before its SYN stays; one of other numbers goes with them.
+      const isFinAhead = first === table.finSeq[key] || isShortlyBefore(first, table.finSeq[key]!)
+      if (!isFinAhead) table.directionFlags[key]! &= ~Direction.fin
     }
     if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, first)
     if (hasAck && (table.directionFlags[peer]! & Direction.known) === 0) this.startAt(peer, ack)
@@ -657,6 +661,8 @@ export class Reassembler {
       return false
     }
     table.directionFlags[key]! |= Direction.ended
+    // What claims to stand behind the FIN is none of the stream.
+    this.forgetStore(key)
     this.consumers[key >> 1]?.end(key & 1, End.fin)
     return true
   }

@@ -38,10 +38,11 @@ describe('the work for a flood grows with it, not with its square', () => {
       const few = build(2000, flood)
       const many = build(20_000, flood)
       for (const overlap of ['linux', 'first', 'last'] as const) {
-        run(few, overlap)
-        const small = Math.max(4, run(few, overlap))
+        // The slowest of few against the fastest of many: a busy machine must not decide.
+        const small = Math.max(...[1, 2, 3].map(() => run(few, overlap)))
+        const large = Math.min(...[1, 2].map(() => run(many, overlap)))
         // Ten times as many: a square would take a hundred times as long.
-        expect(run(many, overlap), overlap).toBeLessThan(40 * small)
+        expect(large, overlap).toBeLessThan(60 * Math.max(5, small))
       }
     })
   }

@@ -108,6 +108,16 @@ describe('a connection seen from its middle', () => {
     rig.closeAll()
   })
 
+  test('a SYN and data that come behind the FIN change nothing: the end was told', () => {
+    const rig = new Rig()
+    rig.server({ seq: 901, ack: 105, data: 'answer' })
+    rig.client({ seq: 104, ack: 901, flags: FIN | ACK })
+    rig.client({ flags: SYN, seq: 100 })
+    rig.client({ seq: 101, ack: 901, data: 'ask' })
+    expect(rig.stream.log).toEqual(['0 answer', '1 end fin'])
+    rig.closeAll()
+  })
+
   test('a SYN with a number behind the data is a new connection: a SYN stands before its data', () => {
     const rig = new Rig()
     rig.client({ seq: 101, ack: 901, data: 'old' })
@@ -431,6 +441,18 @@ describe('ends', () => {
     rig.client({ seq: 104, ack: 901, data: 'def', flags: FIN | ACK })
     rig.client({ seq: 101, ack: 901, data: 'abc' })
     expect(rig.stream.log).toEqual(['0 abc', '0 def', '0 end fin'])
+    rig.closeAll()
+  })
+
+  test('a FIN before data that waits in the store ends the direction there; the rest is none of it', () => {
+    const rig = new Rig({}, { takes: () => 0 })
+    rig.handshake(100, 900)
+    rig.client({ seq: 101, ack: 901, data: 'abc' })
+    rig.client({ seq: 101, ack: 901, flags: FIN | ACK })
+    rig.stream.resume()
+    rig.tick()
+    expect(rig.stream.log).toEqual(['0 end fin'])
+    expect(rig.get('outOfOrderBytes')).toBe(0)
     rig.closeAll()
   })
 

@@ -141,7 +141,7 @@ describe('whatever order a mirror delivers in', () => {
         rig.checkWheel()
         rig.closeAll()
       }),
-      { numRuns: 8000 },
+      { numRuns: 400 },
     )
   })
 
@@ -160,7 +160,7 @@ describe('whatever order a mirror delivers in', () => {
           expect(rig.streams[0]?.text(direction) ?? '').toBe(withGaps(scenario.streams[direction], own))
         }
       }),
-      { numRuns: 8000 },
+      { numRuns: 400 },
     )
   })
 
@@ -195,7 +195,7 @@ describe('whatever order a mirror delivers in', () => {
           }
         },
       ),
-      { numRuns: 8000 },
+      { numRuns: 400 },
     )
   })
 
@@ -213,7 +213,7 @@ describe('whatever order a mirror delivers in', () => {
         rig.closeAll()
         expect(rig.streams[0]?.text(0) ?? '').toBe(withGaps(scenario.streams[direction], arrived))
       }),
-      { numRuns: 8000 },
+      { numRuns: 400 },
     )
   })
 
@@ -237,7 +237,7 @@ describe('whatever order a mirror delivers in', () => {
         expect(rig.get('gaps')).toBe(0)
         expect([rig.stream.text(0), rig.stream.text(1)]).toEqual(scenario.streams)
       }),
-      { numRuns: 8000 },
+      { numRuns: 400 },
     )
   })
 })
@@ -317,7 +317,7 @@ describe('anything at all', () => {
           rig.closeAll()
         },
       ),
-      { numRuns: 8000 },
+      { numRuns: 400 },
     )
   })
 
@@ -336,7 +336,7 @@ describe('anything at all', () => {
         const ats = rig.streams.flatMap((r) => r.pieces.map((piece) => piece.at))
         for (let i = 1; i < ats.length; i++) expect(seqDistance(ats[i - 1]!, ats[i]!)).toBeGreaterThan(0)
       }),
-      { numRuns: 8000 },
+      { numRuns: 400 },
     )
   })
 })

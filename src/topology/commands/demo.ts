@@ -2,7 +2,7 @@
 import { basename, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MonotonicClock } from '../../base/clock.ts'
-import { EXIT, MirrorError } from '../../base/errors.ts'
+import { EXIT } from '../../base/errors.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { DemoOptions, RunOptions } from '../../config/options.ts'
 import { resolveOptions } from '../../config/resolve.ts'
@@ -27,11 +27,9 @@ const SPARE_SHARE = 0.25
 const PACKETS_PER_SECOND = 10_000
 /** After the verdict, with --keep: enough to see numbers move, little enough to leave running. */
 const KEEP_PACKETS_PER_SECOND = 1_000
-/** Any free UDP port is asked for, and TCP wants the same one, which may be taken: then another. */
-const PORT_ATTEMPTS = 8
 const ACKNOWLEDGE_MS = 2
 const LOOK_MS = 100
-/** Longer than any wait of the path with default options (reorder window 1 s): what is missing then is missing. */
+/** Longer than any wait of the path with default options (reorder window 2 s): what is missing then is missing. */
 const QUIET_MS = 3_000
 /** Duplicates and inventions are late by nature. */
 const LATE_MS = 150
@@ -178,22 +176,12 @@ class Demo {
       receiver,
       admin: admin === null ? 'off' : formatHostPort(admin),
     })
-    const open = () =>
-      Service.open(
-        serviceOptions(options, new MonotonicClock(), (text) => {
-          this.live.clear()
-          if (!isQuiet) warn(text)
-        }),
-      )
-    for (let attempt = 1; attempt < PORT_ATTEMPTS; attempt++) {
-      try {
-        return await open()
-      } catch (error) {
-        if (!(error instanceof MirrorError && error.code === 'ERR_LISTEN' && error.message.startsWith('--listen ')))
-          throw error
-      }
-    }
-    return await open()
+    return await Service.open(
+      serviceOptions(options, new MonotonicClock(), (text) => {
+        this.live.clear()
+        if (!isQuiet) warn(text)
+      }),
+    )
   }
 
   private introduction(outside: Outside, service: Service): string[] {
