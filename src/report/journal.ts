@@ -2,7 +2,8 @@
 import { type LogLevel, openLog } from '../base/log.ts'
 
 export interface Journal {
-  info(text: string, details: Readonly<Record<string, unknown>>): unknown
+  /** @param event one word for machines @param sentence the same for a person */
+  info(event: string, sentence: string, details: Readonly<Record<string, unknown>>): unknown
   warn(text: string, details?: Readonly<Record<string, unknown>>): unknown
 }
 
@@ -11,7 +12,7 @@ export function openJournal(stream: NodeJS.WriteStream, level: LogLevel, beforeL
   if (stream.isTTY !== true) {
     const log = openLog(level)
     return {
-      info: (text, details) => log.info(details, text),
+      info: (event, _sentence, details) => log.info(details, event),
       warn: (text, details = {}) => log.warn(details, text),
     }
   }
@@ -21,7 +22,7 @@ export function openJournal(stream: NodeJS.WriteStream, level: LogLevel, beforeL
   }
   const shows = (of: LogLevel) => LEVELS.indexOf(level) <= LEVELS.indexOf(of)
   return {
-    info: (text) => shows('info') && line(text),
+    info: (_event, sentence) => shows('info') && line(sentence),
     warn: (text) => shows('warn') && line(`warning: ${text}`),
   }
 }
