@@ -189,13 +189,20 @@ async function openTarget(workers: number, summaryPath: string): Promise<Target>
   const said: string[] = []
   const lines = createInterface(child.stderr)
   return new Promise((resolve, reject) => {
-    child.once('exit', (code) =>
-      reject(new Error(`mirrorshard ${args.join(' ')} ended with ${code}: ${said.join('\n')}`)),
-    )
+    const fail = (what: string) => reject(new Error(`mirrorshard ${args.join(' ')} ${what}: ${said.join('\n')}`))
+    const late = setTimeout(() => {
+      child.kill('SIGKILL')
+      fail(`was not receiving after ${START_LIMIT_MS} ms`)
+    }, START_LIMIT_MS)
+    child.once('exit', (code) => {
+      clearTimeout(late)
+      fail(`ended with ${code}`)
+    })
     lines.on('line', (line) => {
       said.push(line)
       const entry = parseLog(line)
       if (entry?.msg !== 'receiving') return
+      clearTimeout(late)
       resolve({
         child,
         port: Number(entry.listen[0]!.split(':').at(-1)),
@@ -205,6 +212,9 @@ async function openTarget(workers: number, summaryPath: string): Promise<Target>
     })
   })
 }
+
+/** A start takes a quarter of a second; ten are a machine in trouble. */
+const START_LIMIT_MS = 10_000
 
 interface ReceivingEntry {
   readonly msg: string

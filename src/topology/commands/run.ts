@@ -23,6 +23,7 @@ export async function execute(options: RunOptions): Promise<number> {
   const from = service.listening.length === 0 ? service.receiverKind : service.listening.map(formatHostPort).join(', ')
   const to = options.to?.origin ?? 'nowhere (--to null)'
   journal.info(
+    'receiving',
     `receiving on ${from}, replaying to ${to}${admin === null ? '' : `; metrics on http://${admin}/metrics`}`,
     {
       listen: service.listening.map(formatHostPort),
@@ -39,7 +40,7 @@ export async function execute(options: RunOptions): Promise<number> {
   process.once('SIGTERM', () => process.exit(EXIT.failure))
   process.once('SIGINT', () => process.exit(130))
   status.stop()
-  journal.info('draining', { signal })
+  journal.info('draining', 'draining', { signal })
   await service.close()
   const summary = service.summary()
   if (options.summary !== null) writeSummary(options.summary, summary)
