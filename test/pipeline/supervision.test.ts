@@ -16,6 +16,7 @@ interface Rig {
   readonly warnings: string[]
   breakShard(shard: number, kind: string): Promise<void>
   send(frames: readonly Buffer[]): Promise<void>
+  metrics(): Promise<string>
   close(): Promise<void>
 }
 
@@ -61,6 +62,9 @@ async function open(): Promise<Rig> {
         if (i % 16 === 15) await sleep(2)
       }
     },
+    async metrics() {
+      return await (await fetch(`${admin}/metrics`)).text()
+    },
     async close() {
       socket.close()
       await service.close()
@@ -98,8 +102,12 @@ describe('a shard that breaks', () => {
     const { frames } = sampleFrames(200)
     await rig.send(frames.slice(0, frames.length / 2))
     await rig.breakShard(0, kind)
+    const brokenAt = performance.now()
     const sending = rig.send(frames.slice(frames.length / 2))
     expect(await until(() => rig.warnings.some((text) => text.startsWith('worker 0 died')), 3000)).toBeLessThan(3000)
+    while (!(await rig.metrics()).includes('mirrorshard_workers{state="running"} 2')) await sleep(10)
+    // Seen as dead, and started again.
+    expect(performance.now() - brokenAt).toBeLessThan(2000)
     await sending
     await sleep(500)
     const before = rig.arrived.length
