@@ -37,16 +37,3 @@ function systemMonotonicUs(): number {
   const [seconds, nanoseconds] = process.hrtime()
   return seconds * 1e6 + nanoseconds / 1000
 }
-
-/** A clock somebody else moves: packet time. Never goes back. */
-export class PacketClock implements Clock {
-  private latestUs = 0
-
-  nowUs(): number {
-    return this.latestUs
-  }
-
-  advance(timeUs: number): void {
-    if (timeUs > this.latestUs) this.latestUs = timeUs
-  }
-}
