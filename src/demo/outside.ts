@@ -135,6 +135,6 @@ export class Outside {
 function threadFile(): string {
   const isBuilt = new URL(import.meta.url).pathname.includes('/dist/')
   return fileURLToPath(
-    new URL(isBuilt ? './outside-thread.js' : '../../dist/src/demo/outside-thread.js', import.meta.url),
+    new URL(isBuilt ? '../../src/demo/outside-thread.js' : '../../dist/src/demo/outside-thread.js', import.meta.url),
   )
 }
