@@ -29,6 +29,7 @@ for (let c = 0; c < 256; c++) {
 export const CR = 0x0d
 export const LF = 0x0a
 export const SP = 0x20
+export const DEL = 0x7f
 export const COLON = 0x3a
 export const SEMICOLON = 0x3b
 

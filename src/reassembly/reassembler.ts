@@ -71,6 +71,9 @@ const Direction = {
   hole: 64,
 } as const
 
+/** None of these in a direction: no packet of it needs more than `tryPlain`. */
+const PLAIN_WITHOUT = Direction.fin | Direction.ended | Direction.cut | Direction.hole
+
 /** Beyond any window a real sender uses between two packets we see: such a packet belongs to another connection. */
 const MAX_JUMP = 1 << 24
 /** So many stray packets in a row are a new connection whose SYN was lost. */
@@ -122,9 +125,85 @@ export class Reassembler {
 
   /** One inner TCP packet. Counts it as processed or dropped. */
   packet(view: PacketView): void {
-    const { table, counters } = this
     if (view.nowUs >= this.nextSweepUs) this.tick(view.nowUs)
     this.nowUs = view.nowUs
+    const key = this.table.find(view)
+    if (key < 0 || !this.tryPlain(view, key)) this.anyPacket(view, key)
+  }
+
+  /**
+   * The packet that nearly all are: neither SYN, FIN nor RST, of a connection under way without a hole, in order or a bare
+   * acknowledgement. Does what `anyPacket` would do. False: nothing was done yet, something about it is not plain.
+   */
+  private tryPlain(view: PacketView, key: number): boolean {
+    const { table } = this
+    const { bytes, tcpAt, nowUs } = view
+    const slot = key >> 1
+    const peer = key ^ 1
+    const own = table.directionFlags[key]! | 0
+    const others = table.directionFlags[peer]! | 0
+    const next = table.nextSeq[key]! | 0
+    const seq = i32(bytes, tcpAt + TCP_SEQ)
+    const isPlain =
+      (bytes[tcpAt + TCP_FLAGS]! & (TcpFlag.syn | TcpFlag.fin | TcpFlag.rst | TcpFlag.ack)) === TcpFlag.ack &&
+      seq === next &&
+      view.end === view.trueEnd &&
+      (own & (Direction.known | Direction.seen | PLAIN_WITHOUT)) === (Direction.known | Direction.seen) &&
+      (others & (Direction.acked | PLAIN_WITHOUT)) === Direction.acked &&
+      (table.flags[slot]! & Flow.closed) === 0 &&
+      nowUs - table.lastSeenUs[slot]! < this.idleUs &&
+      this.stores[key] === null &&
+      this.stores[peer] === null &&
+      table.strays[key] === 0 &&
+      (this.watched.size === 0 || !this.watched.has(slot))
+    if (!isPlain) return false
+    // What it acknowledges: nothing new, or more of what was delivered of the other direction.
+    const ack = i32(bytes, tcpAt + TCP_ACK)
+    const isAckNew = ack !== table.highAck[peer]
+    if (isAckNew) {
+      const delivered = seqDistance(ack, table.nextSeq[peer]! | 0)
+      const isPlainAck =
+        seqBefore(table.highAck[peer]! | 0, ack) &&
+        ((others & Direction.known) === 0 || (delivered >= 0 && delivered <= MAX_JUMP))
+      if (!isPlainAck) return false
+    }
+    const payloadAt = tcpAt + tcpHeaderLength(bytes, tcpAt)
+    const length = view.end - payloadAt
+    const consumer = this.consumers[slot]
+    // Without news of the other direction its bytes can only have been acknowledged before: see peerIsBehind.
+    if (length > 0 && (consumer == null || consumer.isWaiting(key & 1) || this.acknowledgesAhead(peer, others, ack)))
+      return false
+    this.counters.add(Counter.packetsProcessed)
+    table.lastSeenUs[slot] = nowUs
+    table.packets[slot] = (table.packets[slot]! + 1) | 0
+    if (isAckNew) table.highAck[peer] = ack
+    if (length <= 0 || consumer == null) return true
+    const { piece } = this
+    piece.bytes = bytes
+    piece.at = payloadAt
+    piece.end = view.end
+    piece.seq = seq
+    piece.ack = ack
+    piece.hasAck = true
+    piece.timeUs = view.timeUs
+    piece.startsSegment = true
+    piece.isAckedTo = (own & Direction.acked) !== 0 && table.highAck[key] === seq
+    const taken = this.deliver(key, piece)
+    if (taken < length) this.storeRest(key, piece, taken)
+    if (consumer.wantsTick) this.watched.add(slot)
+    return true
+  }
+
+  /** The other direction's captured packets have not brought all that this one acknowledges. */
+  private acknowledgesAhead(peer: number, flags: number, ack: number): boolean {
+    return (
+      (flags & (Direction.known | Direction.seen)) === (Direction.known | Direction.seen) &&
+      seqBefore(this.table.nextSeq[peer]! | 0, ack)
+    )
+  }
+
+  private anyPacket(view: PacketView, found: number): void {
+    const { table, counters } = this
     const { bytes, tcpAt } = view
     const flags = bytes[tcpAt + TCP_FLAGS]!
     const seq = i32(bytes, tcpAt + TCP_SEQ)
@@ -133,7 +212,7 @@ export class Reassembler {
     const payloadAt = tcpAt + tcpHeaderLength(bytes, tcpAt)
     const length = view.trueEnd - payloadAt
 
-    let key = table.find(view)
+    let key = found
     if (key >= 0 && view.nowUs - table.lastSeenUs[key >> 1]! >= this.timeoutUs(key >> 1)) {
       this.expire(key >> 1)
       this.wheel.cancel(key >> 1)
@@ -488,19 +567,20 @@ export class Reassembler {
     const mayPass = isInOrder && (store == null || store.length === 0 || this.options.overlap !== 'first')
     if (mayPass && !this.mustWait(key, piece)) {
       const taken = this.deliver(key, piece)
-      if (taken < piece.end - piece.at) {
-        piece.at += taken
-        piece.seq = table.nextSeq[key]!
-        piece.startsSegment = false
-        piece.isAckedTo = false
-        if (store != null) this.trim(key, store)
-        this.store(key, piece)
-      } else if (store != null) {
-        this.trim(key, store)
-      }
+      if (store != null) this.trim(key, store)
+      if (taken < piece.end - piece.at) this.storeRest(key, piece, taken)
       return
     }
     counters.add(Counter.segmentsOutOfOrder)
+    this.store(key, piece)
+  }
+
+  /** Keeps what the consumer did not take of a piece: it waits for the other direction. */
+  private storeRest(key: number, piece: StreamPiece, taken: number): void {
+    piece.at += taken
+    piece.seq = this.table.nextSeq[key]!
+    piece.startsSegment = false
+    piece.isAckedTo = false
     this.store(key, piece)
   }
 

@@ -39,50 +39,28 @@ const MS_PER_YIELD = 20
 const LONG_WAIT_MS = 3000
 
 export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptions): Promise<void> {
+  const pacer = new Pacer(options.speed)
   let shiftUs = 0
-  const startedMs = performance.now()
-  /** Packet time of the first record of all, and how much packet time earlier passes took. */
-  let firstUs = Number.NaN
   for (let pass = 1; pass <= options.loops && !options.stop.requested; pass++) {
     const source = await options.open()
-    let passFirstUs = Number.NaN
-    let batch = 0
-    let linkType = -1
+    const feeder = new Feeder(source, ingress, path, pacer, options)
     let lastYieldMs = performance.now()
     try {
       while (!options.stop.requested && (await fill(source, options.onReadError))) {
-        while (source.next()) {
-          const { record } = source
-          if (Number.isNaN(firstUs)) {
-            firstUs = record.timeUs
-            options.onFirstPacket()
-          }
-          if (Number.isNaN(passFirstUs)) {
-            passFirstUs = record.timeUs
-            // A pass begins one millisecond behind the last packet of the one before.
-            if (pass > 1) shiftUs = ingress.latestUs + 1000 - passFirstUs
-          }
-          if (record.linkType !== linkType) {
-            linkType = record.linkType
-            options.onLinkType(linkType)
-          }
-          if (Number.isFinite(options.speed)) {
-            const dueMs = startedMs + (record.timeUs + shiftUs - firstUs) / 1000 / options.speed
-            if (dueMs - performance.now() > GRAIN_US / 1000) {
-              ingress.publish()
-              if (dueMs - performance.now() > LONG_WAIT_MS) options.onLongWait(dueMs - performance.now())
-              await waitUntil(dueMs, options.stop)
-              if (options.stop.requested) break
-            }
-          }
-          while (!path.hasRoomFor(record.end - record.at + ROOM_BYTES)) {
-            ingress.publish()
-            await sleep(1)
-          }
-          ingress.frame(record, shiftUs)
-          if (++batch < BATCH_PACKETS) continue
-          batch = 0
+        if (feeder.isFirst) {
+          // What is in memory may be looked at before it is handed on: its time is what the pass begins with.
+          source.next()
+          if (pass === 1) options.onFirstPacket()
+          // A pass begins one millisecond behind the last packet of the one before.
+          else shiftUs = ingress.latestUs + 1000 - source.record.timeUs
+          pacer.begin(source.record.timeUs + shiftUs)
+          feeder.begin(shiftUs)
+        }
+        for (let state: number = Feed.batch; state !== Feed.empty && !options.stop.requested; ) {
+          state = feeder.feed(BATCH_PACKETS)
           ingress.publish()
+          if (state === Feed.full) await sleep(1)
+          else if (state === Feed.early) await pacer.wait(options)
           const now = performance.now()
           if (now - lastYieldMs < MS_PER_YIELD) continue
           // Signals, worker messages and the admin page are served in between.
@@ -101,6 +79,103 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
   }
 }
 
+/** Why `feed` returned. */
+const Feed = {
+  /** The batch is done; there may be more in memory. */
+  batch: 0,
+  /** Nothing more in memory. */
+  empty: 1,
+  /** No room for the record in hand: try again. */
+  full: 2,
+  /** The record in hand is not due yet: see Pacer.wait. */
+  early: 3,
+} as const
+
+/** Hands the records of one pass to the path: the inner loop, without a promise. */
+class Feeder {
+  /** Nothing was handed on yet. */
+  isFirst = true
+  private readonly source: RecordSource
+  private readonly ingress: Ingress
+  private readonly path: Path
+  private readonly pacer: Pacer
+  private readonly options: PumpOptions
+  private shiftUs = 0
+  private linkType = -1
+  /** The source stands at a record that was not handed on yet. */
+  private isPending = false
+
+  constructor(source: RecordSource, ingress: Ingress, path: Path, pacer: Pacer, options: PumpOptions) {
+    this.source = source
+    this.ingress = ingress
+    this.path = path
+    this.pacer = pacer
+    this.options = options
+  }
+
+  /** The source stands at its first record. @param shiftUs added to every time of the pass */
+  begin(shiftUs: number): void {
+    this.isFirst = false
+    this.isPending = true
+    this.shiftUs = shiftUs
+  }
+
+  /** Hands on at most `most` records that are in memory. Returns a value of Feed. */
+  feed(most: number): number {
+    const { source, ingress, path, pacer, shiftUs } = this
+    const { record } = source
+    for (let i = 0; i < most; i++) {
+      if (!this.isPending && !source.next()) return Feed.empty
+      this.isPending = true
+      if (record.linkType !== this.linkType) this.noteLinkType(record.linkType)
+      if (pacer.isPaced && !pacer.isDue(record.timeUs + shiftUs)) return Feed.early
+      if (!path.hasRoomFor(record.end - record.at + ROOM_BYTES)) return Feed.full
+      this.isPending = false
+      ingress.frame(record, shiftUs)
+    }
+    return Feed.batch
+  }
+
+  private noteLinkType(linkType: number): void {
+    this.linkType = linkType
+    this.options.onLinkType(linkType)
+  }
+}
+
+/** Packet time against the clock on the wall. */
+class Pacer {
+  readonly isPaced: boolean
+  private readonly speed: number
+  private readonly startedMs = performance.now()
+  private firstUs = Number.NaN
+  private dueMs = 0
+
+  constructor(speed: number) {
+    this.speed = speed
+    this.isPaced = Number.isFinite(speed)
+  }
+
+  /** The first packet of a pass; that of the first pass is due at once. */
+  begin(timeUs: number): void {
+    if (Number.isNaN(this.firstUs)) this.firstUs = timeUs
+  }
+
+  isDue(timeUs: number): boolean {
+    this.dueMs = this.startedMs + (timeUs - this.firstUs) / 1000 / this.speed
+    return this.dueMs - performance.now() <= GRAIN_US / 1000
+  }
+
+  /** Until the packet asked about last is due, or a stop. */
+  async wait({ stop, onLongWait }: PumpOptions): Promise<void> {
+    const waitMs = this.dueMs - performance.now()
+    if (waitMs > LONG_WAIT_MS) onLongWait(waitMs)
+    for (let left = waitMs; left > 0 && !stop.requested; left = this.dueMs - performance.now()) {
+      // A long wait stays able to stop, and to follow a changed system load.
+      await sleep(Math.min(left, 100))
+    }
+  }
+}
+
 /** A merged source leaves a file that failed out, and goes on when asked again. */
 async function fill(source: RecordSource, onReadError: (error: MirrorError) => void): Promise<boolean> {
   for (;;) {
@@ -110,12 +185,5 @@ async function fill(source: RecordSource, onReadError: (error: MirrorError) => v
       if (!(error instanceof MirrorError)) throw error
       onReadError(error)
     }
-  }
-}
-
-async function waitUntil(dueMs: number, stop: { requested: boolean }): Promise<void> {
-  for (let left = dueMs - performance.now(); left > 0 && !stop.requested; left = dueMs - performance.now()) {
-    // A long wait stays able to stop, and to follow a changed system load.
-    await sleep(Math.min(left, 100))
   }
 }
