@@ -63,9 +63,7 @@ export class HeadReader {
     view.methodEnd = i
     if (i - at === 7 && isText(bytes, at, CONNECT)) view.flags |= MessageFlag.connect
     view.targetAt = ++i
-    let c = 0
-    // As Char.target says, in two comparisons.
-    while (i < end && (c = bytes[i]!) > SP && c !== DEL) i++
+    i = pastTarget(bytes, i, end)
     if (i === end) return HEAD_INCOMPLETE
     if (i === view.targetAt || bytes[i] !== SP) return this.looseLine(bytes, end, view)
     view.targetEnd = i++
@@ -134,8 +132,7 @@ export class HeadReader {
     const hasReason = i < end && bytes[i] === SP
     if (hasReason) i++
     view.targetAt = i
-    let c = 0
-    while (hasReason && i < end && ((c = bytes[i]!) >= SP || (CHARACTERS[c]! & Char.value) !== 0)) i++
+    if (hasReason) i = pastValue(bytes, i, end)
     view.targetEnd = i
     const line = this.lineEnd(bytes, i, end, RequestDrop.requestLine)
     if (line < 0) return line
@@ -192,7 +189,6 @@ export class HeadReader {
     const { fields } = view
     const maxFields = this.limits.maxFields
     let i = from
-    let c = 0
     let fieldCount = 0
     for (;;) {
       if (i === end) return HEAD_INCOMPLETE
@@ -211,8 +207,7 @@ export class HeadReader {
       i++
       while (i < end && (CHARACTERS[bytes[i]!]! & Char.blank) !== 0) i++
       const valueAt = i
-      // Nearly every byte of a head is looked at here: the table only where one comparison does not decide.
-      while (i < end && ((c = bytes[i]!) >= SP || (CHARACTERS[c]! & Char.value) !== 0)) i++
+      i = pastValue(bytes, i, end)
       let valueEnd = i
       if (end - i > 1 && bytes[i] === CR && bytes[i + 1] === LF) i += 2
       else {
@@ -345,6 +340,30 @@ const MARKER = lower('x-mirrorshard')
 const CONTENT_LENGTH = lower('content-length')
 const TRANSFER_ENCODING = lower('transfer-encoding')
 const CHUNKED = lower('chunked')
+
+// Nearly every byte of a head is looked at in one of these two: the table only where a comparison does not decide.
+
+/** The index behind the bytes from `at` on that may stand in a value (Char.value). */
+function pastValue(bytes: Buffer, at: number, end: number): number {
+  let i = at
+  while (i < end) {
+    const c = bytes[i]!
+    if (c < SP && (CHARACTERS[c]! & Char.value) === 0) break
+    i++
+  }
+  return i
+}
+
+/** The index behind the bytes from `at` on that may stand in a target (Char.target). */
+function pastTarget(bytes: Buffer, at: number, end: number): number {
+  let i = at
+  while (i < end) {
+    const c = bytes[i]!
+    if (c <= SP || c === DEL) break
+    i++
+  }
+  return i
+}
 
 /** Bytes from `at` on are `text`; letters of `text` in lower case match either case, in upper case only themselves. */
 function isText(bytes: Buffer, at: number, text: Uint8Array): boolean {

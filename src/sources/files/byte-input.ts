@@ -4,6 +4,8 @@ export interface ByteInput {
   readonly name: string
   /** True where offsets count unpacked bytes, so that a message can say so. */
   readonly isUnpacked: boolean
+  /** Whether a read may be under way while nobody waits for it: not where that could wait for ever, as on a pipe. */
+  readonly isReadAhead: boolean
   /**
    * Reads some bytes into `into` from `at` on, at most up to its end, which must leave room for at least one.
    * @returns how many came; 0 only at the end of the input

@@ -24,6 +24,7 @@ export abstract class CaptureReader implements RecordSource {
 
   constructor(window: InputWindow) {
     this.window = window
+    window.allowReadAhead()
     this.record.bytes = window.bytes
   }
 

@@ -33,6 +33,11 @@ export class FileInput implements ByteInput {
     }
   }
 
+  /** Regular files only. */
+  get isReadAhead(): boolean {
+    return this.bytesTotal !== null
+  }
+
   get bytesRead(): number {
     return this.count
   }

@@ -63,6 +63,7 @@ function memberHeaderLength(bytes: Buffer, at: number, end: number): number {
 export class GzipInput implements ByteInput {
   readonly name: string
   readonly isUnpacked = true
+  readonly isReadAhead = false
   readonly bytesTotal: number | null
   private readonly notes: string[] = []
   private readonly packedInput: ByteInput

@@ -8,6 +8,7 @@ const NOTHING = Buffer.alloc(0)
 export class StreamInput implements ByteInput {
   readonly name: string
   readonly isUnpacked = false
+  readonly isReadAhead = false
   readonly warnings: readonly string[] = []
   readonly bytesTotal = null
   private readonly stream: Readable

@@ -110,6 +110,7 @@ test('a claimed length takes no more memory than twice the bytes that came', asy
   const source = await openCaptureInput({
     name: input.name,
     isUnpacked: false,
+    isReadAhead: false,
     warnings: [],
     bytesRead: 0,
     bytesTotal: null,

@@ -14,6 +14,7 @@ export interface Read {
 export class PiecewiseInput implements ByteInput {
   readonly name = 'test.pcap'
   readonly isUnpacked = false
+  readonly isReadAhead = true
   readonly warnings = []
   readonly bytesTotal: number
   isClosed = false
