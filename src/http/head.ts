@@ -19,6 +19,11 @@ export interface HeadLimits {
   readonly maxFields: number
   /** Show requests whose request line has too wide gaps. They are never sent: replay does not set it. */
   readonly readsWideLines: boolean
+  /**
+   * Of responses only Content-Length and Transfer-Encoding are read, and no field is kept: for whoever needs nothing but to know where
+   * they end. Names of other fields are not checked then.
+   */
+  readonly skipsResponseFields?: boolean
 }
 
 export class HeadReader {
@@ -185,74 +190,111 @@ export class HeadReader {
     return this.fail(c === 0 ? RequestDrop.nul : otherwise)
   }
 
+  /** The header section from `from` on. */
   private fields(bytes: Buffer, from: number, end: number, view: MessageView): number {
-    const { fields } = view
-    const maxFields = this.limits.maxFields
+    const { maxFields, skipsResponseFields } = this.limits
+    const isSkipping = skipsResponseFields === true && view.status !== 0
     let i = from
-    let fieldCount = 0
-    for (;;) {
+    for (let lines = 0; ; lines++) {
       if (i === end) return HEAD_INCOMPLETE
-      const nameAt = i
-      while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
-      if (i === end) return HEAD_INCOMPLETE
-      const nameEnd = i
-      if (bytes[i] !== COLON || nameEnd === nameAt) {
-        if (nameEnd > nameAt) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.headerName)
-        if ((CHARACTERS[bytes[i]!]! & Char.blank) !== 0) return this.fail(RequestDrop.obsFold)
-        const headEnd = this.lineEnd(bytes, i, end, RequestDrop.headerName)
-        if (headEnd < 0) return headEnd
-        view.headEnd = headEnd
-        return this.frame(view) ? headEnd : HEAD_FAULT
-      }
-      i++
-      while (i < end && (CHARACTERS[bytes[i]!]! & Char.blank) !== 0) i++
-      const valueAt = i
-      i = pastValue(bytes, i, end)
-      let valueEnd = i
-      if (end - i > 1 && bytes[i] === CR && bytes[i + 1] === LF) i += 2
-      else {
-        i = this.lineEnd(bytes, i, end, RequestDrop.headerName)
-        if (i < 0) return i
-      }
-      if (valueEnd > valueAt && bytes[valueEnd - 1]! <= SP) valueEnd = trimmedEnd(bytes, valueAt, valueEnd)
-      const f = fieldCount * FIELD_STRIDE
-      if (fieldCount >= maxFields || f >= fields.length) return this.fail(RequestDrop.tooManyHeaders)
-      fieldCount++
-      view.fieldCount = fieldCount
-      fields[f] = nameAt
-      fields[f + 1] = nameEnd
-      fields[f + 2] = valueAt
-      fields[f + 3] = valueEnd
-      // Only names of these lengths matter to framing.
-      switch (nameEnd - nameAt) {
-        case 6:
-          if (isText(bytes, nameAt, EXPECT) && equalsText(bytes, valueAt, valueEnd, HUNDRED_CONTINUE))
-            view.flags |= MessageFlag.expect
-          break
-        case 7:
-          if (isText(bytes, nameAt, UPGRADE)) {
-            view.flags |= MessageFlag.upgrade
-            if (hasListToken(bytes, valueAt, valueEnd, WEBSOCKET)) view.flags |= MessageFlag.webSocket
-          }
-          break
-        case 10:
-          if (isText(bytes, nameAt, CONNECTION)) {
-            if (hasListToken(bytes, valueAt, valueEnd, CLOSE)) view.flags |= MessageFlag.close
-          }
-          break
-        case 13:
-          if (isText(bytes, nameAt, MARKER)) view.flags |= MessageFlag.marked
-          break
-        case 14:
-          if (isText(bytes, nameAt, CONTENT_LENGTH) && !this.contentLength(bytes, valueAt, valueEnd, view))
-            return HEAD_FAULT
-          break
-        case 17:
-          if (isText(bytes, nameAt, TRANSFER_ENCODING) && !this.transferCoding(bytes, valueAt, valueEnd, view))
-            return HEAD_FAULT
-          break
-      }
+      const c = bytes[i]!
+      if ((CHARACTERS[c]! & Char.token) === 0) return this.sectionEnd(bytes, i, end, view)
+      if (lines >= maxFields) return this.tooManyFields(bytes, i, end)
+      if (isSkipping && c !== SMALL_C && c !== LARGE_C && c !== SMALL_T && c !== LARGE_T) {
+        // Neither Content-Length nor Transfer-Encoding: only its end matters.
+        i = this.behindLine(bytes, pastValue(bytes, i, end), end)
+      } else i = this.field(bytes, i, end, view)
+      if (i < 0) return i
     }
+  }
+
+  /** One field line that begins with a token at `nameAt`. Returns the index behind it, HEAD_INCOMPLETE or HEAD_FAULT. */
+  private field(bytes: Buffer, nameAt: number, end: number, view: MessageView): number {
+    let i = nameAt + 1
+    while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
+    if (i === end) return HEAD_INCOMPLETE
+    const nameEnd = i
+    if (bytes[i] !== COLON) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.headerName)
+    i++
+    while (i < end && (CHARACTERS[bytes[i]!]! & Char.blank) !== 0) i++
+    const valueAt = i
+    let valueEnd = pastValue(bytes, i, end)
+    const next = this.behindLine(bytes, valueEnd, end)
+    if (next < 0) return next
+    if (valueEnd > valueAt && bytes[valueEnd - 1]! <= SP) valueEnd = trimmedEnd(bytes, valueAt, valueEnd)
+    const { fields } = view
+    const f = view.fieldCount * FIELD_STRIDE
+    if (f >= fields.length) return this.fail(RequestDrop.tooManyHeaders)
+    view.fieldCount++
+    fields[f] = nameAt
+    fields[f + 1] = nameEnd
+    fields[f + 2] = valueAt
+    fields[f + 3] = valueEnd
+    const length = nameEnd - nameAt
+    // Only names of these lengths, and these first letters, matter to framing.
+    if (length > LONGEST_NOTED || MAY_BE_NOTED[length * 32 + (bytes[nameAt]! & 31)] === 0) return next
+    return this.note(bytes, nameAt, nameEnd, valueAt, valueEnd, view) ? next : HEAD_FAULT
+  }
+
+  /** What a field says about the message besides its value; false: a fault. */
+  private note(
+    bytes: Buffer,
+    nameAt: number,
+    nameEnd: number,
+    valueAt: number,
+    valueEnd: number,
+    view: MessageView,
+  ): boolean {
+    switch (nameEnd - nameAt) {
+      case 6:
+        if (isText(bytes, nameAt, EXPECT) && equalsText(bytes, valueAt, valueEnd, HUNDRED_CONTINUE))
+          view.flags |= MessageFlag.expect
+        return true
+      case 7:
+        if (isText(bytes, nameAt, UPGRADE)) {
+          view.flags |= MessageFlag.upgrade
+          if (hasListToken(bytes, valueAt, valueEnd, WEBSOCKET)) view.flags |= MessageFlag.webSocket
+        }
+        return true
+      case 10:
+        if (isText(bytes, nameAt, CONNECTION) && hasListToken(bytes, valueAt, valueEnd, CLOSE))
+          view.flags |= MessageFlag.close
+        return true
+      case 13:
+        if (isText(bytes, nameAt, MARKER)) view.flags |= MessageFlag.marked
+        return true
+      case 14:
+        return !isText(bytes, nameAt, CONTENT_LENGTH) || this.contentLength(bytes, valueAt, valueEnd, view)
+      case 17:
+        return !isText(bytes, nameAt, TRANSFER_ENCODING) || this.transferCoding(bytes, valueAt, valueEnd, view)
+      default:
+        return true
+    }
+  }
+
+  /** What stands at `i` begins no field: the empty line, or a fault. */
+  private sectionEnd(bytes: Buffer, i: number, end: number, view: MessageView): number {
+    if ((CHARACTERS[bytes[i]!]! & Char.blank) !== 0) return this.fail(RequestDrop.obsFold)
+    const headEnd = this.lineEnd(bytes, i, end, RequestDrop.headerName)
+    if (headEnd < 0) return headEnd
+    view.headEnd = headEnd
+    return this.frame(view) ? headEnd : HEAD_FAULT
+  }
+
+  /** One line more than there may be: it counts once it is whole and not wrong in itself, so that splits do not matter. */
+  private tooManyFields(bytes: Buffer, at: number, end: number): number {
+    let i = at
+    while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
+    if (i === end) return HEAD_INCOMPLETE
+    if (bytes[i] !== COLON) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.headerName)
+    const next = this.behindLine(bytes, pastValue(bytes, i, end), end)
+    return next < 0 ? next : this.fail(RequestDrop.tooManyHeaders)
+  }
+
+  /** The index behind the CRLF of a field line, at `i`; HEAD_INCOMPLETE or HEAD_FAULT. */
+  private behindLine(bytes: Buffer, i: number, end: number): number {
+    if (end - i > 1 && bytes[i] === CR && bytes[i + 1] === LF) return i + 2
+    return this.lineEnd(bytes, i, end, RequestDrop.headerName)
   }
 
   private contentLength(bytes: Buffer, at: number, end: number, view: MessageView): boolean {
@@ -340,6 +382,17 @@ const MARKER = lower('x-mirrorshard')
 const CONTENT_LENGTH = lower('content-length')
 const TRANSFER_ENCODING = lower('transfer-encoding')
 const CHUNKED = lower('chunked')
+
+const SMALL_C = 0x63
+const LARGE_C = 0x43
+const SMALL_T = 0x74
+const LARGE_T = 0x54
+
+/** 1 where a noted name has this length and this first letter. Index: length * 32 + low five bits of the first byte, equal in both cases of a letter. */
+const NOTED = [EXPECT, UPGRADE, CONNECTION, MARKER, CONTENT_LENGTH, TRANSFER_ENCODING]
+const LONGEST_NOTED = Math.max(...NOTED.map((name) => name.length))
+const MAY_BE_NOTED = new Uint8Array((LONGEST_NOTED + 1) * 32)
+for (const name of NOTED) MAY_BE_NOTED[name.length * 32 + (name[0]! & 31)] = 1
 
 // Nearly every byte of a head is looked at in one of these two: the table only where a comparison does not decide.
 

@@ -68,6 +68,7 @@ export class Shard implements StreamConsumerFactory {
         maxHeadBytes: http.maxHeadBytes,
         maxFields: http.maxHeaders,
         readsWideLines: work.kind === 'print',
+        skipsResponseFields: work.kind !== 'print',
       }),
       view: new MessageView(http.maxHeaders),
       maxHeadBytes: http.maxHeadBytes,
