@@ -1,4 +1,5 @@
 /** Capture file → replay against a real nginx, with wrk on the same nginx as the floor. */
+import { ENGINE_NAMES } from '../../src/sinks/replay/engine.ts'
 import { benchCapture, captureInWords } from '../support/bench-capture.ts'
 import { losslessCounts, replayFile } from '../support/mirrorshard.ts'
 import { type Nginx, openNginx } from '../support/nginx.ts'
@@ -36,13 +37,17 @@ export async function benchReplay(options: BenchOptions, report: Report, directo
   report.line(`${captureInWords(capture)}; ${rounds} run(s) each, in turns`)
   const nginx = await openNginx(program, directory)
   try {
-    const replays = (options.workers ?? [0, 1]).map((workers): Client => {
-      const label = `replay --workers ${workers}`
+    const ways = ENGINE_NAMES.flatMap((engine) => (options.workers ?? [0, 1]).map((workers) => ({ engine, workers })))
+    const replays = ways.map(({ engine, workers }): Client => {
+      const label = `replay --engine ${engine} --workers ${workers}`
       return {
         label,
         run: async () => {
           const before = await nginx.requests()
-          const { summary, cpuSeconds } = await replayFile(capture.path, nginx.url, workers, directory)
+          const { summary, cpuSeconds } = await replayFile(capture.path, nginx.url, workers, directory, [
+            '--engine',
+            engine,
+          ])
           const after = await nginx.requests()
           const check = report.check(`${NAME} ${label}`, {
             ...losslessCounts(summary, capture.packets, capture.requests, '2xx'),

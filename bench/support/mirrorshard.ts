@@ -12,10 +12,28 @@ export interface ReplayRun extends Finished {
 }
 
 /** `replay FILE --to TARGET --speed max`. @throws Error with what it printed when it failed */
-export async function replayFile(path: string, to: string, workers: number, directory: string): Promise<ReplayRun> {
+export async function replayFile(
+  path: string,
+  to: string,
+  workers: number,
+  directory: string,
+  more: readonly string[] = [],
+): Promise<ReplayRun> {
   const summaryPath = join(directory, 'summary.json')
   rmSync(summaryPath, { force: true })
-  const args = ['replay', path, '--to', to, '--speed', 'max', '--workers', String(workers), '--summary', summaryPath]
+  const args = [
+    'replay',
+    path,
+    '--to',
+    to,
+    '--speed',
+    'max',
+    '--workers',
+    String(workers),
+    '--summary',
+    summaryPath,
+    ...more,
+  ]
   const finished = await runTimed(process.execPath, [MAIN, ...args])
   if (finished.code !== 0)
     throw new Error(`mirrorshard ${args.join(' ')} ended with ${finished.code}: ${finished.stderr}`)

@@ -70,7 +70,7 @@ export function liveParts(
     ...(totals.requestsDropped() > 0 ? [`${count(totals.requestsDropped())} requests dropped`] : []),
     `${count(Math.round(rate))}/s`,
     `${count(packetsSent)} packets`,
-    ...(totals.latencyCount() > 0 ? [`p99 ${totals.latencyMs(0.99).toFixed(1)} ms`] : []),
+    ...(totals.latency().count > 0 ? [`p99 ${totals.latency().ms(0.99).toFixed(1)} ms`] : []),
   ]
 }
 

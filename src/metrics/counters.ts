@@ -206,6 +206,11 @@ export const SCALARS = {
     kind: 'counter',
     help: 'Requests sent again: idempotent, on a reused connection that closed before any byte of an answer.',
   },
+  replayPoisoned: {
+    metric: 'mirrorshard_replay_poisoned_connections_total',
+    kind: 'counter',
+    help: 'Connections closed because the origin sent bytes that answer no request (wire engine).',
+  },
   replayBodyBytes: {
     metric: 'mirrorshard_replay_response_bytes_total',
     kind: 'counter',
@@ -226,30 +231,52 @@ export const SCALARS = {
     kind: 'counter',
     help: 'Sum of the latencies of answered requests.',
   },
+  addedLatencySumUs: {
+    metric: 'mirrorshard_replay_added_latency_microseconds_sum',
+    kind: 'counter',
+    help: 'Sum of the added latencies of live requests.',
+  },
 } as const satisfies Readonly<Record<string, ScalarCounter>>
 
 export type ScalarName = keyof typeof SCALARS
 const SCALAR_NAMES = Object.keys(SCALARS) as ScalarName[]
 
-/** Latency histogram: 16 linear steps per power of two microseconds, so a bucket is at most 6.25 % wide; 2^0 to 2^28 us. */
-const LATENCY_STEPS = 16
-export const LATENCY_BUCKETS = 16 + LATENCY_STEPS * 25
+/**
+ * Buckets of times in whole microseconds, up to 2^29 us (nine minutes): each microsecond below `steps` has its own, from there on each
+ * power of two has `steps` of equal width. So a bucket is at most 1 / `steps` of its lower bound wide.
+ */
+export class TimeBuckets {
+  readonly count: number
+  private readonly steps: number
+  private readonly bits: number
 
-/** Bucket of a latency in whole microseconds. Below 16 us each microsecond has its own. */
-export function latencyBucket(us: number): number {
-  if (us < 16) return us < 0 ? 0 : us | 0
-  const v = us > 0x1fffffff ? 0x1fffffff : us | 0
-  const exponent = 31 - Math.clz32(v)
-  return 16 + (exponent - 4) * LATENCY_STEPS + ((v >>> (exponent - 4)) & 15)
+  /** @param bits steps are 2^bits */
+  constructor(bits: number) {
+    this.bits = bits
+    this.steps = 1 << bits
+    this.count = this.steps + this.steps * (29 - bits)
+  }
+
+  of(us: number): number {
+    if (us < this.steps) return us < 0 ? 0 : us | 0
+    const v = us > 0x1fffffff ? 0x1fffffff : us | 0
+    const shift = 31 - Math.clz32(v) - this.bits
+    return this.steps + shift * this.steps + ((v >>> shift) & (this.steps - 1))
+  }
+
+  /** Upper bound (exclusive) of a bucket, microseconds. */
+  end(bucket: number): number {
+    const { steps } = this
+    if (bucket < steps) return bucket + 1
+    const shift = Math.floor((bucket - steps) / steps)
+    return (steps + ((bucket - steps) % steps) + 1) * 2 ** shift
+  }
 }
 
-/** Upper bound (exclusive), in microseconds, of a bucket. */
-export function latencyBucketEnd(bucket: number): number {
-  if (bucket < 16) return bucket + 1
-  const exponent = Math.floor((bucket - 16) / LATENCY_STEPS) + 4
-  const step = (bucket - 16) % LATENCY_STEPS
-  return (16 + step + 1) * 2 ** (exponent - 4)
-}
+/** Written to answered: 16 steps, at most 6.25 % wide. */
+export const LATENCY_BUCKETS = new TimeBuckets(4)
+/** Captured to written: 8 steps, at most 12.5 % wide. Coarser, because every publication copies it. */
+export const ADDED_LATENCY_BUCKETS = new TimeBuckets(3)
 
 /** Index of each scalar in a block. */
 export const Counter = Object.freeze(Object.fromEntries(SCALAR_NAMES.map((name, i) => [name, i]))) as {
@@ -262,7 +289,8 @@ export const REQUEST_DROPS = PACKET_DROPS + PACKET_DROP_NAMES.length
 export const RESPONSE_DROPS = REQUEST_DROPS + REQUEST_DROP_NAMES.length
 export const OUTCOMES = RESPONSE_DROPS + RESPONSE_DROP_NAMES.length
 export const LATENCIES = OUTCOMES + OUTCOME_NAMES.length
-export const COUNTERS = LATENCIES + LATENCY_BUCKETS
+export const ADDED_LATENCIES = LATENCIES + LATENCY_BUCKETS.count
+export const COUNTERS = ADDED_LATENCIES + ADDED_LATENCY_BUCKETS.count
 
 const VALUES_AT = 64
 /** Bytes of one block, a multiple of 64. */
@@ -311,8 +339,14 @@ export class CounterBlock {
   }
 
   latency(us: number): void {
-    this.values[LATENCIES + latencyBucket(us)]! += 1
+    this.values[LATENCIES + LATENCY_BUCKETS.of(us)]! += 1
     this.values[Counter.latencySumUs]! += us
+  }
+
+  /** @param us 0 or more */
+  addedLatency(us: number): void {
+    this.values[ADDED_LATENCIES + ADDED_LATENCY_BUCKETS.of(us)]! += 1
+    this.values[Counter.addedLatencySumUs]! += us
   }
 
   /** Copies all values to shared memory. Once per batch: about a microsecond. */

@@ -32,15 +32,24 @@ export const LABELLED = {
   },
 } as const
 
-export const LATENCY_METRIC = {
-  metric: 'mirrorshard_replay_latency_seconds',
-  help: 'Request written to answer complete.',
-  /** Bounds in seconds. */
-  bounds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+/** Bounds in seconds. */
+const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60] as const
+
+export const HISTOGRAMS = {
+  latency: {
+    metric: 'mirrorshard_replay_latency_seconds',
+    help: 'Request written to answer complete.',
+    bounds: BOUNDS,
+  },
+  addedLatency: {
+    metric: 'mirrorshard_replay_added_latency_seconds',
+    help: 'Last packet of a live request received to the request written. Files have no comparable time: none there.',
+    bounds: BOUNDS,
+  },
 } as const
 
-/** The latency sum is part of the histogram. */
-const NOT_ALONE: ReadonlySet<string> = new Set(['latencySumUs'])
+/** The sums are part of the histograms. */
+const NOT_ALONE: ReadonlySet<string> = new Set(['latencySumUs', 'addedLatencySumUs'])
 
 export interface MetricSources {
   totals(): Totals
@@ -67,7 +76,8 @@ export class MetricsPage {
   text(): Promise<string> {
     const page = this.last.then(async () => {
       this.snapshot = this.sources.totals()
-      return (await this.registry.metrics()) + latencyHistogramText(this.snapshot)
+      const scalars = await this.registry.metrics()
+      return scalars + histogramText(this.snapshot, 'latency') + histogramText(this.snapshot, 'addedLatency')
     })
     this.last = page.catch(() => {})
     return page
@@ -150,12 +160,12 @@ export function openRegistry(sources: MetricSources): Registry {
 }
 
 /** prom-client's own histogram cannot be set from counts, so its text is written here. */
-function latencyHistogramText(totals: Totals): string {
-  const { metric, help, bounds } = LATENCY_METRIC
-  const count = totals.latencyCount()
+function histogramText(totals: Totals, name: keyof typeof HISTOGRAMS): string {
+  const { metric, help, bounds } = HISTOGRAMS[name]
+  const times = totals[name]()
   const lines = [`# HELP ${metric} ${help}`, `# TYPE ${metric} histogram`]
-  for (const bound of bounds) lines.push(`${metric}_bucket{le="${bound}"} ${totals.latenciesBelow(bound * 1e6)}`)
-  lines.push(`${metric}_bucket{le="+Inf"} ${count}`)
-  lines.push(`${metric}_sum ${totals.get('latencySumUs') / 1e6}`, `${metric}_count ${count}`)
+  for (const bound of bounds) lines.push(`${metric}_bucket{le="${bound}"} ${times.below(bound * 1e6)}`)
+  lines.push(`${metric}_bucket{le="+Inf"} ${times.count}`)
+  lines.push(`${metric}_sum ${times.sumUs / 1e6}`, `${metric}_count ${times.count}`)
   return `${lines.join('\n')}\n`
 }

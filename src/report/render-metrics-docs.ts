@@ -7,7 +7,7 @@ import { realpathSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { OUTCOME_HELP, PACKET_DROP_HELP, REQUEST_DROP_HELP, RESPONSE_DROP_HELP } from '../base/drop.ts'
 import { OUTCOME_ADVICE, PACKET_DROP_ADVICE, REQUEST_DROP_ADVICE, RESPONSE_DROP_ADVICE } from './drop-advice.ts'
-import { LATENCY_METRIC, openRegistry } from './metrics.ts'
+import { HISTOGRAMS, openRegistry } from './metrics.ts'
 import { Totals } from './totals.ts'
 
 const INTRODUCTION = `# Metrics
@@ -84,11 +84,10 @@ export function describeMetrics(): Metric[] {
   const metrics = registered
     .filter(({ name }) => name.startsWith(PREFIX))
     .map(({ name, type, help, labelNames = [] }) => ({ name, type, labels: labelNames, help }))
-  return [...metrics, latencyMetric()]
+  return [...metrics, ...Object.values(HISTOGRAMS).map(histogram)]
 }
 
-function latencyMetric(): Metric {
-  const { metric, help, bounds } = LATENCY_METRIC
+function histogram({ metric, help, bounds }: (typeof HISTOGRAMS)[keyof typeof HISTOGRAMS]): Metric {
   return { name: metric, type: 'histogram', labels: ['le'], help: `${help} Bounds in seconds: ${bounds.join(', ')}.` }
 }
 

@@ -60,7 +60,7 @@ export function statusText(totals: Totals, packetRate: number, requestRate: numb
     outcomes.length > 0 ? outcomes.join(' ') : held > 0 ? 'no answers yet' : 'no requests yet',
     ...(held > 0 ? [`${count(held)} waiting`] : []),
     drops.length > 0 ? drops.join(', ') : 'nothing dropped',
-    ...(totals.latencyCount() > 0 ? [`p99 ${totals.latencyMs(0.99).toFixed(1)} ms`] : []),
+    ...(totals.latency().count > 0 ? [`p99 ${totals.latency().ms(0.99).toFixed(1)} ms`] : []),
   ]
   return parts.join(' · ')
 }

@@ -1,5 +1,5 @@
 /** The summary: fixed keys for scripts (docs/summary.md), and the same in plain words for people. */
-import type { Totals } from './totals.ts'
+import type { Quantiles, Totals } from './totals.ts'
 import { total } from './totals.ts'
 
 export interface Summary {
@@ -23,7 +23,9 @@ export interface Summary {
     readonly held: number
     readonly retried: number
   }
-  readonly latencyMs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number }
+  readonly latencyMs: Quantiles
+  /** Last packet of a live request to the request written; null where no request came live. */
+  readonly addedLatencyMs: Quantiles | null
   /** Bytes passed over, with the reason. */
   readonly skippedBytes: {
     readonly resyncUnproven: number
@@ -52,6 +54,7 @@ export function makeSummary(
   hasSocket: boolean,
   spent: Spent,
 ): Summary {
+  const added = totals.addedLatency()
   return {
     packets: {
       received: totals.get('packetsReceived'),
@@ -76,12 +79,8 @@ export function makeSummary(
       held: totals.requestsHeld(),
       retried: totals.get('replayRetries'),
     },
-    latencyMs: {
-      p50: totals.latencyMs(0.5),
-      p90: totals.latencyMs(0.9),
-      p99: totals.latencyMs(0.99),
-      max: totals.latencyMs(1),
-    },
+    latencyMs: totals.latency().quantiles(),
+    addedLatencyMs: added.count > 0 ? added.quantiles() : null,
     skippedBytes: {
       resyncUnproven: totals.get('resyncUnproven'),
       afterAmbiguous: totals.get('afterAmbiguous'),
@@ -157,6 +156,10 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   if (summary.latencyMs.max > 0) {
     const { p50, p90, p99, max } = summary.latencyMs
     line('latency', `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, max ${ms(max)}`)
+  }
+  if (summary.addedLatencyMs !== null) {
+    const { p50, p99, max } = summary.addedLatencyMs
+    line('added', `p50 ${ms(p50)}, p99 ${ms(p99)}, max ${ms(max)} from a request's last packet to sending it`)
   }
   const others = Object.entries(summary.otherProtocols).flatMap(([protocol, ports]) =>
     Object.entries(ports).map(

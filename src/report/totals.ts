@@ -1,17 +1,19 @@
 /** The counters of all threads added up, and what can be read from the sum. */
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
 import {
+  ADDED_LATENCIES,
+  ADDED_LATENCY_BUCKETS,
   COUNTERS,
   Counter,
   LATENCIES,
   LATENCY_BUCKETS,
-  latencyBucketEnd,
   OUTCOMES,
   PACKET_DROPS,
   REQUEST_DROPS,
   RESPONSE_DROPS,
   readCounterBlock,
   type ScalarName,
+  type TimeBuckets,
 } from '../metrics/counters.ts'
 
 export class Totals {
@@ -85,30 +87,19 @@ export class Totals {
     return this.get('requestsParsed') - this.requestsDropped() - this.requestsEnded()
   }
 
-  latencyCount(): number {
-    let n = 0
-    for (let i = 0; i < LATENCY_BUCKETS; i++) n += this.values[LATENCIES + i]!
-    return n
+  /** Written to answered, of answered requests. */
+  latency(): TimeHistogram {
+    return new TimeHistogram(
+      this.values.subarray(LATENCIES, ADDED_LATENCIES),
+      LATENCY_BUCKETS,
+      this.get('latencySumUs'),
+    )
   }
 
-  /** Answers that took less than `us`. */
-  latenciesBelow(us: number): number {
-    let n = 0
-    for (let i = 0; i < LATENCY_BUCKETS && latencyBucketEnd(i) <= us; i++) n += this.values[LATENCIES + i]!
-    return n
-  }
-
-  /** Milliseconds below which the share `q` of the answers took; 0 without answers. Within 6.25 %. */
-  latencyMs(q: number): number {
-    const count = this.latencyCount()
-    if (count === 0) return 0
-    const rank = Math.min(count, Math.max(1, Math.ceil(count * q)))
-    let n = 0
-    for (let i = 0; i < LATENCY_BUCKETS; i++) {
-      n += this.values[LATENCIES + i]!
-      if (n >= rank) return latencyBucketEnd(i) / 1000
-    }
-    return latencyBucketEnd(LATENCY_BUCKETS - 1) / 1000
+  /** Captured to written, of live requests. */
+  addedLatency(): TimeHistogram {
+    const counts = this.values.subarray(ADDED_LATENCIES, COUNTERS)
+    return new TimeHistogram(counts, ADDED_LATENCY_BUCKETS, this.get('addedLatencySumUs'))
   }
 
   private named(at: number, names: readonly string[]): Record<string, number> {
@@ -119,6 +110,50 @@ export class Totals {
     }
     return counts
   }
+}
+
+/** Times in buckets, as of one reading. */
+export class TimeHistogram {
+  readonly count: number
+  readonly sumUs: number
+  private readonly counts: Float64Array
+  private readonly buckets: TimeBuckets
+
+  constructor(counts: Float64Array, buckets: TimeBuckets, sumUs: number) {
+    this.counts = counts
+    this.buckets = buckets
+    this.sumUs = sumUs
+    this.count = counts.reduce((a, b) => a + b, 0)
+  }
+
+  /** How many took less than `us`. */
+  below(us: number): number {
+    let n = 0
+    for (let i = 0; i < this.buckets.count && this.buckets.end(i) <= us; i++) n += this.counts[i]!
+    return n
+  }
+
+  /** Milliseconds below which the share `q` of them took; 0 where there are none. The upper end of a bucket. */
+  ms(q: number): number {
+    if (this.count === 0) return 0
+    const rank = Math.min(this.count, Math.max(1, Math.ceil(this.count * q)))
+    let n = 0
+    let bucket = -1
+    while (n < rank) n += this.counts[++bucket]!
+    return this.buckets.end(bucket) / 1000
+  }
+
+  quantiles(): Quantiles {
+    return { p50: this.ms(0.5), p90: this.ms(0.9), p99: this.ms(0.99), max: this.ms(1) }
+  }
+}
+
+/** Milliseconds. */
+export interface Quantiles {
+  readonly p50: number
+  readonly p90: number
+  readonly p99: number
+  readonly max: number
 }
 
 export function total(counts: Readonly<Record<string, number>>): number {

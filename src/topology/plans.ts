@@ -89,6 +89,7 @@ export function sendingWork(o: SendingOptions, isLive: boolean): Work {
     options: {
       ...selection,
       connections: share(o.connections),
+      engine: o.engine,
       order: o.order,
       keepHost: o.keepHost,
       shed: isLive,

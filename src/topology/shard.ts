@@ -19,6 +19,7 @@ import { Reassembler } from '../reassembly/reassembler.ts'
 import type { StreamConsumer, StreamConsumerFactory } from '../reassembly/stream-consumer.ts'
 import { LineSink } from '../sinks/inspect/line-sink.ts'
 import { NullSink } from '../sinks/null-sink.ts'
+import { loadEngine } from '../sinks/replay/engines.ts'
 import { SharedRateLimiter } from '../sinks/replay/rate-limiter.ts'
 import type { Sink } from '../sinks/sink.ts'
 import type { ShardPlan } from './shard-plan.ts'
@@ -161,5 +162,6 @@ async function openSink({ work, ratePerSecond, clockAnchor }: ShardPlan, parts: 
   const deps = { clock, random: Math.random, rateLimiter }
   if (work.kind === 'discard') return new NullSink(work.options, parts.counters, deps)
   const { ReplaySink } = await import('../sinks/replay/replay-sink.ts')
-  return new ReplaySink({ ...work.options, origin: new URL(work.origin) }, parts.counters, deps)
+  const engine = await loadEngine(work.options.engine)
+  return new ReplaySink({ ...work.options, origin: new URL(work.origin) }, parts.counters, { ...deps, engine })
 }

@@ -1,5 +1,6 @@
 /** What every replay engine must do, checked against an origin that speaks raw bytes. */
 import { once } from 'node:events'
+import http from 'node:http'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import net from 'node:net'
@@ -14,7 +15,8 @@ import {
   Fault,
 } from '../../src/sinks/replay/engine.ts'
 import { Lane } from '../../src/sinks/replay/lanes.ts'
-import { OutgoingRequest } from '../../src/sinks/replay/outgoing-request.ts'
+import type { OutgoingRequest } from '../../src/sinks/replay/outgoing-request.ts'
+import { captured, connection } from '../sinks/replay/support/captured.ts'
 import {
   closedPort,
   ok,
@@ -26,10 +28,35 @@ import {
 } from '../sinks/replay/support/raw-origin.ts'
 import { TEST_CERTIFICATE, TEST_KEY } from '../sinks/replay/support/tls-certificate.ts'
 
-/** Where an engine may do less than HTTP asks; each named in its own documentation. */
-export interface EngineLimits {
-  /** Cannot send `OPTIONS *`. */
-  readonly noAsterisk?: boolean
+/** A request to send, as text: header lines as name, value, name, value, … */
+export interface Composition {
+  readonly method: string
+  readonly target: string
+  readonly headers: readonly string[]
+  readonly body: Buffer | null
+}
+
+export interface EngineUnderTest {
+  readonly open: EngineFactory
+  /** A request of the engine's own class, as its `prepare` would make it. */
+  compose(what: Composition): OutgoingRequest
+  /** Where it does less than HTTP asks; each named in its own documentation. */
+  readonly limits: {
+    /** Cannot send `OPTIONS *`. */
+    readonly noAsterisk?: boolean
+    /** Refuses in `send` what cannot be an HTTP request; for others `prepare` cannot make such requests. */
+    readonly checksInSend?: boolean
+    /** 204 and 304 with a Content-Length cost the connection. */
+    readonly losesConnectionOnLength?: boolean
+    /** Only one 100 (Continue), in one piece, is skipped. */
+    readonly oneContinue?: boolean
+    /** Does not say `poisoned`. */
+    readonly hidesPoison?: boolean
+    /** An empty line behind an answer costs the connection or is not tolerated. */
+    readonly noBlankLines?: boolean
+    /** Sends the next request behind one that the origin answered without reading it. */
+    readonly reusesUnread?: boolean
+  }
 }
 
 const FAULT_NAMES = Object.keys(Fault)
@@ -48,6 +75,8 @@ interface Ending {
 class Recorder implements EngineListener {
   readonly endings: Ending[] = []
   connections = 0
+  poisonings = 0
+  readonly writtenUs: number[] = []
   onAnswered: ((slot: number) => void) | null = null
   private waiters: (() => void)[] = []
 
@@ -68,6 +97,14 @@ class Recorder implements EngineListener {
     this.connections++
   }
 
+  written(_slot: number, atUs: number): void {
+    this.writtenUs.push(atUs)
+  }
+
+  poisoned(): void {
+    this.poisonings++
+  }
+
   async ending(n: number): Promise<Ending> {
     while (this.endings.length < n) await new Promise<void>((resolve) => this.waiters.push(resolve))
     return this.endings[n - 1]!
@@ -79,18 +116,18 @@ class Recorder implements EngineListener {
   }
 }
 
-export function request(
-  method = 'GET',
-  target = '/',
-  body: string | null = null,
-  headers: string[] = [],
-): OutgoingRequest {
-  const bytes = body === null ? null : Buffer.from(body, 'latin1')
-  const length = bytes === null ? [] : ['Content-Length', String(bytes.length)]
-  return new OutgoingRequest(method, target, ['Host', 'origin.test', ...length, ...headers], bytes, 0, new Lane(1))
-}
+export function replayEngineContract(name: string, { open, compose, limits }: EngineUnderTest): void {
+  function request(
+    method = 'GET',
+    target = '/',
+    body: string | null = null,
+    headers: readonly string[] = [],
+  ): OutgoingRequest {
+    const bytes = body === null ? null : Buffer.from(body, 'latin1')
+    const length = bytes === null ? [] : ['Content-Length', String(bytes.length)]
+    return compose({ method, target, headers: ['Host', 'origin.test', ...length, ...headers], body: bytes })
+  }
 
-export function replayEngineContract(name: string, factory: EngineFactory, limits: EngineLimits = {}): void {
   describe(`${name} as replay engine`, () => {
     let origin: RawOrigin
     let engine: Engine
@@ -108,9 +145,10 @@ export function replayEngineContract(name: string, factory: EngineFactory, limit
         bodyTimeoutMs: 2_000,
         requestTimeoutMs: 4_000,
         keepAliveTimeoutMs: 2_000,
+        keepHost: false,
         ...over,
       }
-      engine = factory(options, clock, recorder)
+      engine = open(options, clock, recorder)
       sweeper = setInterval(() => engine.sweep(clock.nowUs()), 10)
     }
 
@@ -233,6 +271,185 @@ export function replayEngineContract(name: string, factory: EngineFactory, limit
       })
     })
 
+    describe('where one answer ends', () => {
+      const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+      const POISON = 'HTTP/1.1 500 Poison\r\nContent-Length: 0\r\n\r\n'
+
+      const surplus: [string, string, string][] = [
+        ['a second answer behind the first', OK + POISON, '2xx'],
+        ['more body than the length says', `${OK}kk`, '2xx'],
+        ['garbage behind a chunked body', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\0\0`, '2xx'],
+        ['a body behind 304', `HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nhello`, '3xx'],
+        ['a body behind 204', `HTTP/1.1 204 No Content\r\n\r\nhello`, '2xx'],
+      ]
+      test.each(surplus)('%s is no answer to the next request', async (_name, bytes, outcome) => {
+        start()
+        origin.answer = says(bytes)
+        expect(await sendOne()).toMatchObject({ outcome })
+        await expectRecovery()
+        expect(origin.connections).toBe(2)
+        if (limits.hidesPoison !== true) expect(recorder.poisonings).toBe(1)
+      })
+
+      test('a body behind the answer to HEAD is no answer to the next request', async () => {
+        start()
+        origin.answer = says(OK)
+        expect((await sendOne(request('HEAD'))).kind).toBe('answered')
+        await expectRecovery()
+        expect(origin.connections).toBe(2)
+      })
+
+      test.runIf(limits.noBlankLines !== true)('an empty line behind an answer harms nothing', async () => {
+        start()
+        for (let i = 0; i < 3; i++) {
+          origin.answer = says(`${OK}\r\n`)
+          expect((await sendOne()).outcome).toBe('2xx')
+          origin.answer = (_request, socket) => {
+            socket.write(OK, () => setTimeout(() => socket.write('\r\n'), 5))
+          }
+          expect((await sendOne()).outcome).toBe('2xx')
+          await new Promise((resolve) => setTimeout(resolve, 15))
+        }
+        expect(origin.connections).toBe(1)
+        expect(recorder.poisonings).toBe(0)
+      })
+
+      test('204 and 304 with a length leave the connection in use', async () => {
+        start()
+        for (const status of ['204 No Content', '304 Not Modified']) {
+          origin.answer = says(`HTTP/1.1 ${status}\r\nContent-Length: 9\r\n\r\n`)
+          expect((await sendOne()).kind).toBe('answered')
+        }
+        await expectRecovery()
+        expect(origin.connections).toBe(limits.losesConnectionOnLength === true ? 3 : 1)
+      })
+
+      test('HTTP/1.0 closes, and stays where it says keep-alive', async () => {
+        start()
+        origin.answer = says('HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok')
+        expect((await sendOne()).outcome).toBe('2xx')
+        origin.answer = says('HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 2\r\n\r\nok')
+        expect((await sendOne()).outcome).toBe('2xx')
+        expect(origin.connections).toBe(2)
+        await expectRecovery()
+        expect(origin.connections).toBe(2)
+      })
+
+      test('the origin’s Keep-Alive hint shortens the idle time', async () => {
+        start()
+        origin.answer = says('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=5\r\nContent-Length: 2\r\n\r\nok')
+        expect((await sendOne()).outcome).toBe('2xx')
+        await expect.poll(() => origin.openSockets, { timeout: 1_000 }).toBe(0)
+        await expectRecovery()
+      })
+
+      test('cut at any byte, an answer is the same', async () => {
+        start()
+        const bytes =
+          'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n' +
+          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a="b"\r\nabc\r\n0\r\nT: v\r\n\r\n'
+        for (let cut = 1; cut < bytes.length; cut++) {
+          origin.answer = (_request, socket) => {
+            socket.write(bytes.slice(0, cut), () => setTimeout(() => socket.write(bytes.slice(cut)), 2))
+          }
+          expect(await sendOne(), `cut at ${cut}`).toMatchObject({ outcome: '2xx', kind: 'answered', bodyBytes: 3 })
+        }
+        expect(origin.connections).toBe(1)
+      })
+
+      test.runIf(limits.oneContinue !== true)('100 (Continue) in pieces, and many of them', async () => {
+        start()
+        origin.answer = (_request, socket) => {
+          const bytes = `${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(50)}${OK}`
+          for (let i = 0; i < bytes.length; i += 7) socket.write(bytes.slice(i, i + 7))
+        }
+        expect(await sendOne(request('POST', '/', 'body'))).toMatchObject({ outcome: '2xx', kind: 'answered' })
+        await expectRecovery()
+        expect(origin.connections).toBe(1)
+      })
+
+      test('1,000 interim answers, then the answer', async () => {
+        start()
+        origin.answer = says(`${'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n'.repeat(1000)}${OK}`)
+        expect(await sendOne()).toMatchObject({ outcome: '2xx', kind: 'answered', bodyBytes: 2 })
+        await expectRecovery()
+      })
+
+      test('interim answers without end: the time-out of the head ends it', async () => {
+        start({ headersTimeoutMs: 80 })
+        origin.answer = (_request, socket) => {
+          const storm = setInterval(() => {
+            if (socket.destroyed) clearInterval(storm)
+            else socket.write('HTTP/1.1 102 Processing\r\n\r\n')
+          }, 5)
+        }
+        expect(await sendOne()).toMatchObject({ outcome: 'timeout', kind: 'answering' })
+        await expectRecovery()
+      })
+
+      test.runIf(limits.reusesUnread !== true)(
+        'an answer before the request was read ends it, and the next one goes elsewhere',
+        async () => {
+          let answered = 0
+          const early = net.createServer((socket) => {
+            socket.on('error', () => {})
+            socket.once('data', () => {
+              answered++
+              socket.pause()
+              socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n')
+            })
+          })
+          early.listen(0, '127.0.0.1')
+          await once(early, 'listening')
+          start({ origin: new URL(`http://127.0.0.1:${(early.address() as AddressInfo).port}`) })
+          const large = 'x'.repeat(20_000_000)
+          expect((await sendOne(request('POST', '/large', large))).outcome).toBe('4xx')
+          expect((await sendOne(request('GET', '/after'))).outcome).toBe('4xx')
+          expect(answered).toBe(2)
+          early.close()
+          await engine.close()
+        },
+      )
+
+      test('answers of node:http with random heads, bodies and chunks are seen with their status and length', async () => {
+        const random = seededRandom(20_261_124)
+        const expected: { status: number; bodyBytes: number }[] = []
+        const server = http.createServer((incoming, answer) => {
+          incoming.resume()
+          const status = [200, 201, 204, 301, 304, 404, 500, 503][random(8)]!
+          const chunks = Array.from({ length: random(5) }, () =>
+            Buffer.alloc(random(3) === 0 ? random(40_000) : random(40), 'c'),
+          )
+          const bodyBytes = chunks.reduce((n, chunk) => n + chunk.length, 0)
+          answer.statusCode = status
+          for (let i = random(12); i > 0; i--) answer.setHeader(`X-${i}`, 'v'.repeat(random(200)))
+          const hasBody = status !== 204 && status !== 304 && incoming.method !== 'HEAD'
+          if (random(2) === 0 && status !== 204) answer.setHeader('Content-Length', bodyBytes)
+          else if (random(4) === 0 && hasBody) answer.setHeader('Trailer', 'X-Sum')
+          if (random(6) === 0) answer.setHeader('Connection', 'close')
+          expected.push({ status, bodyBytes: hasBody ? bodyBytes : 0 })
+          for (const chunk of chunks) answer.write(chunk)
+          if (answer.hasHeader('Trailer')) answer.addTrailers({ 'X-Sum': 'abc' })
+          answer.end()
+        })
+        server.listen(0, '127.0.0.1')
+        await once(server, 'listening')
+        start({ origin: new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`) })
+        for (let i = 0; i < 200; i++) {
+          const method = ['GET', 'GET', 'HEAD', 'POST'][random(4)]!
+          const ending = await sendOne(request(method, `/${i}`, method === 'POST' ? 'body' : null))
+          const { status, bodyBytes } = expected[i]!
+          expect(ending, `answer ${i}`).toMatchObject({
+            outcome: `${(status / 100) | 0}xx`,
+            kind: 'answered',
+            bodyBytes,
+          })
+        }
+        await engine.close()
+        server.close()
+      })
+    })
+
     describe('answers that are not', () => {
       const HALF = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf!'
       const broken: [string, (bytes: string) => ReturnType<typeof says>, string, string, string][] = [
@@ -348,6 +565,22 @@ export function replayEngineContract(name: string, factory: EngineFactory, limit
         start({ origin: new URL(`https://127.0.0.1:${port}`), connectTimeoutMs: 80 })
         expect(await sendOne()).toMatchObject({ outcome: 'connectTimeout', kind: 'origin' })
         mute.close()
+      })
+
+      test('an origin that is slow to accept is waited for', async () => {
+        const slow = net.createServer({ pauseOnConnect: true }, (socket) => {
+          socket.on('error', () => {})
+          socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
+          setTimeout(() => socket.resume(), 100)
+        })
+        slow.listen(0, '127.0.0.1')
+        await once(slow, 'listening')
+        start({ origin: new URL(`http://127.0.0.1:${(slow.address() as AddressInfo).port}`) })
+        const ending = await sendOne()
+        expect(ending).toMatchObject({ outcome: '2xx', bodyBytes: 2 })
+        expect(ending.latencyUs).toBeGreaterThan(80_000)
+        slow.close()
+        await engine.close()
       })
 
       test('TLS to a server that speaks none', async () => {
@@ -485,28 +718,65 @@ export function replayEngineContract(name: string, factory: EngineFactory, limit
         expect(got.lines.filter((line) => /^x-/i.test(line))).toEqual(['X-Obs: caf\xe9', 'x-obs: again', 'X-Empty: '])
       })
 
-      test('a request that cannot be sent is said to be, N + 1 times, and the slot goes on', async () => {
-        start()
-        const unsendable = [
-          request('GET', '/with blank'),
-          request('GET', '/\u0100'),
-          request('GET', '/', null, ['X-Control', 'a\x01b']),
-          request('B(AD', '/'),
-        ]
-        for (const what of unsendable) expect((await sendOne(what)).outcome).toBe('unsendable')
-        expect(origin.requests).toHaveLength(0)
-        await expectRecovery()
-      })
+      test.runIf(limits.checksInSend)(
+        'a request that cannot be sent is said to be, N + 1 times, and the slot goes on',
+        async () => {
+          start()
+          const unsendable = [
+            request('GET', '/with blank'),
+            request('GET', '/\u0100'),
+            request('GET', '/', null, ['X-Control', 'a\x01b']),
+            request('B(AD', '/'),
+          ]
+          for (const what of unsendable) expect((await sendOne(what)).outcome).toBe('unsendable')
+          expect(origin.requests).toHaveLength(0)
+          await expectRecovery()
+        },
+      )
 
       test('OPTIONS * is sent, or refused beforehand', async () => {
         start()
-        const asterisk = request('OPTIONS', '*')
-        expect(engine.canSend(request())).toBe(true)
-        expect(engine.canSend(asterisk)).toBe(limits.noAsterisk !== true)
-        if (limits.noAsterisk === true) return
-        await sendOne(asterisk)
+        expect(engine.prepare(captured('GET / HTTP/1.1\nHost: h'), connection(), new Lane(1))).not.toBeNull()
+        const asterisk = engine.prepare(captured('OPTIONS * HTTP/1.1\nHost: h'), connection(), new Lane(1))
+        if (limits.noAsterisk === true) {
+          expect(asterisk).toBeNull()
+          return
+        }
+        await sendOne(asterisk!)
         expect(origin.requests[0]!.target).toBe('*')
+      })
+
+      test('a body of 3 MB arrives whole, and the next request on the same connection', async () => {
+        start()
+        const body = 'a\r\n\xff'.repeat(750_000)
+        expect(await sendOne(request('PUT', '/large', body))).toMatchObject({ outcome: '2xx', kind: 'answered' })
+        expect(origin.requests[0]!.body.equals(Buffer.from(body, 'latin1'))).toBe(true)
+        await expectRecovery()
+        expect(origin.connections).toBe(1)
+      })
+
+      test('the moment of writing is told, once for each request', async () => {
+        start()
+        const before = clock.nowUs()
+        await sendOne()
+        const between = clock.nowUs()
+        await sendOne()
+        expect(recorder.writtenUs).toHaveLength(2)
+        expect(recorder.writtenUs[0]).toBeGreaterThan(before)
+        expect(recorder.writtenUs[0]).toBeLessThan(between)
+        expect(recorder.writtenUs[1]).toBeGreaterThan(between)
       })
     })
   })
+}
+
+/** Whole numbers below `n`, the same in every run: xorshift. */
+function seededRandom(seed: number): (n: number) => number {
+  let x = seed
+  return (n) => {
+    x ^= x << 13
+    x ^= x >>> 17
+    x ^= x << 5
+    return (x >>> 0) % n
+  }
 }

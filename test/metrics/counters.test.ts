@@ -2,14 +2,14 @@ import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  ADDED_LATENCIES,
+  ADDED_LATENCY_BUCKETS,
   COUNTER_BLOCK_BYTES,
   COUNTERS,
   Counter,
   CounterBlock,
   LATENCIES,
   LATENCY_BUCKETS,
-  latencyBucket,
-  latencyBucketEnd,
   OUTCOMES,
   PACKET_DROPS,
   REQUEST_DROPS,
@@ -39,12 +39,16 @@ describe('a counter block', () => {
     block.responseDrop(1, 4)
     block.outcome(1, 5)
     block.latency(100)
+    block.addedLatency(200)
     const starts = [PACKET_DROPS, REQUEST_DROPS, RESPONSE_DROPS, OUTCOMES]
     expect(starts.map((start) => block.get(start + 1))).toEqual([2, 3, 4, 5])
-    expect(block.get(LATENCIES + latencyBucket(100))).toBe(1)
+    expect(block.get(LATENCIES + LATENCY_BUCKETS.of(100))).toBe(1)
     expect(block.get(Counter.latencySumUs)).toBe(100)
+    expect(block.get(ADDED_LATENCIES + ADDED_LATENCY_BUCKETS.of(200))).toBe(1)
+    expect(block.get(Counter.addedLatencySumUs)).toBe(200)
     expect(PACKET_DROPS).toBe(Object.keys(SCALARS).length)
-    expect(LATENCIES + LATENCY_BUCKETS).toBe(COUNTERS)
+    expect(LATENCIES + LATENCY_BUCKETS.count).toBe(ADDED_LATENCIES)
+    expect(ADDED_LATENCIES + ADDED_LATENCY_BUCKETS.count).toBe(COUNTERS)
   })
 
   test('of a thread that starts again goes on where its predecessor’s last publication ended', () => {
@@ -107,39 +111,42 @@ describe('a counter block', () => {
   })
 })
 
-describe('latency buckets', () => {
+describe.each([
+  ['latency', LATENCY_BUCKETS, 0.0625],
+  ['added latency', ADDED_LATENCY_BUCKETS, 0.125],
+])('buckets of the %s', (_name, buckets, width) => {
   const us = fc.oneof(
     fc.integer({ min: 0, max: 0x1fffffff }),
     fc.integer({ min: 0, max: 5000 }),
     fc.double({ min: 0, max: 1e6, noNaN: true }),
   )
 
-  test('hold what they say: a latency lies below its bucket’s end and not below the end of the one before', () => {
+  test('hold what they say: a time lies below its bucket’s end and not below the end of the one before', () => {
     fc.assert(
-      fc.property(us, (latency) => {
-        const bucket = latencyBucket(latency)
+      fc.property(us, (time) => {
+        const bucket = buckets.of(time)
         expect(bucket).toBeGreaterThanOrEqual(0)
-        expect(bucket).toBeLessThan(LATENCY_BUCKETS)
-        expect(latency).toBeLessThan(latencyBucketEnd(bucket))
-        if (bucket > 0) expect(Math.floor(latency)).toBeGreaterThanOrEqual(latencyBucketEnd(bucket - 1))
+        expect(bucket).toBeLessThan(buckets.count)
+        expect(time).toBeLessThan(buckets.end(bucket))
+        if (bucket > 0) expect(Math.floor(time)).toBeGreaterThanOrEqual(buckets.end(bucket - 1))
       }),
       { numRuns: 2000 },
     )
   })
 
-  test('rise, and each is at most 6.25 % wide (or one microsecond)', () => {
-    for (let bucket = 1; bucket < LATENCY_BUCKETS; bucket++) {
-      const start = latencyBucketEnd(bucket - 1)
-      const end = latencyBucketEnd(bucket)
+  test('rise, and each is as narrow as is said (or one microsecond)', () => {
+    for (let bucket = 1; bucket < buckets.count; bucket++) {
+      const start = buckets.end(bucket - 1)
+      const end = buckets.end(bucket)
       expect(end).toBeGreaterThan(start)
-      expect(end - start).toBeLessThanOrEqual(Math.max(1, start * 0.0625))
+      expect(end - start).toBeLessThanOrEqual(Math.max(1, start * width))
     }
   })
 
   test('take in the impossible too: below nothing, beyond nine minutes', () => {
-    expect(latencyBucket(-5)).toBe(0)
-    expect(latencyBucket(1e12)).toBe(LATENCY_BUCKETS - 1)
-    expect(latencyBucket(Number.POSITIVE_INFINITY)).toBe(LATENCY_BUCKETS - 1)
-    expect(latencyBucketEnd(LATENCY_BUCKETS - 1)).toBe(2 ** 29)
+    expect(buckets.of(-5)).toBe(0)
+    expect(buckets.of(1e12)).toBe(buckets.count - 1)
+    expect(buckets.of(Number.POSITIVE_INFINITY)).toBe(buckets.count - 1)
+    expect(buckets.end(buckets.count - 1)).toBe(2 ** 29)
   })
 })

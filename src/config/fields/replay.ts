@@ -74,6 +74,12 @@ export const REPLAY_FIELDS = {
     help: 'connection: requests of one captured connection leave in order, one at a time.',
     reason: 'A request often needs what the one before it did. Connections do not wait for each other.',
   }),
+  engine: optional(choice('wire', 'undici'), 'wire', {
+    group: 'Replay',
+    value: 'wire|undici',
+    help: 'What sends: wire writes the captured bytes, undici is the HTTP client of that name (docs/replay.md has the differences).',
+    reason: 'It changes less and needs a fraction of the CPU: native-notes/2026-11-24-wire-engine.md.',
+  }),
   tlsCa: unset(filePath, 'Node’s own list', {
     group: 'Replay',
     value: 'FILE',

@@ -6,11 +6,15 @@
  * - Every `send` is followed by exactly one of `answered`, `failed`, `unsendable` for that slot, never from inside `send`.
  * - From inside `answered` the same slot may be used again; other slots only after the stack has unwound, because the engine
  *   may be in the middle of parsing. From inside `failed` and `unsendable` every free slot may be used.
+ * - `abort`, `sweep` and `close` may report from inside.
  * - The engine never sends a request twice. `Fault` says when that would be safe.
  * - Redirects are not followed, answers' bodies are discarded.
  */
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
+import type { Connection } from '../../exchange/connection.ts'
+import type { MessageView } from '../../http/message.ts'
+import type { Lane } from './lanes.ts'
 import type { OutgoingRequest } from './outgoing-request.ts'
 
 /** What a failure says beyond its outcome. */
@@ -36,24 +40,40 @@ export interface EngineListener {
   unsendable(slot: number): void
   /** A connection to the origin was opened. */
   connected(): void
+  /** A request is written now. @param atUs clock time */
+  written(slot: number, atUs: number): void
+  /** The origin sent bytes that answer no request; the connection was closed. */
+  poisoned(): void
 }
 
 export interface Engine {
   readonly slots: number
-  /** Cheap refusal before queueing; `unsendable` may still follow a `send` that passed it. */
-  canSend(request: OutgoingRequest): boolean
-  /** @param slot 0 to slots - 1, free */
+  /**
+   * A captured request in the form that this engine sends, in memory of its own; null when it cannot be sent as captured. `unsendable`
+   * may still follow the `send` of one that was prepared.
+   */
+  prepare(message: MessageView, connection: Connection, lane: Lane): OutgoingRequest | null
+  /** @param slot 0 to slots - 1, free @param request made by `prepare` of this engine */
   send(slot: number, request: OutgoingRequest): void
   /** Gives up a slot's request and its connection: `failed` follows. Nothing happens to a free slot. */
   abort(slot: number): void
-  /** Enforces all time-outs. The caller does this every `SWEEP_MS` or so while a request is in flight. */
-  sweep(nowUs: number): void
+  /**
+   * Enforces all time-outs. The caller does this every `SWEEP_MS` or so while a request is in flight.
+   * @returns whether idle connections are left that only a later sweep will close
+   */
+  sweep(nowUs: number): boolean
   /** Closes all connections; requests still in flight fail. Idempotent. */
   close(): Promise<void>
 }
 
+/** `undici`: the HTTP client of that name. `wire`: our own, which writes the captured bytes. */
+export const ENGINE_NAMES = ['wire', 'undici'] as const
+export type EngineName = (typeof ENGINE_NAMES)[number]
+
 /** How late a time-out may be noticed. Chosen: 1 % of the shortest sensible request time-out, and 50 wake-ups a second cost nothing. */
 export const SWEEP_MS = 20
+/** How late an idle connection may be closed while nothing else is going on. Chosen: a tenth of the default idle time. */
+export const IDLE_SWEEP_MS = 400
 
 export interface OriginOptions {
   /** http: or https:, without userinfo, path, query and fragment. */
@@ -77,6 +97,8 @@ export interface EngineOptions extends OriginOptions {
   readonly requestTimeoutMs: number
   /** An idle connection is closed after this long; set it below the origin's own. */
   readonly keepAliveTimeoutMs: number
+  /** Send the captured Host instead of the origin's. */
+  readonly keepHost: boolean
 }
 
 export type EngineFactory = (options: EngineOptions, clock: Clock, listener: EngineListener) => Engine

@@ -21,6 +21,8 @@ export class Lane {
   isReady = false
   /** Next in the ring. */
   nextReady: Lane | null = null
+  /** The wire engine's: header lines that are equal for all requests of the connection. */
+  forwarded: Uint8Array | null = null
 
   constructor(id: number) {
     this.id = id

@@ -1,13 +1,12 @@
 /** What the replay sink can be told. The configuration schema makes it; the defaults and their reasons stand here. */
 import { MirrorError } from '../../base/errors.ts'
-import type { EngineOptions } from './engine.ts'
+import type { EngineName, EngineOptions } from './engine.ts'
 import { SELECT_ALL, type SelectionOptions } from './selection.ts'
 
 export interface ReplaySinkOptions extends SelectionOptions, EngineOptions {
   /** `connection`: the requests of a captured connection leave in order, one at a time. `none`: each as soon as it can. */
   readonly order: 'connection' | 'none'
-  /** Send the captured Host instead of the origin's. */
-  readonly keepHost: boolean
+  readonly engine: EngineName
   /** Live traffic: what is over a bound is dropped and counted. Otherwise `hasRoom` holds back the feeder and nothing is. */
   readonly shed: boolean
   /** Requests queued at most, those in flight apart. */
@@ -27,6 +26,8 @@ export const REPLAY_DEFAULTS: Omit<ReplaySinkOptions, 'origin'> = {
   ...SELECT_ALL,
   /** Chosen: as many as a browser farm behind one proxy; the figures of native-notes are for 64. */
   connections: 64,
+  /** native-notes/2026-11-24-wire-engine.md */
+  engine: 'wire',
   order: 'connection',
   keepHost: false,
   shed: true,

@@ -40,10 +40,18 @@ export class OriginAddress {
 
   /**
    * @param done called once, never from inside `connect`: with a connected socket, or with the reason
+   * @param onread takes all bytes the origin sends, without events; `tls.connect` has it too
    * @returns the socket while it connects: `destroy(new OriginFault(…))` gives up
    */
-  connect(done: (fault: OriginFault | null, socket: net.Socket | null) => void): net.Socket {
-    const to = { host: this.hostname, port: this.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
+  connect(done: (fault: OriginFault | null, socket: net.Socket | null) => void, onread?: net.OnReadOpts): net.Socket {
+    const to = {
+      host: this.hostname,
+      port: this.port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+      ...(onread === undefined ? {} : { onread }),
+    }
     let isDone = false
     let isTcpUp = false
     const finish = (error: Error | null) => {

@@ -6,13 +6,12 @@ import type { MessageView } from '../../http/message.ts'
 import { Counter, type CounterBlock } from '../../metrics/counters.ts'
 import type { Sink } from '../sink.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
-import { type Engine, type EngineFactory, type EngineListener, Fault, SWEEP_MS } from './engine.ts'
+import { type Engine, type EngineFactory, type EngineListener, Fault, IDLE_SWEEP_MS, SWEEP_MS } from './engine.ts'
 import { Lanes } from './lanes.ts'
 import { checkOrigin, type ReplaySinkOptions } from './options.ts'
-import { buildOutgoing, heldBytesOf, type OutgoingRequest } from './outgoing-request.ts'
+import { heldBytesOf, type OutgoingRequest } from './outgoing-request.ts'
 import type { SharedRateLimiter } from './rate-limiter.ts'
 import { RequestSelection } from './selection.ts'
-import { UndiciEngine } from './undici-engine.ts'
 
 export interface ReplaySinkDeps {
   readonly clock: Clock
@@ -20,7 +19,7 @@ export interface ReplaySinkDeps {
   readonly random: () => number
   /** One for all shards; null: no limit. */
   readonly rateLimiter: SharedRateLimiter | null
-  readonly engine?: EngineFactory
+  readonly engine: EngineFactory
 }
 
 /**
@@ -43,8 +42,6 @@ export class ReplaySink implements Sink, EngineListener {
   private readonly circuit: CircuitBreaker
   private readonly engine: Engine
   private readonly lanes: Lanes
-  /** Host of requests, as RFC 9112 section 3.2 writes it: without the scheme's default port. */
-  private readonly originHost: string
 
   /** Request in each slot; null where the slot is free, or its request was already counted and only the engine's word is awaited. */
   private readonly inSlot: (OutgoingRequest | null)[]
@@ -54,6 +51,8 @@ export class ReplaySink implements Sink, EngineListener {
   private heldBytes = 0
 
   private timer: NodeJS.Timeout | null = null
+  /** Nothing is held: the timer is there for idle connections only. */
+  private isTimerForIdle = false
   private readonly onTimer = () => this.tick()
   private isPumpPlanned = false
   private readonly onPlannedPump = () => {
@@ -76,8 +75,7 @@ export class ReplaySink implements Sink, EngineListener {
       deps.clock,
     )
     this.lanes = new Lanes(options.order === 'connection')
-    this.originHost = options.origin.host
-    this.engine = deps.engine?.(options, deps.clock, this) ?? new UndiciEngine(options, deps.clock, this)
+    this.engine = deps.engine(options, deps.clock, this)
     this.inSlot = new Array(this.engine.slots).fill(null)
     for (let slot = this.engine.slots - 1; slot >= 0; slot--) this.freeSlots.push(slot)
     // A restarted shard takes over its predecessor's block: the totals go on, what that one held is gone.
@@ -100,17 +98,18 @@ export class ReplaySink implements Sink, EngineListener {
       return
     }
     const lane = this.lanes.of(connection.id)
-    const request = buildOutgoing(message, connection, this.originHost, this.options.keepHost, lane)
-    if (request === null || !this.engine.canSend(request)) {
+    const request = this.engine.prepare(message, connection, lane)
+    if (request === null) {
       this.counters.requestDrop(RequestDrop.unsendable)
       return
     }
+    request.capturedUs = message.lastUs
     request.queuedUs = this.clock.nowUs()
     this.heldBytes += request.heldBytes
     this.lanes.append(request)
     this.pump(Number.POSITIVE_INFINITY)
     this.publishGauges()
-    if (this.timer === null) this.timer = setTimeout(this.onTimer, SWEEP_MS)
+    if (this.timer === null || this.isTimerForIdle) this.setTimer(SWEEP_MS)
   }
 
   connectionClosed(connection: Connection): void {
@@ -181,19 +180,27 @@ export class ReplaySink implements Sink, EngineListener {
 
   /** The timer comes within `delayMs` (at least 1), while something is held. */
   private wakeIn(delayMs: number): void {
-    if (delayMs >= SWEEP_MS) return
+    if (delayMs < SWEEP_MS) this.setTimer(Math.max(1, delayMs))
+  }
+
+  private setTimer(delayMs: number, isForIdle = false): void {
     if (this.timer !== null) clearTimeout(this.timer)
-    this.timer = setTimeout(this.onTimer, Math.max(1, delayMs))
+    this.isTimerForIdle = isForIdle
+    this.timer = setTimeout(this.onTimer, delayMs)
+    // Idle connections are no reason for a process to live.
+    if (isForIdle) this.timer.unref()
   }
 
   private tick(): void {
     this.timer = null
     const nowUs = this.clock.nowUs()
-    this.engine.sweep(nowUs)
+    const hasIdle = this.engine.sweep(nowUs)
     if (this.circuit.isOpen) this.dropWhatWaitedTooLong(nowUs)
     this.pump(Number.POSITIVE_INFINITY)
     this.publishGauges()
-    if (this.timer === null && this.held > 0) this.timer = setTimeout(this.onTimer, SWEEP_MS)
+    if (this.timer !== null || this.closing !== null) return
+    if (this.held > 0) this.setTimer(SWEEP_MS)
+    else if (hasIdle) this.setTimer(IDLE_SWEEP_MS, true)
   }
 
   /** While the origin is down: live, a request waits as long as it would have waited for an answer; offline, until we give up. */
@@ -262,6 +269,18 @@ export class ReplaySink implements Sink, EngineListener {
 
   connected(): void {
     this.counters.add(Counter.replayConnections)
+  }
+
+  written(slot: number, atUs: number): void {
+    if (!this.options.shed) return
+    const request = this.inSlot[slot]!
+    // Live, packets and requests are timed by one clock.
+    if (request !== null && !request.isRetry)
+      this.counters.addedLatency(Math.max(0, Math.round(atUs - request.capturedUs)))
+  }
+
+  poisoned(): void {
+    this.counters.add(Counter.replayPoisoned)
   }
 
   private tellCircuit(request: OutgoingRequest, fault: number): void {

@@ -23,6 +23,8 @@ import type { Socket } from 'node:net'
 import { Client, type Dispatcher } from 'undici'
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
+import type { Connection } from '../../exchange/connection.ts'
+import type { MessageView } from '../../http/message.ts'
 import {
   type Engine,
   type EngineListener,
@@ -31,12 +33,17 @@ import {
   MAX_ANSWER_HEAD_BYTES,
   outcomeOfStatus,
 } from './engine.ts'
+import { buildFieldRequest, type FieldRequest } from './field-request.ts'
+import { HeadPlan } from './head-plan.ts'
+import type { Lane } from './lanes.ts'
 import { OriginAddress, OriginFault } from './origin-socket.ts'
-import type { OutgoingRequest } from './outgoing-request.ts'
 
 export class UndiciEngine implements Engine {
   readonly slots: number
   private readonly all: UndiciSlot[] = []
+  private readonly plan: HeadPlan
+  /** Host of requests, as RFC 9112 section 3.2 writes it: without the scheme's default port. */
+  private readonly originHost: string
   private readonly failures: UndiciSlot[] = []
   private readonly reportFailures = () => {
     // A listener may send again at once and fail again: those are for the next microtask.
@@ -45,6 +52,8 @@ export class UndiciEngine implements Engine {
 
   constructor(options: EngineOptions, clock: Clock, listener: EngineListener) {
     this.slots = options.connections
+    this.originHost = options.origin.host
+    this.plan = new HeadPlan(this.originHost, options.keepHost)
     const address = new OriginAddress(options)
     const shared: SlotContext = {
       options,
@@ -58,12 +67,14 @@ export class UndiciEngine implements Engine {
     for (let i = 0; i < this.slots; i++) this.all.push(new UndiciSlot(i, shared))
   }
 
-  canSend(request: OutgoingRequest): boolean {
+  prepare(message: MessageView, connection: Connection, lane: Lane): FieldRequest | null {
+    if (!this.plan.read(message)) return null
+    const request = buildFieldRequest(message, this.plan, this.originHost, connection, lane)
     // OPTIONS * and the asterisk form of anything else; the rest of undici's rules end in `unsendable`.
-    return request.target.charCodeAt(0) === SLASH
+    return request.target.charCodeAt(0) === SLASH ? request : null
   }
 
-  send(slot: number, request: OutgoingRequest): void {
+  send(slot: number, request: FieldRequest): void {
     this.all[slot]!.send(request)
   }
 
@@ -71,8 +82,10 @@ export class UndiciEngine implements Engine {
     this.all[slot]!.giveUp(Outcome.timeout)
   }
 
-  sweep(nowUs: number): void {
+  sweep(nowUs: number): boolean {
     for (const slot of this.all) slot.sweep(nowUs)
+    // undici closes idle connections by timers of its own.
+    return false
   }
 
   async close(): Promise<void> {
@@ -147,7 +160,7 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
     this.dispatchOptions = { path: '/', method: 'GET', headers: null, body: null, reset: false, blocking: false }
   }
 
-  send(request: OutgoingRequest): void {
+  send(request: FieldRequest): void {
     this.isBusy = true
     this.isStarted = false
     this.sentUs = this.context.clock.nowUs()
@@ -254,6 +267,7 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
     this.answerBytes = 0
     this.bytesReadAtStart = this.socket!.bytesRead
     this.startedUs = this.context.clock.nowUs()
+    this.context.listener.written(this.index, this.startedUs)
   }
 
   onHeaders(status: number): boolean {

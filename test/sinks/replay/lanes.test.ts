@@ -5,7 +5,7 @@ import { OutgoingRequest } from '../../../src/sinks/replay/outgoing-request.ts'
 
 let number = 0
 function add(lanes: Lanes, connectionId: number): OutgoingRequest {
-  const request = new OutgoingRequest('GET', `/${connectionId}/${number++}`, [], null, 1, lanes.of(connectionId))
+  const request = new OutgoingRequest(`${connectionId}/${number++}`, 1, lanes.of(connectionId))
   request.queuedUs = number
   lanes.append(request)
   return request

@@ -1,6 +1,18 @@
+import { FieldRequest } from '../../../src/sinks/replay/field-request.ts'
+import { Lane } from '../../../src/sinks/replay/lanes.ts'
 import { UndiciEngine } from '../../../src/sinks/replay/undici-engine.ts'
 import { replayEngineContract } from '../../contracts/replay-engine.contract.ts'
 
-replayEngineContract('undici', (options, clock, listener) => new UndiciEngine(options, clock, listener), {
-  noAsterisk: true,
+replayEngineContract('undici', {
+  open: (options, clock, listener) => new UndiciEngine(options, clock, listener),
+  compose: ({ method, target, headers, body }) => new FieldRequest(method, target, [...headers], body, 0, new Lane(1)),
+  limits: {
+    noAsterisk: true,
+    checksInSend: true,
+    losesConnectionOnLength: true,
+    oneContinue: true,
+    hidesPoison: true,
+    noBlankLines: true,
+    reusesUnread: true,
+  },
 })

@@ -19,6 +19,7 @@ export function captured(head: string, body: Buffer | string = ''): MessageView 
   message.methodEnd = 2 + methodLength
   message.targetAt = message.methodEnd + 1
   message.targetEnd = 2 + requestLine.lastIndexOf(' ')
+  message.minorVersion = requestLine.endsWith('HTTP/1.0') ? 0 : 1
   let at = 2 + requestLine.length + 2
   for (const line of lines.slice(1)) {
     const colon = line.indexOf(':')

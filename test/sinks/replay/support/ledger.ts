@@ -1,6 +1,12 @@
 /** Reads a CounterBlock as a person would, and checks that nothing got lost. */
 import { OUTCOME_NAMES, REQUEST_DROP_NAMES } from '../../../../src/base/drop.ts'
-import { COUNTERS, type CounterBlock, LATENCIES, OUTCOMES, REQUEST_DROPS } from '../../../../src/metrics/counters.ts'
+import {
+  ADDED_LATENCIES,
+  type CounterBlock,
+  LATENCIES,
+  OUTCOMES,
+  REQUEST_DROPS,
+} from '../../../../src/metrics/counters.ts'
 
 /** Counts above 0 by name. */
 function named(counters: CounterBlock, base: number, names: readonly string[]): Record<string, number> {
@@ -22,7 +28,7 @@ export function outcomesOf(counters: CounterBlock): Record<string, number> {
 
 export function latencyCount(counters: CounterBlock): number {
   let n = 0
-  for (let i = LATENCIES; i < COUNTERS; i++) n += counters.get(i)
+  for (let i = LATENCIES; i < ADDED_LATENCIES; i++) n += counters.get(i)
   return n
 }
 

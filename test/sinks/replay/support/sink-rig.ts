@@ -4,7 +4,8 @@ import { type Clock, MonotonicClock } from '../../../../src/base/clock.ts'
 import type { Connection } from '../../../../src/exchange/connection.ts'
 import type { MessageView } from '../../../../src/http/message.ts'
 import { Counter, CounterBlock, type ScalarName } from '../../../../src/metrics/counters.ts'
-import type { EngineFactory } from '../../../../src/sinks/replay/engine.ts'
+import type { EngineFactory, EngineName } from '../../../../src/sinks/replay/engine.ts'
+import { loadEngine } from '../../../../src/sinks/replay/engines.ts'
 import { REPLAY_DEFAULTS, type ReplaySinkOptions } from '../../../../src/sinks/replay/options.ts'
 import type { SharedRateLimiter } from '../../../../src/sinks/replay/rate-limiter.ts'
 import { ReplaySink } from '../../../../src/sinks/replay/replay-sink.ts'
@@ -14,6 +15,11 @@ export interface RigDeps {
   readonly rateLimiter?: SharedRateLimiter
   readonly clock?: Clock
   readonly engine?: EngineFactory
+}
+
+const ENGINES: Readonly<Record<EngineName, EngineFactory>> = {
+  wire: await loadEngine('wire'),
+  undici: await loadEngine('undici'),
 }
 
 export class SinkRig {
@@ -26,7 +32,7 @@ export class SinkRig {
       clock: deps.clock ?? new MonotonicClock(),
       random: () => 0.5,
       rateLimiter: deps.rateLimiter ?? null,
-      ...(deps.engine === undefined ? {} : { engine: deps.engine }),
+      engine: deps.engine ?? ENGINES[options.engine ?? REPLAY_DEFAULTS.engine],
     })
   }
 

@@ -1,0 +1,334 @@
+/**
+ * Replay over sockets of our own: a slot is one connection, a request is one write, an answer is read where the kernel put it.
+ *
+ * - One buffer takes the bytes of all sockets (`onread`): an answer is looked at and forgotten before the next read.
+ * - No promise, closure or timer per request. `sweep` enforces every time-out, that of idle connections too.
+ * - The bytes are those that WireRequestBuilder made of the captured ones; answers are read by AnswerReader.
+ * - Bytes that answer no request end the connection, so that they are never taken for the next answer.
+ */
+import type { Socket } from 'node:net'
+import type { Clock } from '../../base/clock.ts'
+import { Outcome } from '../../base/drop.ts'
+import type { Connection } from '../../exchange/connection.ts'
+import { CR, LF } from '../../http/characters.ts'
+import type { MessageView } from '../../http/message.ts'
+import { AnswerContext, AnswerReader, AnswerState } from './answer-reader.ts'
+import { type Engine, type EngineListener, type EngineOptions, Fault, outcomeOfStatus } from './engine.ts'
+import { HeadPlan } from './head-plan.ts'
+import type { Lane } from './lanes.ts'
+import { OriginAddress } from './origin-socket.ts'
+import { type WireRequest, WireRequestBuilder } from './wire-request.ts'
+
+/** What one read takes at most. Chosen: a large answer takes few reads, and the buffer stays in the second-level cache. */
+const READ_BYTES = 64 * 1024
+
+export class WireEngine implements Engine {
+  readonly slots: number
+  private readonly all: WireSlot[] = []
+  private readonly builder: WireRequestBuilder
+  private readonly context: SlotContext
+
+  constructor(options: EngineOptions, clock: Clock, listener: EngineListener) {
+    this.slots = options.connections
+    this.builder = new WireRequestBuilder(new HeadPlan(options.origin.host, options.keepHost), options.origin.host)
+    this.context = {
+      options,
+      clock,
+      listener,
+      address: new OriginAddress(options),
+      input: Buffer.allocUnsafeSlow(READ_BYTES),
+      answers: new AnswerContext(),
+      open: new Set(),
+    }
+    for (let i = 0; i < this.slots; i++) this.all.push(new WireSlot(i, this.context))
+  }
+
+  prepare(message: MessageView, connection: Connection, lane: Lane): WireRequest | null {
+    return this.builder.build(message, connection, lane)
+  }
+
+  send(slot: number, request: WireRequest): void {
+    this.all[slot]!.send(request)
+  }
+
+  abort(slot: number): void {
+    this.all[slot]!.giveUp(Outcome.timeout)
+  }
+
+  sweep(nowUs: number): boolean {
+    let hasIdle = false
+    for (const slot of this.all) if (slot.sweep(nowUs)) hasIdle = true
+    return hasIdle
+  }
+
+  async close(): Promise<void> {
+    for (const slot of this.all) slot.close()
+    // Not `once` of node:events: an error on the way to 'close' is no news here.
+    await Promise.all([...this.context.open].map((socket) => new Promise((closed) => socket.once('close', closed))))
+  }
+}
+
+interface SlotContext {
+  readonly options: EngineOptions
+  readonly clock: Clock
+  readonly listener: EngineListener
+  readonly address: OriginAddress
+  /** Bytes of whichever socket is being read. */
+  readonly input: Buffer
+  readonly answers: AnswerContext
+  /** Sockets that are not closed yet. */
+  readonly open: Set<Socket>
+}
+
+/** Origins close an idle connection at about the time they said: be this much earlier. As undici does. */
+const EARLIER_MS = 1000
+
+/** One origin connection at a time, and the request on it. */
+class WireSlot {
+  private readonly index: number
+  private readonly context: SlotContext
+  private readonly answer: AnswerReader
+
+  /** The connection, from the moment it begins to connect until it is of no more use. */
+  private socket: Socket | null = null
+  private isConnecting = false
+  private requestsOnSocket = 0
+  private idleLimitUs = 0
+
+  /** In flight; null while the slot is free. */
+  private request: WireRequest | null = null
+  private isWritten = false
+  private sentUs = 0
+  private connectStartedUs = 0
+  private writtenUs = 0
+  /** Idle: since when. Else when bytes of the body were last known to have come. */
+  private heardUs = 0
+  /** Body bytes at the last sweep. */
+  private sweptBytes = 0
+
+  constructor(index: number, context: SlotContext) {
+    this.index = index
+    this.context = context
+    this.answer = new AnswerReader(context.answers)
+  }
+
+  send(request: WireRequest): void {
+    const nowUs = this.context.clock.nowUs()
+    this.request = request
+    this.isWritten = false
+    this.sentUs = nowUs
+    this.answer.begin(request.isHead)
+    const { socket } = this
+    if (socket !== null && (socket.destroyed || !socket.writable)) this.drop()
+    if (this.socket === null) this.connect(nowUs)
+    else this.write(this.socket, request, nowUs)
+  }
+
+  giveUp(outcome: number): void {
+    if (this.request !== null) this.fail(outcome)
+  }
+
+  /** @returns whether the slot holds an idle connection */
+  sweep(nowUs: number): boolean {
+    const { options } = this.context
+    if (this.request === null) {
+      if (this.socket === null) return false
+      if (nowUs - this.heardUs < this.idleLimitUs) return true
+      this.drop()
+      return false
+    }
+    const isTooLate = nowUs - this.sentUs > options.requestTimeoutMs * 1000
+    if (!this.isWritten) {
+      if (isTooLate || nowUs - this.connectStartedUs > options.connectTimeoutMs * 1000)
+        this.fail(Outcome.connectTimeout)
+      return false
+    }
+    const { answer } = this
+    if (answer.status === 0) {
+      if (isTooLate || nowUs - this.writtenUs > options.headersTimeoutMs * 1000) this.fail(Outcome.timeout)
+      return false
+    }
+    if (answer.bodyBytes !== this.sweptBytes) {
+      this.sweptBytes = answer.bodyBytes
+      this.heardUs = nowUs
+    }
+    if (isTooLate || nowUs - this.heardUs > options.bodyTimeoutMs * 1000) this.fail(Outcome.timeout)
+    return false
+  }
+
+  close(): void {
+    if (this.request !== null) this.fail(Outcome.reset)
+    this.drop()
+  }
+
+  // --- the connection ---
+
+  private connect(nowUs: number): void {
+    const { address, input, open, listener, clock } = this.context
+    this.isConnecting = true
+    this.requestsOnSocket = 0
+    this.connectStartedUs = nowUs
+    const socket = address.connect(
+      (fault) => {
+        if (this.socket !== socket) return
+        this.isConnecting = false
+        if (fault !== null) this.fail(fault.outcome)
+        else {
+          listener.connected()
+          // A slot connects for a request only, and one that is given up takes its connection along.
+          this.write(socket, this.request!, clock.nowUs())
+        }
+      },
+      {
+        buffer: input,
+        callback: (n) => {
+          if (this.socket === socket) this.read(n)
+          return true
+        },
+      },
+    )
+    this.socket = socket
+    open.add(socket)
+    socket.on('end', () => {
+      if (this.socket === socket) this.ended()
+    })
+    socket.on('error', (error) => {
+      if (this.socket === socket && !this.isConnecting) this.lost(error)
+    })
+    socket.on('close', () => {
+      open.delete(socket)
+      if (this.socket === socket && !this.isConnecting) this.lost(null)
+    })
+  }
+
+  private write(socket: Socket, request: WireRequest, nowUs: number): void {
+    this.isWritten = true
+    this.requestsOnSocket++
+    this.writtenUs = nowUs
+    this.context.listener.written(this.index, nowUs)
+    if (request.body === null) socket.write(request.head)
+    else {
+      // Both in one system call.
+      socket.cork()
+      socket.write(request.head)
+      socket.write(request.body)
+      socket.uncork()
+    }
+  }
+
+  /** The connection is of no more use. */
+  private drop(): void {
+    const { socket } = this
+    if (socket === null) return
+    this.socket = null
+    this.isConnecting = false
+    this.answer.release()
+    socket.destroy()
+  }
+
+  /** `n` bytes of this connection stand in the input buffer, until this returns. */
+  private read(n: number): void {
+    const { input, listener } = this.context
+    if (this.request === null) {
+      if (!isBlank(input, 0, n)) {
+        listener.poisoned()
+        this.drop()
+      }
+      return
+    }
+    const { answer } = this
+    const hadStatus = answer.status !== 0
+    const end = answer.read(input, 0, n)
+    switch (answer.state) {
+      case AnswerState.complete:
+        this.complete(!isBlank(input, end, n))
+        return
+      case AnswerState.invalid:
+        this.fail(Outcome.invalid)
+        return
+      case AnswerState.switched:
+        this.fail(Outcome['1xx'])
+        return
+      default:
+        if (!hadStatus && answer.status !== 0) {
+          this.heardUs = this.context.clock.nowUs()
+          this.sweptBytes = answer.bodyBytes
+        }
+    }
+  }
+
+  /** The origin has sent FIN: nothing more comes. */
+  private ended(): void {
+    if (this.request !== null) {
+      this.answer.ended()
+      if (this.answer.state === AnswerState.complete) this.complete(false)
+      else this.lost(null)
+    } else this.drop()
+  }
+
+  /** The connection is closed, for the reason given by `error`, before its time. */
+  private lost(error: Error | null): void {
+    if (this.request === null) this.drop()
+    else if (this.hasAnswerBytes()) this.fail(Outcome.truncated)
+    else this.fail(isTlsError(error) ? Outcome.tls : Outcome.reset)
+  }
+
+  // --- the end of a request ---
+
+  /** @param hasSurplus bytes follow that belong to no answer */
+  private complete(hasSurplus: boolean): void {
+    const { answer, context } = this
+    const nowUs = context.clock.nowUs()
+    if (hasSurplus) context.listener.poisoned()
+    if (hasSurplus || !answer.keepsAlive || this.isWriting()) this.drop()
+    else this.becomeIdle(nowUs)
+    this.request = null
+    // Last: the slot may be used again from inside.
+    context.listener.answered(this.index, outcomeOfStatus(answer.status), nowUs - this.writtenUs, answer.bodyBytes)
+  }
+
+  private becomeIdle(nowUs: number): void {
+    const { keepAliveSeconds } = this.answer
+    let limitMs = this.context.options.keepAliveTimeoutMs
+    // The origin's word may shorten the idle time, never lengthen it.
+    if (keepAliveSeconds >= 0) limitMs = Math.min(limitMs, keepAliveSeconds * 1000 - EARLIER_MS)
+    this.idleLimitUs = limitMs * 1000
+    this.heardUs = nowUs
+    if (limitMs <= 0) this.drop()
+  }
+
+  /** The answer came before the request had left: the origin may not have read it to its end. */
+  private isWriting(): boolean {
+    return this.socket!.writableLength > 0
+  }
+
+  private fail(reason: number): void {
+    const { answer } = this
+    const { bodyBytes } = answer
+    if (this.isWritten) answer.judge()
+    const outcome = answer.state === AnswerState.invalid ? Outcome.invalid : reason
+    let fault: number = Fault.none
+    if (!this.isWritten) fault = Fault.origin
+    else if (this.hasAnswerBytes()) fault = Fault.answering
+    else if (outcome === Outcome.reset) fault = this.requestsOnSocket > 1 ? Fault.stale : Fault.origin
+    else if (outcome === Outcome.tls) fault = Fault.origin
+    this.drop()
+    this.request = null
+    this.context.listener.failed(this.index, outcome, fault, bodyBytes)
+  }
+
+  private hasAnswerBytes(): boolean {
+    return this.isWritten && this.answer.state !== AnswerState.none
+  }
+}
+
+/** Empty lines, as some servers send behind a body. */
+function isBlank(bytes: Buffer, at: number, end: number): boolean {
+  for (let i = at; i < end; i++) if (bytes[i] !== CR && bytes[i] !== LF) return false
+  return true
+}
+
+function isTlsError(error: Error | null): boolean {
+  const code = (error as NodeJS.ErrnoException | null)?.code ?? ''
+  return code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')
+}

@@ -1,0 +1,227 @@
+/**
+ * An outgoing request as bytes: what the wire engine writes. Between the edits of a HeadPlan the captured head is copied as it
+ * is, so names, values, their order and the blanks between them stay by construction.
+ */
+import type { Connection } from '../../exchange/connection.ts'
+import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
+import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
+import type { Lane } from './lanes.ts'
+import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
+
+export class WireRequest extends OutgoingRequest {
+  /** The head, and behind it the body where that is short. */
+  readonly head: Buffer
+  /** A long body, to be written right behind; null where there is none. */
+  readonly body: Buffer | null
+  /** Its answer has no body (RFC 9110 section 9.3.2). */
+  readonly isHead: boolean
+
+  constructor(method: string, head: Buffer, body: Buffer | null, heldBytes: number, lane: Lane) {
+    super(method, heldBytes, lane)
+    this.head = head
+    this.body = body
+    this.isHead = method === 'HEAD'
+  }
+}
+
+/** Requests are cut from blocks of this size. Small, because one that waits keeps its whole block: with a full queue at worst 160 MiB. */
+const BLOCK_BYTES = 16 * 1024
+/** A request that may need more gets memory of its own. */
+const SHARED_BYTES = BLOCK_BYTES / 4
+/** Bodies up to this length stand behind the head, in the same write. Longer ones cost less as a second buffer than as a longer copy. */
+const SHORT_BODY_BYTES = 16 * 1024
+
+export class WireRequestBuilder {
+  private readonly plan: HeadPlan
+  private readonly originHost: Uint8Array
+  private block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+  private blockAt = 0
+  // The request being built.
+  private out = this.block
+  private at = 0
+
+  constructor(plan: HeadPlan, originHost: string) {
+    this.plan = plan
+    this.originHost = latin1(originHost)
+  }
+
+  /** @returns null where HeadPlan has no way to send it */
+  build(message: MessageView, connection: Connection, lane: Lane): WireRequest | null {
+    if (!this.plan.read(message)) return null
+    const isShort = message.bodyBytes <= SHORT_BODY_BYTES
+    // No edit makes a target longer, and the captured host appears at most twice.
+    const enough =
+      2 * (message.headEnd - message.headAt) +
+      this.originHost.length +
+      MOST_ADDED_BYTES +
+      (isShort ? message.bodyBytes : 0)
+    const isOwn = enough > SHARED_BYTES
+    if (isOwn) {
+      this.out = Buffer.allocUnsafeSlow(enough)
+      this.at = 0
+    } else {
+      if (this.blockAt + enough > BLOCK_BYTES) {
+        this.block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+        this.blockAt = 0
+      }
+      this.out = this.block
+      this.at = this.blockAt
+    }
+    const startAt = this.at
+    this.writeHead(message, connection, lane)
+    if (isShort) this.copy(message.body, message.bodyAt, message.bodyEnd)
+    const bytes = this.out.subarray(startAt, this.at)
+    if (!isOwn) this.blockAt = this.at
+    this.out = this.block
+    return new WireRequest(methodOf(message), bytes, isShort ? null : message.copyBody(), heldBytesOf(message), lane)
+  }
+
+  private writeHead(message: MessageView, connection: Connection, lane: Lane): void {
+    const { plan } = this
+    const { bytes, fields, fieldCount, headEnd } = message
+    const { actions } = plan
+    /** Captured bytes from here on are not yet copied. */
+    let from = message.headAt
+    const fieldsAt = fieldCount > 0 ? fields[0]! : headEnd - 2
+    if (plan.target !== null) {
+      this.copy(bytes, from, message.targetAt)
+      this.text(plan.target)
+      from = message.targetEnd
+    }
+    if (message.minorVersion !== 1) {
+      this.copy(bytes, from, message.targetEnd)
+      this.bytes(VERSION_LINE_END)
+      from = fieldsAt
+    }
+    if (plan.addedHost !== null) {
+      this.copy(bytes, from, fieldsAt)
+      this.bytes(HOST)
+      this.text(plan.addedHost)
+      this.bytes(CRLF)
+      from = fieldsAt
+    }
+    for (let i = 0, f = 0; i < fieldCount; i++, f += FIELD_STRIDE) {
+      const action = actions[i]!
+      // The captured line of a length says what is sent: the body is whole, or the request was dropped.
+      if (action === Action.keep || action === Action.length) continue
+      if (action === Action.host) {
+        this.copy(bytes, from, fields[f + 2]!)
+        this.bytes(this.originHost)
+        from = fields[f + 3]!
+      } else if (action === Action.appendClient) {
+        this.copy(bytes, from, fields[f + 3]!)
+        if (fields[f + 3]! > fields[f + 2]!) this.bytes(COMMA)
+        this.text(connection.clientAddress)
+        from = fields[f + 3]!
+      } else {
+        this.copy(bytes, from, fields[f]!)
+        if (action === Action.coding) this.contentLength(message.bodyBytes)
+        from = i + 1 < fieldCount ? fields[f + FIELD_STRIDE]! : headEnd - 2
+      }
+    }
+    this.copy(bytes, from, headEnd - 2)
+    this.writeForwarded(message, connection, lane)
+    this.bytes(MARKER_AND_END)
+  }
+
+  private writeForwarded(message: MessageView, connection: Connection, lane: Lane): void {
+    const { plan } = this
+    if (plan.addsForwardedFor && plan.addsForwardedPort && plan.addsForwardedProto) {
+      // Equal for all requests of the connection that bring none of the three.
+      lane.forwarded ??= latin1(forwardedFor(connection) + forwardedPort(connection) + FORWARDED_PROTO)
+      this.bytes(lane.forwarded)
+    } else {
+      if (plan.addsForwardedFor) this.text(forwardedFor(connection))
+      if (plan.addsForwardedPort) this.text(forwardedPort(connection))
+      if (plan.addsForwardedProto) this.text(FORWARDED_PROTO)
+    }
+    const { forwardedHost, forwardedHostAt } = plan
+    if (forwardedHost === null && forwardedHostAt < 0) return
+    this.bytes(FORWARDED_HOST)
+    if (forwardedHost !== null) this.text(forwardedHost)
+    else {
+      const f = forwardedHostAt * FIELD_STRIDE
+      this.copy(message.bytes, message.fields[f + 2]!, message.fields[f + 3]!)
+    }
+    this.bytes(CRLF)
+  }
+
+  private contentLength(length: number): void {
+    this.text(`Content-Length: ${length}\r\n`)
+  }
+
+  private copy(source: Buffer, from: number, end: number): void {
+    const { out } = this
+    let { at } = this
+    if (end - from > LOOP_BYTES) {
+      source.copy(out, at, from, end)
+      this.at = at + (end - from)
+      return
+    }
+    for (let i = from; i < end; i++) out[at++] = source[i]!
+    this.at = at
+  }
+
+  private bytes(source: Uint8Array): void {
+    const { out } = this
+    let { at } = this
+    for (let i = 0; i < source.length; i++) out[at++] = source[i]!
+    this.at = at
+  }
+
+  private text(text: string): void {
+    const { out } = this
+    let { at } = this
+    for (let i = 0; i < text.length; i++) out[at++] = text.charCodeAt(i)
+    this.at = at
+  }
+}
+
+/** Up to here a loop costs less than a call of `copy`. */
+const LOOP_BYTES = 64
+
+function latin1(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(text, 'latin1'))
+}
+
+function forwardedFor(connection: Connection): string {
+  return `X-Forwarded-For: ${connection.clientAddress}\r\n`
+}
+
+function forwardedPort(connection: Connection): string {
+  return `X-Forwarded-Port: ${connection.serverPort}\r\n`
+}
+
+const FORWARDED_PROTO = 'X-Forwarded-Proto: http\r\n'
+const FORWARDED_HOST = latin1('X-Forwarded-Host: ')
+const HOST = latin1('Host: ')
+const CRLF = latin1('\r\n')
+const COMMA = latin1(', ')
+const VERSION_LINE_END = latin1(' HTTP/1.1\r\n')
+const MARKER_AND_END = latin1(`${MARKER_NAME}: ${MARKER_VALUE}\r\n\r\n`)
+
+/** Everything that an edit can add, apart from hosts: names, a client address twice (39 characters), a length. */
+const MOST_ADDED_BYTES = 512
+
+const METHODS: readonly (readonly [string, Uint8Array])[] = [
+  'GET',
+  'POST',
+  'HEAD',
+  'PUT',
+  'DELETE',
+  'OPTIONS',
+  'PATCH',
+].map((method) => [method, latin1(method)])
+
+/** The method, for usual ones without making a string. */
+function methodOf(message: MessageView): string {
+  const { bytes, headAt } = message
+  const length = message.methodEnd - headAt
+  for (const [method, name] of METHODS) {
+    if (name.length !== length) continue
+    let k = 0
+    while (k < length && bytes[headAt + k] === name[k]) k++
+    if (k === length) return method
+  }
+  return message.method()
+}
