@@ -16,6 +16,12 @@ export interface BenchOptions {
   /** A capture instead of the generated one, and the complete requests in it. */
   readonly file: string | null
   readonly requests: number | null
+  /** What `compare` compares with: anything that git can check out. */
+  readonly base: string | null
+  /** Which benches `compare` compares; null: its own choice. */
+  readonly compared: readonly string[] | null
+  /** Takes what `gate` measures as the new bounds. */
+  readonly write: boolean
 }
 
 export const USAGE = `npm run bench -- [NAME…] [options]
@@ -24,7 +30,17 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   pipeline/file         capture file to null, whole process
   pipeline/live         VXLAN over UDP to null, at set rates
   pipeline/replay       capture file to nginx, with wrk on the same nginx
-  (no name: all)
+  pipeline/file-growth  a capture of 2 GB against one of 100 MB
+  peers                 the same capture through tcpflow, tshark and GoReplay, those that are on PATH
+  flows                 memory of idle connections, cost of opening and closing one
+  scaling               CPU and packets/s by worker threads, costs by stage, and what they foretell
+  (no name: all of the above)
+
+  compare --base REF    this checkout against a commit, in turns; --workers as for pipeline/file
+  nodes                 file to null and micro benches on Node 20, 22 and 24
+  profile/file, …/live  a flame graph, and the functions with the most time of their own
+  caches                inline caches and deoptimisations in the hot path
+  gate                  counts that do not depend on the machine, against bench/bounds.json
 
   --quick               small and short, for checking that it works
   --runs N              runs of each variant, in turns (default 5; live and replay 3)
@@ -32,6 +48,9 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   --workers N,N         worker counts to compare (default 0,1,2; live and replay 0,1)
   --rates N,N           packets per second of live traffic (default 20000,60000,120000)
   --file F --requests N a capture of your own for file and replay, and its number of complete requests
+  --base REF            the commit to compare with
+  --bench NAME,NAME     what to compare: pipeline/file (default), pipeline/replay
+  --write               gate: what was measured, with room, becomes the bounds
 `
 
 /** @throws Error in words for a person */
@@ -47,6 +66,9 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
       rates: { type: 'string' },
       file: { type: 'string' },
       requests: { type: 'string' },
+      base: { type: 'string' },
+      bench: { type: 'string' },
+      write: { type: 'boolean', default: false },
     },
   })
   const { quick } = values
@@ -66,12 +88,27 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
         : wholeNumbers('--rates', values.rates, 1),
     file: values.file ?? null,
     requests: values.requests === undefined ? null : wholeNumber('--requests', values.requests, 0),
+    base: values.base ?? null,
+    compared: values.bench === undefined ? null : comparedBenches(values.bench),
+    write: values.write,
   }
 }
 
-/** Whether `name` was asked for, by itself or by what it begins with. */
-export function isAsked(options: BenchOptions, name: string): boolean {
-  return options.names.length === 0 || options.names.some((asked) => name === asked || name.startsWith(`${asked}/`))
+/** Whether `name` was asked for, by itself or by what it begins with. @param isExtra only when it is named */
+export function isAsked(options: BenchOptions, name: string, isExtra = false): boolean {
+  return (
+    (!isExtra && options.names.length === 0) ||
+    options.names.some((asked) => name === asked || name.startsWith(`${asked}/`))
+  )
+}
+
+const COMPARABLE = ['pipeline/file', 'pipeline/replay']
+
+function comparedBenches(text: string): string[] {
+  const names = text.split(',')
+  const other = names.find((name) => !COMPARABLE.includes(name))
+  if (other !== undefined) throw new Error(`--bench: expected ${COMPARABLE.join(' or ')}, got ${JSON.stringify(other)}`)
+  return names
 }
 
 function wholeNumbers(option: string, text: string, least: number): number[] {
