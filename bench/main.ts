@@ -10,6 +10,7 @@ import { reassemblyBench } from './micro/reassembly.ts'
 import { ringBench } from './micro/ring.ts'
 import { benchFile } from './pipeline/file.ts'
 import { benchLive } from './pipeline/live.ts'
+import { benchLiveLimit } from './pipeline/live-limit.ts'
 import { benchReplay } from './pipeline/replay.ts'
 import { type BenchOptions, isAsked, parseOptions, USAGE } from './support/options.ts'
 import { Report } from './support/report.ts'
@@ -26,6 +27,7 @@ const BENCHES: readonly Bench[] = [
   })),
   { name: 'pipeline/file', run: benchFile },
   { name: 'pipeline/live', run: benchLive },
+  { name: 'pipeline/live-limit', run: benchLiveLimit },
   { name: 'pipeline/replay', run: benchReplay },
 ]
 

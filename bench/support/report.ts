@@ -13,8 +13,19 @@ export interface Result {
   readonly [figure: string]: unknown
 }
 
+/** A figure that a goal or a later run can be held against. */
+export interface Figure {
+  readonly median: number
+  readonly least: number
+  readonly greatest: number
+  readonly unit: string
+  /** The variant it is of, where there were several. */
+  readonly of?: string
+}
+
 export class Report {
   readonly wrong: string[] = []
+  readonly figures = new Map<string, Figure>()
   private readonly machine: Machine = describeMachine()
   private readonly results: Result[] = []
   private readonly print: (line: string) => void
@@ -39,6 +50,10 @@ export class Report {
 
   result(result: Result): void {
     this.results.push(result)
+  }
+
+  figure(key: string, figure: Figure): void {
+    this.figures.set(key, figure)
   }
 
   /**

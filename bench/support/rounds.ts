@@ -1,14 +1,24 @@
 /** Runs variants in turns: what else happens on the machine then falls on all of them alike. */
+import { type Spread, spreadOf } from './statistics.ts'
 
-/** @returns per variant its runs, in the order of the variants */
+/**
+ * Every other round goes backwards, so that a machine that gets slower or busier favours none.
+ * @returns per variant its runs, in the order of the variants
+ */
 export async function inTurns<V, R>(
   variants: readonly V[],
   rounds: number,
   run: (variant: V) => Promise<R>,
 ): Promise<R[][]> {
   const results: R[][] = variants.map(() => [])
+  const order = [...variants.keys()]
   for (let round = 0; round < rounds; round++) {
-    for (const [i, variant] of variants.entries()) results[i]!.push(await run(variant))
+    for (const i of round % 2 === 0 ? order : order.toReversed()) results[i]!.push(await run(variants[i]!))
   }
   return results
+}
+
+/** Ratios within each round: what slowed both sides of a round cancels out. */
+export function pairedRatios(ours: readonly number[], theirs: readonly number[]): Spread {
+  return spreadOf(ours.map((value, round) => value / theirs[round]!))
 }
