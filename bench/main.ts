@@ -11,6 +11,7 @@ import { ringBench } from './micro/ring.ts'
 import { benchFile } from './pipeline/file.ts'
 import { benchLive } from './pipeline/live.ts'
 import { benchLiveLimit } from './pipeline/live-limit.ts'
+import { benchLiveReplay } from './pipeline/live-replay.ts'
 import { benchReplay } from './pipeline/replay.ts'
 import { type BenchOptions, isAsked, parseOptions, USAGE } from './support/options.ts'
 import { Report } from './support/report.ts'
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'pipeline/live', run: benchLive },
   { name: 'pipeline/live-limit', run: benchLiveLimit },
   { name: 'pipeline/replay', run: benchReplay },
+  { name: 'pipeline/live-replay', run: benchLiveReplay },
 ]
 
 const USAGE_EXIT = 2

@@ -5,7 +5,7 @@
  */
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { type MirrorCycle, makeCycle, REQUESTS_PER_CONNECTION, renumber } from '../support/mirror-cycle.ts'
+import { MIRROR_SEED, type MirrorCycle, makeCycle, REQUESTS_PER_CONNECTION, renumber } from '../support/mirror-cycle.ts'
 import { Schedule } from '../support/pacing.ts'
 import { type DatagramSender, openSender, type Sequence } from './datagram-sender.ts'
 
@@ -35,7 +35,6 @@ export interface LiveSent {
   readonly slippedMs: number
 }
 
-const SEED = 1
 const TICK_MS = 1
 const MOST_BEHIND_MS = 20
 /** As many as the kernel takes in one call. */
@@ -128,7 +127,7 @@ class Mirror {
   }
 }
 
-const cycle = makeCycle(SEED, Number(process.argv[2]), REQUESTS_PER_CONNECTION)
+const cycle = makeCycle(MIRROR_SEED, Number(process.argv[2]), REQUESTS_PER_CONNECTION)
 const mirror = new Mirror(cycle, await openSender(cycle))
 writeSync(1, `${JSON.stringify(mirror.ready())}\n`)
 for await (const line of createInterface(process.stdin))

@@ -36,6 +36,8 @@ export interface MirrorCycle {
   readonly requests: number
 }
 
+/** Of the cycle that the sender makes, and whoever checks what it sent. */
+export const MIRROR_SEED = 1
 const VNI = 7
 export const REQUESTS_PER_CONNECTION = 25
 /** Mean of the traffic made here, for sizes. */

@@ -13,11 +13,14 @@ const MOST_CONNECTIONS = 1_100
 
 export class MirrorSource {
   readonly ready: LiveReady
+  /** In its cycle. */
+  readonly connections: number
   private readonly child: ChildProcess
   private readonly lines: AsyncIterator<string>
 
-  private constructor(ready: LiveReady, child: ChildProcess, lines: AsyncIterator<string>) {
+  private constructor(ready: LiveReady, connections: number, child: ChildProcess, lines: AsyncIterator<string>) {
     this.ready = ready
+    this.connections = connections
     this.child = child
     this.lines = lines
   }
@@ -28,7 +31,7 @@ export class MirrorSource {
     const bounded = Math.min(MOST_CONNECTIONS, Math.max(LEAST_CONNECTIONS, connections))
     const child = spawn(process.execPath, [PROGRAM, String(bounded)], { stdio: ['pipe', 'pipe', 'inherit'] })
     const lines = (createInterface(child.stdout) as Interface)[Symbol.asyncIterator]()
-    return new MirrorSource((await nextOf(lines)) as LiveReady, child, lines)
+    return new MirrorSource((await nextOf(lines)) as LiveReady, bounded, child, lines)
   }
 
   /** Gives the order. @returns when the first datagrams leave, with what will have been sent in the end */
