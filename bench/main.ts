@@ -8,16 +8,22 @@ import { httpBench } from './micro/http.ts'
 import { runMicro } from './micro/measure.ts'
 import { reassemblyBench } from './micro/reassembly.ts'
 import { ringBench } from './micro/ring.ts'
+import { benchEndurance } from './pipeline/endurance.ts'
 import { benchFile } from './pipeline/file.ts'
 import { benchLive } from './pipeline/live.ts'
 import { benchLiveLimit } from './pipeline/live-limit.ts'
 import { benchLiveReplay } from './pipeline/live-replay.ts'
 import { benchReplay } from './pipeline/replay.ts'
+import { benchIdle } from './service/idle.ts'
+import { benchStart } from './service/start.ts'
+import { tellGoals } from './support/goals.ts'
 import { type BenchOptions, isAsked, parseOptions, USAGE } from './support/options.ts'
 import { Report } from './support/report.ts'
 
 interface Bench {
   readonly name: string
+  /** Not part of a run without names: it needs something of its own, or judges. */
+  readonly isExtra?: boolean
   readonly run: (options: BenchOptions, report: Report, directory: string) => Promise<void> | void
 }
 
@@ -31,6 +37,9 @@ const BENCHES: readonly Bench[] = [
   { name: 'pipeline/live-limit', run: benchLiveLimit },
   { name: 'pipeline/replay', run: benchReplay },
   { name: 'pipeline/live-replay', run: benchLiveReplay },
+  { name: 'service/start', run: benchStart },
+  { name: 'service/idle', run: benchIdle },
+  { name: 'endurance', run: benchEndurance, isExtra: true },
 ]
 
 const USAGE_EXIT = 2
@@ -53,13 +62,14 @@ async function main(argv: readonly string[]): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'mirrorshard-bench-'))
   try {
     const report = new Report((line) => console.log(line))
-    for (const bench of BENCHES.filter(({ name }) => isAsked(options, name))) {
+    for (const bench of BENCHES.filter(({ name, isExtra }) => isAsked(options, name, isExtra))) {
       try {
         await bench.run(options, report, directory)
       } catch (error) {
         report.failed(bench.name, error)
       }
     }
+    tellGoals(options, report)
     return report.finish() ? 0 : 1
   } finally {
     rmSync(directory, { recursive: true, force: true })

@@ -11,6 +11,7 @@ import { inTurns } from '../support/rounds.ts'
 import { liveCounts, openService, type Service } from '../support/service.ts'
 import { spreadOf } from '../support/statistics.ts'
 import { count } from '../support/table.ts'
+import type { LiveSent } from './live-source.ts'
 
 const NAME = 'pipeline/live-limit'
 const WARM_UP_RATE = 60_000
@@ -71,7 +72,7 @@ export async function benchLiveLimit(options: BenchOptions, report: Report, dire
   report.line(
     `probes of ${lengths.probeSeconds} s up to the first loss, then halved; the rate told is held for ${lengths.longSeconds} s; ${rounds} search(es) each, in turns`,
   )
-  const source = await MirrorSource.open(Number.POSITIVE_INFINITY)
+  const source = await MirrorSource.open(null)
   try {
     const found = await inTurns(variants, rounds, (variant) => search(variant, source, lengths, report, directory))
     tell(variants, found, report)
@@ -103,7 +104,7 @@ async function search(
       await probe(service, source, WARM_UP_RATE, lengths.warmUpSeconds, totals)
       const result = await run(service, totals)
       const summary = await service.finish()
-      const sent = { ...totals, passes: 0, seconds: 0, cpuSeconds: 0, slippedMs: 0 }
+      const sent: LiveSent = { ...totals, kind: source.ready.kind, passes: 0, seconds: 0, cpuSeconds: 0, slippedMs: 0 }
       checks.push(report.check(where, liveCounts(summary, sent, 'null')))
       return result
     } finally {

@@ -1,11 +1,22 @@
 /**
  * The mirror of the live benches, a process of its own: keep-alive traffic as VXLAN datagrams at a set rate, in whole passes
- * over a prepared cycle. Prints `ready` as JSON; then each line it reads is an order, answered by `sending` and, when
- * everything has left, by what was sent, as JSON. Ends with its input.
+ * over a prepared cycle.
+ *
+ *   live-source.js CONNECTIONS   prints what its cycle is, as JSON; then each line it reads is an order
+ *   live-source.js ORDER         carries out one order
+ *
+ * An order (JSON) is answered by `sending` and, when everything has left, by what was sent, as JSON. Ends with its input.
  */
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { MIRROR_SEED, type MirrorCycle, makeCycle, REQUESTS_PER_CONNECTION, renumber } from '../support/mirror-cycle.ts'
+import {
+  connectionsFor,
+  MIRROR_SEED,
+  type MirrorCycle,
+  makeCycle,
+  REQUESTS_PER_CONNECTION,
+  renumber,
+} from '../support/mirror-cycle.ts'
 import { Schedule } from '../support/pacing.ts'
 import { type DatagramSender, openSender, type Sequence } from './datagram-sender.ts'
 
@@ -25,6 +36,7 @@ export interface LiveOrder {
 }
 
 export interface LiveSent {
+  readonly kind: DatagramSender['kind']
   readonly packets: number
   readonly requests: number
   readonly passes: number
@@ -97,6 +109,7 @@ class Mirror {
     const cpu = process.cpuUsage(cpuBefore)
     this.sender.close()
     return {
+      kind: this.sender.kind,
       packets: passes * perPass,
       requests: passes * this.cycle.requests,
       passes,
@@ -127,8 +140,14 @@ class Mirror {
   }
 }
 
-const cycle = makeCycle(MIRROR_SEED, Number(process.argv[2]), REQUESTS_PER_CONNECTION)
+const [argument = ''] = process.argv.slice(2)
+const single = argument.startsWith('{') ? (JSON.parse(argument) as LiveOrder) : null
+const connections = single === null ? Number(argument) : connectionsFor(single.packetsPerSecond)
+const cycle = makeCycle(MIRROR_SEED, connections, REQUESTS_PER_CONNECTION)
 const mirror = new Mirror(cycle, await openSender(cycle))
-writeSync(1, `${JSON.stringify(mirror.ready())}\n`)
-for await (const line of createInterface(process.stdin))
-  writeSync(1, `${JSON.stringify(await mirror.carryOut(JSON.parse(line) as LiveOrder))}\n`)
+const answer = (value: object) => writeSync(1, `${JSON.stringify(value)}\n`)
+if (single !== null) answer(await mirror.carryOut(single))
+else {
+  answer(mirror.ready())
+  for await (const line of createInterface(process.stdin)) answer(await mirror.carryOut(JSON.parse(line) as LiveOrder))
+}

@@ -6,8 +6,8 @@ import { type Nginx, openNginx } from '../support/nginx.ts'
 import type { BenchOptions } from '../support/options.ts'
 import { findOnPath, runTimed } from '../support/processes.ts'
 import type { Report } from '../support/report.ts'
-import { inTurns, pairedRatios } from '../support/rounds.ts'
-import { type Spread, spreadOf } from '../support/statistics.ts'
+import { inTurns } from '../support/rounds.ts'
+import { pairedRatios, type Spread, spreadOf } from '../support/statistics.ts'
 import { count, spread } from '../support/table.ts'
 
 const NAME = 'pipeline/replay'
@@ -45,7 +45,7 @@ export async function benchReplay(options: BenchOptions, report: Report, directo
   try {
     const replay = async (engine: string | null, workers: number, label: string): Promise<Measured> => {
       const before = await nginx.requests()
-      const { summary, cpuSeconds } = await replayFile(capture.path, nginx.url, workers, directory, engine)
+      const { summary, cpuSeconds } = await replayFile(capture.path, nginx.url, workers, directory, { engine })
       const after = await nginx.requests()
       const check = report.check(`${NAME} ${label}`, {
         ...losslessCounts(summary, capture.packets, capture.requests, '2xx'),

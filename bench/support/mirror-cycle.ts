@@ -41,10 +41,19 @@ export const MIRROR_SEED = 1
 const VNI = 7
 export const REQUESTS_PER_CONNECTION = 25
 /** Mean of the traffic made here, for sizes. */
-export const FRAMES_PER_CONNECTION = 110
+const FRAMES_PER_CONNECTION = 110
+const LEAST_CONNECTIONS = 90
+/** About 30 MB of datagrams. */
+const MOST_CONNECTIONS = 1_100
 /** Share of the cycle that a connection lasts. */
 const LIFE = 0.9
 const PASSES = 65_536
+
+/** So many that a pass takes about a second at this rate, where memory allows. @param packetsPerSecond null: flat out */
+export function connectionsFor(packetsPerSecond: number | null): number {
+  const wanted = Math.ceil((packetsPerSecond ?? Number.POSITIVE_INFINITY) / FRAMES_PER_CONNECTION)
+  return Math.min(MOST_CONNECTIONS, Math.max(LEAST_CONNECTIONS, wanted))
+}
 
 interface Placed {
   readonly frame: Buffer

@@ -3,13 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { LiveOrder, LiveReady, LiveSent } from '../pipeline/live-source.ts'
-import { FRAMES_PER_CONNECTION } from './mirror-cycle.ts'
+import { connectionsFor } from './mirror-cycle.ts'
 import { stop } from './processes.ts'
 
 const PROGRAM = fileURLToPath(new URL('../pipeline/live-source.js', import.meta.url))
-const LEAST_CONNECTIONS = 90
-/** About 30 MB of datagrams. */
-const MOST_CONNECTIONS = 1_100
 
 export class MirrorSource {
   readonly ready: LiveReady
@@ -25,13 +22,12 @@ export class MirrorSource {
     this.lines = lines
   }
 
-  /** @param packetsPerSecond the cycle is made so long that a pass takes about a second at this rate, where memory allows */
-  static async open(packetsPerSecond: number): Promise<MirrorSource> {
-    const connections = Math.ceil(packetsPerSecond / FRAMES_PER_CONNECTION)
-    const bounded = Math.min(MOST_CONNECTIONS, Math.max(LEAST_CONNECTIONS, connections))
-    const child = spawn(process.execPath, [PROGRAM, String(bounded)], { stdio: ['pipe', 'pipe', 'inherit'] })
+  /** @param packetsPerSecond the cycle is made so long that a pass takes about a second at this rate, where memory allows; null: flat out */
+  static async open(packetsPerSecond: number | null): Promise<MirrorSource> {
+    const connections = connectionsFor(packetsPerSecond)
+    const child = spawn(process.execPath, [PROGRAM, String(connections)], { stdio: ['pipe', 'pipe', 'inherit'] })
     const lines = (createInterface(child.stdout) as Interface)[Symbol.asyncIterator]()
-    return new MirrorSource((await nextOf(lines)) as LiveReady, bounded, child, lines)
+    return new MirrorSource((await nextOf(lines)) as LiveReady, connections, child, lines)
   }
 
   /** Gives the order. @returns when the first datagrams leave, with what will have been sent in the end */

@@ -11,22 +11,23 @@ export interface ReplayRun extends Finished {
   readonly summary: Summary
 }
 
-/**
- * `replay FILE --to TARGET --speed max`.
- * @param engine null: what the build does without being asked
- * @throws Error with what it printed when it failed
- */
+export interface ReplaySettings {
+  /** null: what the build does without being asked. */
+  readonly engine?: string | null
+}
+
+/** `replay FILE --to TARGET --speed max`. @throws Error with what it printed when it failed */
 export async function replayFile(
   path: string,
   to: string,
   workers: number,
   directory: string,
-  engine: string | null = null,
+  more: ReplaySettings = {},
 ): Promise<ReplayRun> {
   const summaryPath = join(directory, 'summary.json')
   rmSync(summaryPath, { force: true })
   const args = ['replay', path, '--to', to, '--speed', 'max', '--workers', String(workers), '--summary', summaryPath]
-  if (engine !== null) args.push('--engine', engine)
+  if (more.engine != null) args.push('--engine', more.engine)
   const finished = await runTimed(process.execPath, [MAIN, ...args])
   if (finished.code !== 0)
     throw new Error(`mirrorshard ${args.join(' ')} ended with ${finished.code}: ${finished.stderr}`)

@@ -89,9 +89,12 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
   }
 }
 
-/** Whether `name` was asked for, by itself or by what it begins with. */
-export function isAsked(options: BenchOptions, name: string): boolean {
-  return options.names.length === 0 || options.names.some((asked) => name === asked || name.startsWith(`${asked}/`))
+/** Whether `name` was asked for, by itself or by what it begins with. @param isExtra only when it is named */
+export function isAsked(options: BenchOptions, name: string, isExtra = false): boolean {
+  return (
+    (!isExtra && options.names.length === 0) ||
+    options.names.some((asked) => name === asked || name.startsWith(`${asked}/`))
+  )
 }
 
 function wholeNumbers(option: string, text: string, least: number): number[] {

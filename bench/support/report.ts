@@ -2,10 +2,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describeMachine, type Machine, machineInWords } from './machine.ts'
+import type { Spread } from './statistics.ts'
 import { formatTable } from './table.ts'
 
 /** Beside dist/, so that a build does not remove it. */
-const RESULTS = fileURLToPath(new URL('../../../bench/results/', import.meta.url))
+export const RESULTS = fileURLToPath(new URL('../../../bench/results/', import.meta.url))
 
 export interface Result {
   readonly bench: string
@@ -13,11 +14,8 @@ export interface Result {
   readonly [figure: string]: unknown
 }
 
-/** A figure that a goal or a later run can be held against. */
-export interface Figure {
-  readonly median: number
-  readonly least: number
-  readonly greatest: number
+/** One figure that a goal or another table may ask for by its key. */
+export interface Figure extends Spread {
   readonly unit: string
   /** The variant it is of, where there were several. */
   readonly of?: string
@@ -25,9 +23,9 @@ export interface Figure {
 
 export class Report {
   readonly wrong: string[] = []
-  readonly figures = new Map<string, Figure>()
   private readonly machine: Machine = describeMachine()
   private readonly results: Result[] = []
+  private readonly keyed = new Map<string, Figure>()
   private readonly print: (line: string) => void
 
   constructor(print: (line: string) => void) {
@@ -53,7 +51,11 @@ export class Report {
   }
 
   figure(key: string, figure: Figure): void {
-    this.figures.set(key, figure)
+    this.keyed.set(key, figure)
+  }
+
+  figures(): ReadonlyMap<string, Figure> {
+    return this.keyed
   }
 
   /**
@@ -78,7 +80,7 @@ export class Report {
     const path = `${RESULTS}${new Date().toISOString().replace(/[:.]/g, '-')}.json`
     writeFileSync(
       path,
-      `${JSON.stringify({ machine: this.machine, results: this.results, wrong: this.wrong }, null, 2)}\n`,
+      `${JSON.stringify({ machine: this.machine, figures: Object.fromEntries(this.keyed), results: this.results, wrong: this.wrong }, null, 2)}\n`,
     )
     this.print('')
     for (const text of this.wrong) this.print(`WRONG: ${text}`)

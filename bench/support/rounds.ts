@@ -1,5 +1,4 @@
 /** Runs variants in turns: what else happens on the machine then falls on all of them alike. */
-import { type Spread, spreadOf } from './statistics.ts'
 
 /**
  * Every other round goes backwards, so that a machine that gets slower or busier favours none.
@@ -16,9 +15,4 @@ export async function inTurns<V, R>(
     for (const i of round % 2 === 0 ? order : order.toReversed()) results[i]!.push(await run(variants[i]!))
   }
   return results
-}
-
-/** Ratios within each round: what slowed both sides of a round cancels out. */
-export function pairedRatios(ours: readonly number[], theirs: readonly number[]): Spread {
-  return spreadOf(ours.map((value, round) => value / theirs[round]!))
 }

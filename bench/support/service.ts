@@ -1,5 +1,6 @@
 /** `run`, the live service, as a process of its own on free ports of loopback. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -215,4 +216,16 @@ function parseLog(line: string): ReceivingEntry | null {
   } catch {
     return null
   }
+}
+
+/** Free at this moment. */
+export function freeUdpPort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket('udp4')
+    socket.once('error', reject)
+    socket.bind(0, '127.0.0.1', () => {
+      const { port } = socket.address()
+      socket.close(() => resolve(port))
+    })
+  })
 }
