@@ -15,6 +15,8 @@ import type { LiveSent } from './live-source.ts'
 
 const NAME = 'pipeline/live-limit'
 const WARM_UP_RATE = 60_000
+/** Its cycle is short enough for short probes. */
+const QUICK_RATE = 10_000
 /** One step down after a long probe that lost. */
 const STEP_DOWN = 0.92
 const MOST_LONG_PROBES = 4
@@ -34,8 +36,8 @@ const FULL: Lengths = {
 }
 const QUICK: Lengths = {
   warmUpSeconds: 0.3,
-  probeSeconds: 0.4,
-  longSeconds: 0.6,
+  probeSeconds: 0.3,
+  longSeconds: 0.4,
   search: { first: 60_000, step: 2, close: 1.5, mostProbes: 2 },
 }
 
@@ -72,7 +74,7 @@ export async function benchLiveLimit(options: BenchOptions, report: Report, dire
   report.line(
     `probes of ${lengths.probeSeconds} s up to the first loss, then halved; the rate told is held for ${lengths.longSeconds} s; ${rounds} search(es) each, in turns`,
   )
-  const source = await MirrorSource.open(null)
+  const source = await MirrorSource.open(options.quick ? QUICK_RATE : WARM_UP_RATE)
   try {
     const found = await inTurns(variants, rounds, (variant) => search(variant, source, lengths, report, directory))
     tell(variants, found, report)
@@ -171,6 +173,14 @@ async function probe(
   }
 }
 
+/** What kept a higher rate from being held. */
+function limitInWords(found: readonly Found[]): string {
+  const words = found.map((f) => (f.isSendersLimit ? 'sender' : f.above === null ? 'not reached' : 'loss'))
+  const different = [...new Set(words)]
+  if (different.length === 1) return different[0]!
+  return different.map((word) => `${word} ${words.filter((w) => w === word).length}`).join(', ')
+}
+
 function tell(variants: readonly Variant[], found: readonly Found[][], report: Report): void {
   const rows = [
     [
@@ -190,7 +200,6 @@ function tell(variants: readonly Variant[], found: readonly Found[][], report: R
     const own = found[i]!
     const limit = spreadOf(own.map((f) => f.limit))
     const above = own.map((f) => f.above).filter((p) => p !== null)
-    const shares = above.map((p) => p.lost)
     const senders = own.filter((f) => f.isSendersLimit).length
     report.result({
       bench: NAME,
@@ -205,10 +214,10 @@ function tell(variants: readonly Variant[], found: readonly Found[][], report: R
       String(receivers),
       `${count(limit.median)} (${count(limit.least)}–${count(limit.greatest)})`,
       above.length === 0 ? '–' : `${count(spreadOf(above.map((p) => p.achieved)).median)}/s`,
-      above.length === 0 ? '–' : count(spreadOf(shares).median),
+      above.length === 0 ? '–' : count(spreadOf(above.map((p) => p.lost)).median),
       spreadOf(own.map((f) => f.ourCores)).median.toFixed(2),
       spreadOf(own.map((f) => f.senderCores)).median.toFixed(2),
-      senders === own.length ? 'sender' : senders === 0 ? 'loss' : `sender ${senders} of ${own.length}`,
+      limitInWords(own),
       own.some((f) => f.check === 'WRONG') ? 'WRONG' : 'ok',
     ])
     if (limit.median <= best) continue

@@ -197,7 +197,7 @@ async function writeDown(
   try {
     const service = await openService({ to: nginx.url, workers: 1, engine }, directory)
     try {
-      const order = { port: service.port, packetsPerSecond: WRITTEN_DOWN_RATE, seconds: options.quick ? 0.5 : 2 }
+      const order = { port: service.port, packetsPerSecond: WRITTEN_DOWN_RATE, seconds: options.quick ? 0.3 : 2 }
       const sent = await (await source.send(order)).sent
       passes = sent.passes
       await service.settle(sent)

@@ -84,7 +84,12 @@ export async function benchReplay(options: BenchOptions, report: Report, directo
 }
 
 async function runWrk(program: string, nginx: Nginx, seconds: number, report: Report): Promise<Measured> {
-  const { stdout, cpuSeconds } = await runTimed(program, ['-t1', '-c64', `-d${seconds}s`, `${nginx.url}/`])
+  const { stdout, cpuSeconds } = await runTimed(program, [
+    '-t1',
+    '-c64',
+    `-d${Math.max(1, Math.round(seconds))}s`,
+    `${nginx.url}/`,
+  ])
   const [, requests = '0', took = '0', unit = 's'] = /(\d+) requests in ([\d.]+)(m?s)/.exec(stdout) ?? []
   const check = report.check(`${NAME} wrk`, {
     'answers other than 2xx, socket errors': [/Non-2xx|Socket errors/.test(stdout), false],

@@ -7,7 +7,7 @@ import type { BenchOptions } from '../support/options.ts'
 import { runTimed } from '../support/processes.ts'
 import type { Report } from '../support/report.ts'
 import { inTurns } from '../support/rounds.ts'
-import { freeUdpPort, openService } from '../support/service.ts'
+import { freePort, openService } from '../support/service.ts'
 import { pairedRatios, spreadOf } from '../support/statistics.ts'
 import { spread } from '../support/table.ts'
 
@@ -22,7 +22,7 @@ interface Start {
 
 export async function benchStart(options: BenchOptions, report: Report, directory: string): Promise<void> {
   const rounds = options.runs ?? 11
-  const workers = options.workers ?? [0, 1]
+  const workers = options.workers ?? (options.quick ? [1] : [0, 1])
   report.heading(NAME, 'a mirror that already sends, `run --to null` started: wall ms until it receives')
   const starts = await inTurns(workers, rounds, (n) => startOnce(n, directory))
   const rows = [['workers', 'ms to “receiving”', 'ms to the first packet taken']]
@@ -57,7 +57,7 @@ export async function benchStart(options: BenchOptions, report: Report, director
 async function startOnce(workers: number, directory: string): Promise<Start> {
   const cycle = makeCycle(MIRROR_SEED, 1, 1)
   const datagram = cycle.bytes.subarray(cycle.offsets[0], cycle.offsets[1])
-  const port = await freeUdpPort()
+  const port = await freePort()
   const socket = createSocket('udp4')
   // Nobody listens at first: that is what is waited for.
   socket.on('error', () => {})

@@ -42,7 +42,7 @@ const VNI = 7
 export const REQUESTS_PER_CONNECTION = 25
 /** Mean of the traffic made here, for sizes. */
 const FRAMES_PER_CONNECTION = 110
-const LEAST_CONNECTIONS = 90
+const LEAST_CONNECTIONS = 60
 /** About 30 MB of datagrams. */
 const MOST_CONNECTIONS = 1_100
 /** Share of the cycle that a connection lasts. */

@@ -72,8 +72,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     names: positionals,
     quick,
     runs: values.runs === undefined ? (quick ? 1 : null) : wholeNumber('--runs', values.runs, 1),
-    seconds: values.seconds === undefined ? (quick ? 1 : 3) : wholeNumber('--seconds', values.seconds, 1),
-    warmUpMs: quick ? 500 : 2_000,
+    seconds: values.seconds === undefined ? (quick ? 0.5 : 3) : wholeNumber('--seconds', values.seconds, 1),
+    warmUpMs: quick ? 300 : 2_000,
     workers: values.workers === undefined ? null : wholeNumbers('--workers', values.workers, 0),
     rates:
       values.rates === undefined
