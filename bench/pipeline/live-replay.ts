@@ -177,7 +177,7 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], report:
 
 function addedOf(runs: readonly Measured[]): { p50: Spread; p99: Spread } | null {
   const all = runs.map((run) => run.summary.addedLatencyMs)
-  const present = all.filter((a) => a !== undefined)
+  const present = all.filter((a) => a != null)
   if (present.length < all.length) return null
   return { p50: spreadOf(present.map((a) => a.p50)), p99: spreadOf(present.map((a) => a.p99)) }
 }

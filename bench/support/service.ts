@@ -27,9 +27,9 @@ export interface Percentiles {
 }
 
 /** What a build may tell beside the fixed keys. */
-export interface LiveSummary extends Summary {
+export type LiveSummary = Summary & {
   /** Packet of the mirror taken to request written. */
-  readonly addedLatencyMs?: Percentiles
+  readonly addedLatencyMs?: Percentiles | null
 }
 
 export interface ServiceOrder {
