@@ -8,7 +8,7 @@ import type { BenchOptions } from '../support/options.ts'
 import { type Probe, RateSearch, type SearchBounds } from '../support/rate-search.ts'
 import type { Report } from '../support/report.ts'
 import { inTurns } from '../support/rounds.ts'
-import { liveCounts, openService, type Service } from '../support/service.ts'
+import { liveCounts, lossesOf, openService, type Service } from '../support/service.ts'
 import { spreadOf } from '../support/statistics.ts'
 import { count } from '../support/table.ts'
 import type { LiveSent } from './live-source.ts'
@@ -160,14 +160,14 @@ async function probe(
   totals.packets += sent.packets
   totals.requests += sent.requests
   const after = await service.settle({ ...sent, packets: totals.packets })
-  const lost =
-    (after.packets.kernelDropped ?? 0) -
-    (before.packets.kernelDropped ?? 0) +
-    ((after.packets.dropped.ringFull ?? 0) - (before.packets.dropped.ringFull ?? 0))
+  const [now, then] = [lossesOf(after, 'null'), lossesOf(before, 'null')]
+  const kernel = now.kernel - then.kernel
+  const dropped = now.ring + now.otherPackets - then.ring - then.otherPackets
   return {
     asked: rate ?? sent.packets / sent.seconds,
     achieved: Math.round(sent.packets / sent.seconds),
-    lost,
+    lost: kernel + dropped,
+    where: kernel > dropped ? 'kernel' : 'rings',
     senderCores: sent.cpuSeconds / sent.seconds,
     ourCores: (after.cpuSeconds - before.cpuSeconds) / sent.seconds,
   }
@@ -214,7 +214,9 @@ function tell(variants: readonly Variant[], found: readonly Found[][], report: R
       String(receivers),
       `${count(limit.median)} (${count(limit.least)}–${count(limit.greatest)})`,
       above.length === 0 ? '–' : `${count(spreadOf(above.map((p) => p.achieved)).median)}/s`,
-      above.length === 0 ? '–' : count(spreadOf(above.map((p) => p.lost)).median),
+      above.length === 0
+        ? '–'
+        : `${count(spreadOf(above.map((p) => p.lost)).median)}, ${[...new Set(above.map((p) => p.where))].join(' and ')}`,
       spreadOf(own.map((f) => f.ourCores)).median.toFixed(2),
       spreadOf(own.map((f) => f.senderCores)).median.toFixed(2),
       limitInWords(own),

@@ -10,8 +10,10 @@ import { MirrorSource } from '../support/mirror-source.ts'
 import { type Nginx, openNginx } from '../support/nginx.ts'
 import type { BenchOptions } from '../support/options.ts'
 import { findOnPath } from '../support/processes.ts'
+import { parseMetrics, type Samples } from '../support/prometheus.ts'
 import type { Report } from '../support/report.ts'
 import { inTurns } from '../support/rounds.ts'
+import { type Sample, sampleOf } from '../support/samples.ts'
 import { compareLogs, expectedLog } from '../support/sent-requests.ts'
 import { type LiveSummary, liveCounts, lossesOf, lostInAll, openService } from '../support/service.ts'
 import { type Spread, spreadOf } from '../support/statistics.ts'
@@ -31,6 +33,8 @@ interface Variant {
 
 interface Measured {
   readonly window: Window
+  /** From /metrics, of the same window. */
+  readonly inside: Sample
   readonly sentPerSecond: number
   readonly requests: number
   readonly summary: LiveSummary
@@ -61,7 +65,7 @@ export async function benchLiveReplay(options: BenchOptions, report: Report, dir
         runOnce(variant, rate, source, nginx, options, report, directory),
       )
       report.line(
-        `${options.seconds} s behind ${options.warmUpMs / 1000} s of warm-up, ${rounds} run(s) each, in turns; times over the whole run`,
+        `${options.seconds} s behind ${options.warmUpMs / 1000} s of warm-up, ${rounds} run(s) each, in turns; added: last packet taken to request written; with start, answer: of the whole run`,
       )
       tell(variants, runs, report)
     } finally {
@@ -93,7 +97,10 @@ async function runOnce(
       packetsPerSecond,
       seconds: options.warmUpMs / 1000 + options.seconds + TAIL_SECONDS,
     })
-    const window = await measureWindow(service, options)
+    const pages: Samples[] = []
+    const window = await measureWindow(service, options, async () => {
+      pages.push(parseMetrics(await service.metrics()))
+    })
     const sent = await sending
     await service.settle(sent)
     const summary = await service.finish()
@@ -108,8 +115,11 @@ async function runOnce(
         : [after === null || before === null || after - before - 1 >= answered, true],
       'what nginx complained about': [isWhole ? nginx.complaints().join('; ') : '', ''],
     })
+    const [first, last] = pages as [Samples, Samples]
+    const inside = sampleOf(last, options.seconds, first, 0)
     return {
       window,
+      inside,
       sentPerSecond: sent.packets / sent.seconds,
       requests: sent.requests,
       summary,
@@ -124,7 +134,7 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], report:
   const rows = [
     [
       ...['engine', 'workers', 'CPU µs/packet', 'µs/request', 'requests/s'],
-      ...['lost packets', 'requests', 'added ms p50', 'p99', 'answer ms p50', 'p99', 'counts'],
+      ...['lost packets', 'requests', 'added ms p50', 'p99', 'with start p99', 'answer ms p50', 'p99', 'counts'],
     ],
   ]
   let best: { lost: number; cpu: number } | null = null
@@ -158,6 +168,7 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], report:
       count(requestsLost),
       added === null ? 'not in build' : spread(added.p50, 2),
       added === null ? '–' : spread(added.p99, 2),
+      added === null ? '–' : added.p99Whole.median.toFixed(0),
       answer50.median.toFixed(2),
       answer99.median.toFixed(2),
       own.some((run) => run.check === 'WRONG') ? 'WRONG' : 'ok',
@@ -175,11 +186,20 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], report:
   report.table(rows)
 }
 
-function addedOf(runs: readonly Measured[]): { p50: Spread; p99: Spread } | null {
-  const all = runs.map((run) => run.summary.addedLatencyMs)
-  const present = all.filter((a) => a != null)
-  if (present.length < all.length) return null
-  return { p50: spreadOf(present.map((a) => a.p50)), p99: spreadOf(present.map((a) => a.p99)) }
+interface Added {
+  readonly p50: Spread
+  readonly p99: Spread
+  /** Of the whole run: what a cold start adds. */
+  readonly p99Whole: Spread
+}
+
+/** Null where the build does not tell. */
+function addedOf(runs: readonly Measured[]): Added | null {
+  const p50 = runs.map((run) => run.inside.addedP50Ms).filter((v) => v !== null)
+  const p99 = runs.map((run) => run.inside.addedP99Ms).filter((v) => v !== null)
+  const whole = runs.map((run) => run.summary.addedLatencyMs?.p99).filter((v) => v !== undefined)
+  if (Math.min(p50.length, p99.length, whole.length) < runs.length) return null
+  return { p50: spreadOf(p50), p99: spreadOf(p99), p99Whole: spreadOf(whole) }
 }
 
 /** @returns requests that arrived otherwise than they were mirrored, or more than once, or not at all */

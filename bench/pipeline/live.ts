@@ -113,12 +113,21 @@ export interface Window {
   readonly requests: number
 }
 
-/** Processor time of all threads of `run`, asking for it included, between two readings behind the warm-up. */
-export async function measureWindow(service: Service, options: BenchOptions): Promise<Window> {
+/**
+ * Processor time of all threads of `run`, asking for it included, between two readings behind the warm-up.
+ * @param around called just before the first reading and just after the second
+ */
+export async function measureWindow(
+  service: Service,
+  options: BenchOptions,
+  around: () => Promise<void> = async () => {},
+): Promise<Window> {
   await sleep(options.warmUpMs)
+  await around()
   const before = await service.summary()
   await sleep(options.seconds * 1000)
   const after = await service.summary()
+  await around()
   const cpuSeconds = after.cpuSeconds - before.cpuSeconds
   const packets = after.packets.received - before.packets.received
   const requests = after.requests.parsed - before.requests.parsed

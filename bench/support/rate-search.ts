@@ -5,6 +5,8 @@ export interface Probe {
   /** What the sender reached. */
   readonly achieved: number
   readonly lost: number
+  /** Where, in words. */
+  readonly where?: string
 }
 
 export interface SearchBounds {
