@@ -17,6 +17,8 @@ const NAME = 'pipeline/live-limit'
 const WARM_UP_RATE = 60_000
 /** Its cycle is short enough for short probes. */
 const QUICK_RATE = 10_000
+/** A sender that sends as fast as it goes and gets less shares its core with what it sends to. */
+const A_WHOLE_CORE = 0.9
 /** One step down after a long probe that lost. */
 const STEP_DOWN = 0.92
 const MOST_LONG_PROBES = 4
@@ -175,7 +177,15 @@ async function probe(
 
 /** What kept a higher rate from being held. */
 function limitInWords(found: readonly Found[]): string {
-  const words = found.map((f) => (f.isSendersLimit ? 'sender' : f.above === null ? 'not reached' : 'loss'))
+  const words = found.map((f) =>
+    f.isSendersLimit
+      ? f.senderCores < A_WHOLE_CORE
+        ? 'all cores busy'
+        : 'sender'
+      : f.above === null
+        ? 'not reached'
+        : 'loss',
+  )
   const different = [...new Set(words)]
   if (different.length === 1) return different[0]!
   return different.map((word) => `${word} ${words.filter((w) => w === word).length}`).join(', ')
@@ -188,7 +198,7 @@ function tell(variants: readonly Variant[], found: readonly Found[][], report: R
       'receivers',
       'held, packets/s',
       'lost first at',
-      'of it',
+      'packets, where',
       'cores: ours',
       'sender',
       'limited by',
@@ -224,7 +234,7 @@ function tell(variants: readonly Variant[], found: readonly Found[][], report: R
     ])
     if (limit.median <= best) continue
     best = limit.median
-    const of = `--workers ${workers}${receivers === 1 ? '' : ` --receivers ${receivers}`}${senders > 0 ? ', the sender’s limit' : ''}`
+    const of = `--workers ${workers}${receivers === 1 ? '' : ` --receivers ${receivers}`}${senders > 0 ? ', no loss seen' : ''}`
     report.figure('live.limit', { ...limit, unit: 'packets/s', of })
   }
   report.table(rows)
