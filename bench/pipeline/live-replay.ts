@@ -106,6 +106,7 @@ async function runOnce(
     const summary = await service.finish()
     const after = await nginx.requests()
     const answered = summary.requests.replayed['2xx'] ?? 0
+    const complaints = nginx.complaints().join('; ')
     const isWhole = lostInAll(lossesOf(summary, '2xx')) === 0
     const check = report.check(`${NAME} ${engineName(engine)} --workers ${workers}`, {
       ...liveCounts(summary, sent, '2xx'),
@@ -113,7 +114,7 @@ async function runOnce(
       'requests that nginx counted': isWhole
         ? [after === null || before === null ? null : after - before - 1, before === null ? null : sent.requests]
         : [after === null || before === null || after - before - 1 >= answered, true],
-      'what nginx complained about': [isWhole ? nginx.complaints().join('; ') : '', ''],
+      'what nginx complained about': [isWhole ? complaints : '', ''],
     })
     const [first, last] = pages as [Samples, Samples]
     const inside = sampleOf(last, options.seconds, first, 0)

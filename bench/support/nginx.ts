@@ -10,7 +10,7 @@ export interface Nginx {
   readonly url: string
   /** Requests answered since its start, this question included; null where nginx was built without stub_status. */
   requests(): Promise<number | null>
-  /** What it found wrong with requests, from its log: malformed ones, cut ones, timeouts. */
+  /** What it found wrong with requests since it was last asked, from its log: malformed ones, cut ones, timeouts. */
   complaints(): string[]
   close(): Promise<void>
 }
@@ -34,6 +34,7 @@ export async function openNginx(program: string, parent: string, accessLog: stri
     said += chunk
   })
   const url = `http://127.0.0.1:${port}`
+  let told = 0
   const startedMs = performance.now()
   while (!(await answers(url))) {
     if (child.exitCode !== null || performance.now() - startedMs > START_MS) {
@@ -49,10 +50,12 @@ export async function openNginx(program: string, parent: string, accessLog: stri
       const numbers = /\n (\d+) (\d+) (\d+) \n/.exec(await response.text())
       return numbers === null ? null : Number(numbers[3])
     },
-    complaints: () =>
-      readFileSync(join(directory, 'error.log'), 'utf8')
-        .split('\n')
-        .filter((line) => line !== '' && !HARMLESS.test(line)),
+    complaints: () => {
+      const log = readFileSync(join(directory, 'error.log'), 'utf8')
+      const fresh = log.slice(told).split('\n')
+      told = log.length
+      return fresh.filter((line) => line !== '' && !HARMLESS.test(line))
+    },
     close: async () => {
       await stop(child)
     },
