@@ -32,8 +32,8 @@ interface Lengths {
 
 const FULL: Lengths = {
   warmUpSeconds: 1,
-  probeSeconds: 2,
-  longSeconds: 8,
+  probeSeconds: 1.5,
+  longSeconds: 6,
   search: { first: 150_000, step: 1.5, close: 1.08, mostProbes: 8 },
 }
 const QUICK: Lengths = {
@@ -63,7 +63,7 @@ interface Found {
 
 export async function benchLiveLimit(options: BenchOptions, report: Report, directory: string): Promise<void> {
   const lengths = options.quick ? QUICK : FULL
-  const rounds = options.runs ?? 3
+  const rounds = options.runs ?? 2
   report.heading(NAME, 'highest rate without loss, live → null, the sender beside it on the same cores')
   const variants: Variant[] = (options.workers ?? (options.quick ? [1] : [0, 1, 2])).map((workers) => ({
     workers,

@@ -56,7 +56,7 @@ export async function benchLive(options: BenchOptions, report: Report, directory
   }
 }
 
-/** Several receivers need as many workers at least to be worth anything. */
+/** Several receivers are for high rates, and need as many workers at least to be worth anything. */
 async function variantsOf(options: BenchOptions, report: Report, directory: string): Promise<Variant[]> {
   const workers = options.workers ?? (options.quick ? [0, 1] : [0, 1, 2])
   const receivers: number[] = []
@@ -64,10 +64,13 @@ async function variantsOf(options: BenchOptions, report: Report, directory: stri
     if (await knowsReceivers(n, directory)) receivers.push(n)
     else report.line(`--receivers ${n}: not in this build`)
   }
+  const highest = Math.max(...options.rates)
   return options.rates.flatMap((packetsPerSecond) =>
-    receivers.flatMap((r) =>
-      workers.filter((w) => r === 1 || w >= r).map((w): Variant => ({ packetsPerSecond, workers: w, receivers: r })),
-    ),
+    receivers
+      .filter((r) => r === 1 || options.receivers !== null || packetsPerSecond === highest)
+      .flatMap((r) =>
+        workers.filter((w) => r === 1 || w >= r).map((w): Variant => ({ packetsPerSecond, workers: w, receivers: r })),
+      ),
   )
 }
 

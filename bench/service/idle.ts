@@ -12,7 +12,7 @@ const NAME = 'service/idle'
 export async function benchIdle(options: BenchOptions, report: Report, directory: string): Promise<void> {
   const settleMs = options.quick ? 500 : 3_000
   const windowMs = options.quick ? 1_000 : 10_000
-  const rounds = options.runs ?? 3
+  const rounds = options.runs ?? 2
   const workers = options.workers ?? (options.quick ? [1] : [0, 1])
   report.heading(
     NAME,

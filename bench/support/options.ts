@@ -38,11 +38,11 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   (no name: all others, and the goals at the end)
 
   --quick               small and short, for checking that it works
-  --runs N              runs of each variant, in turns (default 5; live-limit 3)
-  --seconds N           measured seconds of live traffic, and of wrk (default 3)
+  --runs N              runs of each variant, in turns (default 5; live-limit and idle 2, start 11)
+  --seconds N           measured seconds of live traffic, and of wrk (default 2)
   --workers N,N         worker counts to compare (default 0,1,2; replay 0,1)
   --rates N,N           packets per second of live traffic (default 20000,60000,120000)
-  --receivers N,N       receiving threads of live traffic to compare (default 1,2)
+  --receivers N,N       receiving threads of live traffic to compare (default 1, and 2 at the highest rate)
   --minutes N, --rate N of endurance (default 10, 60000)
   --file F --requests N a capture of your own for file and replay, and its number of complete requests
 `
@@ -72,7 +72,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     names: positionals,
     quick,
     runs: values.runs === undefined ? (quick ? 1 : null) : wholeNumber('--runs', values.runs, 1),
-    seconds: values.seconds === undefined ? (quick ? 0.5 : 3) : wholeNumber('--seconds', values.seconds, 1),
+    seconds: values.seconds === undefined ? (quick ? 0.5 : 2) : wholeNumber('--seconds', values.seconds, 1),
     warmUpMs: quick ? 300 : 2_000,
     workers: values.workers === undefined ? null : wholeNumbers('--workers', values.workers, 0),
     rates:
