@@ -12,12 +12,18 @@ import { runMicro } from './micro/measure.ts'
 import { reassemblyBench } from './micro/reassembly.ts'
 import { ringBench } from './micro/ring.ts'
 import { benchPeers } from './peers/peers.ts'
+import { benchEndurance } from './pipeline/endurance.ts'
 import { benchFile } from './pipeline/file.ts'
 import { benchFileGrowth } from './pipeline/file-growth.ts'
 import { benchLive } from './pipeline/live.ts'
+import { benchLiveLimit } from './pipeline/live-limit.ts'
+import { benchLiveReplay } from './pipeline/live-replay.ts'
 import { benchReplay } from './pipeline/replay.ts'
 import { benchCaches } from './profile/caches.ts'
 import { profileFile, profileLive } from './profile/profile.ts'
+import { benchIdle } from './service/idle.ts'
+import { benchStart } from './service/start.ts'
+import { tellGoals } from './support/goals.ts'
 import { type BenchOptions, isAsked, parseOptions, USAGE } from './support/options.ts'
 import { Report } from './support/report.ts'
 import { benchCompare } from './versions/compare.ts'
@@ -38,6 +44,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'pipeline/file', run: benchFile },
   { name: 'pipeline/file-growth', run: benchFileGrowth },
   { name: 'pipeline/live', run: benchLive },
+  { name: 'pipeline/live-limit', run: benchLiveLimit },
   { name: 'pipeline/replay', run: benchReplay },
   { name: 'peers', run: benchPeers },
   { name: 'flows', run: benchFlows },
@@ -48,6 +55,10 @@ const BENCHES: readonly Bench[] = [
   { name: 'profile/live', run: profileLive, isExtra: true },
   { name: 'caches', run: benchCaches, isExtra: true },
   { name: 'gate', run: benchGate, isExtra: true },
+  { name: 'pipeline/live-replay', run: benchLiveReplay },
+  { name: 'service/start', run: benchStart },
+  { name: 'service/idle', run: benchIdle },
+  { name: 'endurance', run: benchEndurance, isExtra: true },
 ]
 
 const USAGE_EXIT = 2
@@ -77,6 +88,7 @@ async function main(argv: readonly string[]): Promise<number> {
         report.failed(bench.name, error)
       }
     }
+    tellGoals(options, report)
     return report.finish() ? 0 : 1
   } finally {
     rmSync(directory, { recursive: true, force: true })

@@ -17,6 +17,7 @@ const LEAST_BOUND = 0.5
 
 /** The bound for what was measured, with room, in three digits. */
 export function boundFor(key: string, value: number): number {
+  if (!Number.isFinite(value) || value < 0) throw new Error(`${key}: ${value} is no measurement`)
   if (EXACT.has(key)) return Number((value * EXACT_ROOM).toPrecision(4))
   return Math.max(LEAST_BOUND, Number((value * (LOOSE.has(key) ? LOOSE_ROOM : ROOM)).toPrecision(3)))
 }

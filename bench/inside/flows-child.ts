@@ -43,6 +43,8 @@ export interface CycleResult extends Counts {
 const KEY = 0x5eed
 const REQUEST = Buffer.from('GET /shop/cart?q=1 HTTP/1.1\r\nHost: shop.example.test\r\nAccept: */*\r\n\r\n')
 const ANSWER = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+/** Few beside those measured: what they leave free is used again. */
+const WARM_UP_FLOWS = 2_000
 const FLOWS_PER_SECOND = 20_000
 /** Second, third and fourth byte of the client's address name the connection. */
 const MOST_FLOWS = 1 << 24
@@ -136,13 +138,13 @@ async function cycle({ flows, close, data }: CycleOrder): Promise<CycleResult> {
 
 /** Other connections than those measured; gone before the measurement begins. */
 function warmUp(shard: Shard, conversation: Conversation, flows: number): void {
-  const some = Math.min(20_000, MOST_FLOWS - flows)
+  const some = Math.min(WARM_UP_FLOWS, MOST_FLOWS - flows)
   for (let n = 0; n < some; n++) conversation.drive(shard, flows + n, FIRST_US - 3_600e6)
   shard.closeAll()
 }
 
 async function open(flows: number): Promise<{ shard: Shard; counters: CounterBlock }> {
-  const plan = planOf(await replayDefaults({ maxFlows: String(flows + 20_000) }))
+  const plan = planOf(await replayDefaults({ maxFlows: String(flows + WARM_UP_FLOWS) }))
   const counters = newCounters()
   return { shard: await openShard(plan, counters), counters }
 }

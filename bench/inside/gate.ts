@@ -7,8 +7,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BenchCapture, benchCapture, captureInWords } from '../support/bench-capture.ts'
-import { openLiveRun, startSending } from '../support/live-run.ts'
+import { openLiveRun } from '../support/live-run.ts'
 import { CHECKOUT } from '../support/machine.ts'
+import { MirrorSource } from '../support/mirror-source.ts'
 import { MAIN } from '../support/mirrorshard.ts'
 import type { BenchOptions } from '../support/options.ts'
 import { findOnPath, runTimed } from '../support/processes.ts'
@@ -127,10 +128,11 @@ async function fileCalls(strace: string, capture: BenchCapture, loops: number, d
 /** Over a window behind the warm-up. @returns null where strace may not attach to a process */
 async function liveCalls(strace: string, report: Report, directory: string): Promise<number | null> {
   const output = join(directory, 'strace-live.txt')
+  const source = await MirrorSource.open(LIVE_RATE)
   const run = await openLiveRun(0, [])
   try {
     const seconds = (LIVE_WARM_UP_MS + LIVE_WINDOW_MS) / 1000 + LIVE_SPARE_SECONDS
-    const sending = await startSending({ port: run.port, packetsPerSecond: LIVE_RATE, seconds })
+    const { sent } = await source.send({ port: run.port, packetsPerSecond: LIVE_RATE, seconds })
     await sleep(LIVE_WARM_UP_MS)
     const watch = spawn(strace, ['-f', '-c', '-o', output, '-p', String(run.child.pid)], {
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -145,15 +147,17 @@ async function liveCalls(strace: string, report: Report, directory: string): Pro
     const after = (await run.summary()).packets.received
     watch.kill('SIGINT')
     await ended
-    await sending
+    await sent
     if (/not permitted|Could not attach/.test(said)) {
       report.line(`strace may not attach: live system calls are not counted (${said.trim().split('\n')[0]})`)
       return null
     }
     const counts = readCounts(readFileSync(output, 'utf8'))
+    if (after <= before) throw new Error('no packet came while system calls were counted')
     return rounded((workCalls(counts) / (after - before)) * 1000)
   } finally {
     await run.end()
+    await source.close()
   }
 }
 

@@ -32,7 +32,7 @@ export async function benchScaling(options: BenchOptions, report: Report, direct
   const capture = await benchCapture(options, directory)
   const rounds = options.runs ?? 3
   report.heading(NAME, 'costs by stage over a whole capture, one thread, warm')
-  report.line(`${captureInWords(capture)}; ${rounds} round(s) behind one for compiling`)
+  report.line(`${captureInWords(capture)}; ${rounds} round(s) behind those in which code is compiled`)
   const order: StagesOrder = { path: capture.path, rounds }
   const { packets, requests, stages } = await measureApart<StagesResult>('./stages-child.js', order)
   const check = report.check(`${NAME} stages`, {

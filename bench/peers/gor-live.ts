@@ -1,16 +1,13 @@
 /** GoReplay's own VXLAN engine, fed by the sender of the live bench: what it costs, best effort. Only where `gor` is on PATH. */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import type { LiveOrder, LiveSent } from '../pipeline/live-source.ts'
+import { MirrorSource } from '../support/mirror-source.ts'
 import type { BenchOptions } from '../support/options.ts'
 import { stop } from '../support/processes.ts'
 import type { Report } from '../support/report.ts'
 import { count } from '../support/table.ts'
 
-const SOURCE = fileURLToPath(new URL('../pipeline/live-source.js', import.meta.url))
 /** The port of VXLAN (RFC 7348 section 5): its engine takes no other without an option of each version's own. */
 const VXLAN_PORT = 4789
 const START_MS = 1500
@@ -20,6 +17,7 @@ const TICKS = 100
 
 export async function gorLive(program: string, options: BenchOptions, report: Report): Promise<void> {
   const args = ['--input-raw', ':80', '--input-raw-engine', 'vxlan', '--output-null']
+  const source = await MirrorSource.open(PACKETS_PER_SECOND)
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (chunk) => {
@@ -31,18 +29,16 @@ export async function gorLive(program: string, options: BenchOptions, report: Re
       report.line(`gor ${args.join(' ')} did not start: ${said.trim().split('\n').at(-1) ?? ''}`)
       return
     }
-    const order: LiveOrder = { port: VXLAN_PORT, packetsPerSecond: PACKETS_PER_SECOND, seconds: options.seconds }
-    const source = spawn(process.execPath, [SOURCE, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'inherit'] })
-    const lines = createInterface(source.stdout)[Symbol.asyncIterator]()
-    await lines.next()
     const before = cpuSeconds(child.pid)
-    const sent = JSON.parse((await lines.next()).value as string) as LiveSent
+    const order = { port: VXLAN_PORT, packetsPerSecond: PACKETS_PER_SECOND, seconds: options.seconds }
+    const sent = await (await source.send(order)).sent
     const cpuUs = ((cpuSeconds(child.pid) - before) / sent.packets) * 1e6
     report.result({ bench: 'peers', variant: 'gor vxlan engine', sent, cpuUs })
     report.line(
       `gor, its vxlan engine → null: ${cpuUs.toFixed(2)} CPU µs for each of ${count(sent.packets)} packets sent at ${count(PACKETS_PER_SECOND)}/s; it does not tell how many it took`,
     )
   } finally {
+    await source.close()
     await stop(child)
   }
 }

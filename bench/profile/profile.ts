@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { benchCapture, captureInWords } from '../support/bench-capture.ts'
-import { openLiveRun, startSending } from '../support/live-run.ts'
+import { openLiveRun } from '../support/live-run.ts'
 import { CHECKOUT, describeMachine, machineInWords } from '../support/machine.ts'
+import { MirrorSource } from '../support/mirror-source.ts'
 import { losslessCounts, replayFile } from '../support/mirrorshard.ts'
 import type { BenchOptions } from '../support/options.ts'
 import type { Report } from '../support/report.ts'
@@ -45,16 +46,22 @@ export async function profileLive(options: BenchOptions, report: Report, directo
       `VXLAN over UDP at ${count(RATE)} packets/s → null, --workers ${workers}, ${options.seconds} s, start included`,
     )
     const profiles = freshFolder(directory)
-    const run = await openLiveRun(workers, sampling(profiles))
+    const source = await MirrorSource.open(RATE)
     try {
-      const sent = await await startSending({ port: run.port, packetsPerSecond: RATE, seconds: options.seconds })
-      await sleep(500)
-      const { packets } = await run.summary()
-      report.check(`${name} --workers ${workers}`, {
-        'packets received and dropped by the kernel': [packets.received + (packets.kernelDropped ?? 0), sent.packets],
-      })
+      const run = await openLiveRun(workers, sampling(profiles))
+      try {
+        const { sent } = await source.send({ port: run.port, packetsPerSecond: RATE, seconds: options.seconds })
+        const { packets: sentPackets } = await sent
+        await sleep(500)
+        const { packets } = await run.summary()
+        report.check(`${name} --workers ${workers}`, {
+          'packets received and dropped by the kernel': [packets.received + (packets.kernelDropped ?? 0), sentPackets],
+        })
+      } finally {
+        await run.end()
+      }
     } finally {
-      await run.end()
+      await source.close()
     }
     tell(name, `--workers ${workers}`, profiles, report)
   }

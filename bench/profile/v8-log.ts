@@ -32,8 +32,10 @@ export interface Deoptimisation {
 export interface V8Log {
   readonly sites: readonly CacheSite[]
   readonly deoptimisations: readonly Deoptimisation[]
-  /** Transitions whose function is not known: 0, or what follows is not complete. */
+  /** Transitions of functions whose creation was not logged: those of Node's start-up snapshot. */
   readonly unresolved: number
+  /** Of them behind the given time. */
+  readonly lateUnresolved: number
   /** Time of the last event, µs. */
   readonly endUs: number
 }
@@ -52,6 +54,7 @@ export function readV8Log(lines: Iterable<string>, base: string, lateFromUs: num
   const sites = new Map<string, Mutable<CacheSite> & { names: Set<string> }>()
   const deoptimisations: Deoptimisation[] = []
   let unresolved = 0
+  let lateUnresolved = 0
   let endUs = 0
   for (const line of lines) {
     const fields = line.split(',')
@@ -74,6 +77,7 @@ export function readV8Log(lines: Iterable<string>, base: string, lateFromUs: num
       const code = findCode(codes, Number(fields[1]))
       if (code === null) {
         unresolved++
+        if (timeUs >= lateFromUs) lateUnresolved++
         continue
       }
       // `name file:///…/head.js:21:5`, the place where the function begins; built-in code has no file.
@@ -94,7 +98,7 @@ export function readV8Log(lines: Iterable<string>, base: string, lateFromUs: num
       if (site.names.size < MOST_NAMES && fields[8]) site.names.add(unescaped(fields[8]))
     }
   }
-  return { sites: [...sites.values()], deoptimisations, unresolved, endUs }
+  return { sites: [...sites.values()], deoptimisations, unresolved, lateUnresolved, endUs }
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }

@@ -1,13 +1,10 @@
-/** `run --to null` on loopback with a sender beside it, for benches that look into the process while it works. */
+/** `run --to null` on loopback with options for Node itself, for benches that look into the process while it works. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import type { Summary } from '../../src/report/summary.ts'
-import type { LiveOrder, LiveSent } from '../pipeline/live-source.ts'
 import { MAIN } from './mirrorshard.ts'
 import { benchEnvironment, stop } from './processes.ts'
 
-const SOURCE = fileURLToPath(new URL('../pipeline/live-source.js', import.meta.url))
 const START_LIMIT_MS = 15_000
 
 export interface LiveRun {
@@ -51,12 +48,4 @@ export async function openLiveRun(workers: number, nodeOptions: readonly string[
       })
     })
   })
-}
-
-/** Starts the sender. @returns once it sends, with what resolves when it has sent everything */
-export async function startSending(order: LiveOrder): Promise<Promise<LiveSent>> {
-  const source = spawn(process.execPath, [SOURCE, JSON.stringify(order)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const lines = createInterface(source.stdout)[Symbol.asyncIterator]()
-  if ((await lines.next()).value !== 'sending') throw new Error('the sender did not start')
-  return lines.next().then(({ value }) => JSON.parse(value as string) as LiveSent)
 }

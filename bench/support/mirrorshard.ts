@@ -17,6 +17,8 @@ export interface ReplaySettings {
   readonly node?: string
   readonly nodeOptions?: readonly string[]
   readonly main?: string
+  /** null: what the build does without being asked. */
+  readonly engine?: string | null
 }
 
 /** `replay FILE --to TARGET --speed max`. @throws Error with what it printed when it failed */
@@ -30,6 +32,7 @@ export async function replayFile(
   const summaryPath = join(directory, 'summary.json')
   rmSync(summaryPath, { force: true })
   const args = ['replay', path, '--to', to, '--speed', 'max', '--workers', String(workers), '--summary', summaryPath]
+  if (more.engine != null) args.push('--engine', more.engine)
   if (more.loops !== undefined) args.push('--loop', String(more.loops))
   const program = more.node ?? process.execPath
   const finished = await runTimed(program, [...(more.nodeOptions ?? []), more.main ?? MAIN, ...args])

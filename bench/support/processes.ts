@@ -73,11 +73,18 @@ export function benchEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MIRRORSHARD_')))
 }
 
+/** `run` may drain for 15 s by default. */
+const STOP_LIMIT_MS = 20_000
+
 /** Ends a program that runs until it is told, and waits for it. */
 export function stop(child: ChildProcess): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode)
   return new Promise((resolve) => {
-    child.once('exit', (code) => resolve(code))
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
+    child.once('exit', (code) => {
+      clearTimeout(late)
+      resolve(code)
+    })
     child.kill('SIGTERM')
   })
 }

@@ -7,7 +7,7 @@ import type { Spread } from './statistics.ts'
 import { formatTable } from './table.ts'
 
 /** Beside dist/, so that a build does not remove it. */
-const RESULTS = fileURLToPath(new URL('../../../bench/results/', import.meta.url))
+export const RESULTS = fileURLToPath(new URL('../../../bench/results/', import.meta.url))
 
 export interface Result {
   readonly bench: string
@@ -18,6 +18,8 @@ export interface Result {
 /** One figure that a goal or another table may ask for by its key. */
 export interface Figure extends Spread {
   readonly unit: string
+  /** The variant it is of, where there were several. */
+  readonly of?: string
 }
 
 interface Picture {
@@ -73,16 +75,16 @@ export class Report {
     this.pictures.push({ name: equal === 0 ? plain : `${plain}-${equal + 1}`, svg })
   }
 
-  figure(key: string, figure: { median: number; least: number; greatest: number; unit: string }): void {
+  result(result: Result): void {
+    this.results.push(result)
+  }
+
+  figure(key: string, figure: { median: number; least: number; greatest: number; unit: string; of?: string }): void {
     this.keyed.set(key, figure)
   }
 
   figures(): ReadonlyMap<string, Figure> {
     return this.keyed
-  }
-
-  result(result: Result): void {
-    this.results.push(result)
   }
 
   /**
