@@ -83,9 +83,9 @@ function tell(name: string, variant: string, folder: string, report: Report): vo
   const root = readProfiles(folder)
   const times = selfTimes(root)
   if (times.length === 0) throw new Error(`${name} ${variant}: no samples`)
-  const rows = [['function', '% of the time', 'ms', 'of', 'where']]
-  for (const { frame, us, share } of times.slice(0, SHOWN))
-    rows.push([frame.name, (share * 100).toFixed(1), (us / 1000).toFixed(0), frame.kind, frame.place])
+  const rows = [['function', '% of the time', 'of']]
+  for (const { frame, share } of times.slice(0, SHOWN))
+    rows.push([`${frame.name} ${frame.place}`.trim(), (share * 100).toFixed(1), frame.kind])
   report.table(rows)
   const ours = times.filter(({ frame }) => frame.kind === 'ours')
   const most = ours[0]
