@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { engineName, knownEngines } from '../support/abilities.ts'
+import { engineName, enginesFor } from '../support/abilities.ts'
 import { MIRROR_SEED, makeCycle, REQUESTS_PER_CONNECTION } from '../support/mirror-cycle.ts'
 import { MirrorSource } from '../support/mirror-source.ts'
 import { type Nginx, openNginx } from '../support/nginx.ts'
@@ -53,8 +53,7 @@ export async function benchLiveReplay(options: BenchOptions, report: Report, dir
     NAME,
     `VXLAN over UDP on loopback → nginx, ${count(rate)} packets/s, sender and nginx on the same cores`,
   )
-  const engines = await knownEngines()
-  if (engines.includes(null)) report.line('--engine: not in this build, which has undici alone')
+  const engines = await enginesFor(options, report)
   const workers = options.workers ?? (options.quick ? [1] : [0, 1])
   const variants = engines.flatMap((engine) => workers.map((w): Variant => ({ engine, workers: w })))
   const source = await MirrorSource.open(rate)

@@ -1,5 +1,4 @@
 /** The sending process of the live benches, from the outside: started once, given orders one after the other. */
-
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'

@@ -1,5 +1,4 @@
 /** A real web server on loopback, with a configuration of its own in a temporary folder. */
-
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'

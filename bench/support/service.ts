@@ -1,5 +1,4 @@
 /** `run`, the live service, as a process of its own on free ports of loopback. */
-
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
