@@ -23,6 +23,7 @@ import { benchCaches } from './profile/caches.ts'
 import { profileFile, profileLive } from './profile/profile.ts'
 import { benchIdle } from './service/idle.ts'
 import { benchStart } from './service/start.ts'
+import { endWithThisProcess } from './support/children.ts'
 import { tellGoals } from './support/goals.ts'
 import { type BenchOptions, isAsked, parseOptions, USAGE } from './support/options.ts'
 import { Report } from './support/report.ts'
@@ -79,6 +80,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return USAGE_EXIT
   }
   const directory = mkdtempSync(join(tmpdir(), 'mirrorshard-bench-'))
+  endWithThisProcess(directory)
   try {
     const report = new Report((line) => console.log(line))
     for (const bench of BENCHES.filter(({ name, isExtra }) => isAsked(options, name, isExtra))) {

@@ -4,7 +4,7 @@
  */
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { engineName, knownEngines } from '../support/abilities.ts'
+import { engineName, enginesFor } from '../support/abilities.ts'
 import { MirrorSource } from '../support/mirror-source.ts'
 import { openNginx } from '../support/nginx.ts'
 import type { BenchOptions } from '../support/options.ts'
@@ -38,10 +38,10 @@ export async function benchEndurance(options: BenchOptions, report: Report, dire
   const seconds = options.quick ? 5 : options.minutes * 60
   const { rate } = options
   report.heading(NAME, `VXLAN over UDP on loopback → nginx, ${count(rate)} packets/s for ${seconds} s`)
-  const engines = await knownEngines()
-  const workers = options.workers ?? [1]
-  for (const engine of engines)
-    for (const n of workers) await endure(engine, n, seconds, rate, program, report, directory)
+  // Minutes are spent on one engine: the one asked for, else the first that the build names.
+  const [engine] = await enginesFor(options, report)
+  if (engine === undefined) return
+  for (const n of options.workers ?? [1]) await endure(engine, n, seconds, rate, program, report, directory)
 }
 
 async function endure(

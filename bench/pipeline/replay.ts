@@ -1,5 +1,5 @@
 /** Capture file → replay against a real nginx, with wrk on the same nginx as the floor. */
-import { engineName, knownEngines } from '../support/abilities.ts'
+import { engineName, enginesFor } from '../support/abilities.ts'
 import { benchCapture, captureInWords } from '../support/bench-capture.ts'
 import { losslessCounts, replayFile } from '../support/mirrorshard.ts'
 import { type Nginx, openNginx } from '../support/nginx.ts'
@@ -39,8 +39,7 @@ export async function benchReplay(options: BenchOptions, report: Report, directo
   const rounds = options.runs ?? 5
   report.heading(NAME, 'file → nginx, --speed max, whole process, 64 connections; wrk -t1 -c64 on the same nginx')
   report.line(`${captureInWords(capture)}; ${rounds} run(s) each, in turns; nginx with one worker, no access log`)
-  const engines = await knownEngines()
-  if (engines.includes(null)) report.line('--engine: not in this build, which has undici alone')
+  const engines = await enginesFor(options, report)
   const nginx = await openNginx(program, directory)
   try {
     const replay = async (engine: string | null, workers: number, label: string): Promise<Measured> => {

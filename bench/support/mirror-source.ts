@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { LiveOrder, LiveReady, LiveSent } from '../pipeline/live-source.ts'
+import { owned } from './children.ts'
 import { connectionsFor } from './mirror-cycle.ts'
 import { stop } from './processes.ts'
 
@@ -25,7 +26,7 @@ export class MirrorSource {
   /** @param packetsPerSecond the cycle is made so long that a pass takes about a second at this rate, where memory allows; null: flat out */
   static async open(packetsPerSecond: number | null): Promise<MirrorSource> {
     const connections = connectionsFor(packetsPerSecond)
-    const child = spawn(process.execPath, [PROGRAM, String(connections)], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = owned(spawn(process.execPath, [PROGRAM, String(connections)], { stdio: ['pipe', 'pipe', 'inherit'] }))
     const lines = (createInterface(child.stdout) as Interface)[Symbol.asyncIterator]()
     return new MirrorSource((await nextOf(lines)) as LiveReady, connections, child, lines)
   }

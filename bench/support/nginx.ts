@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { owned } from './children.ts'
 import { stop } from './processes.ts'
 
 export interface Nginx {
@@ -28,7 +29,7 @@ export async function openNginx(program: string, parent: string, accessLog: stri
   const port = await freePort()
   const path = join(directory, 'nginx.conf')
   writeFileSync(path, configuration(directory, port, accessLog))
-  const child = spawn(program, ['-p', directory, '-c', path], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = owned(spawn(program, ['-p', directory, '-c', path], { stdio: ['ignore', 'ignore', 'pipe'] }))
   let said = ''
   child.stderr.on('data', (chunk) => {
     said += chunk

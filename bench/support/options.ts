@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly rates: readonly number[]
   /** Receiving threads of live traffic; null: the bench's own choice. */
   readonly receivers: readonly number[] | null
+  /** Of replay; null: every engine that the build has. */
+  readonly engine: string | null
   /** Length and packets per second of the endurance run. */
   readonly minutes: number
   readonly rate: number
@@ -58,6 +60,7 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   --workers N,N         worker counts to compare (default 0,1,2; replay 0,1)
   --rates N,N           packets per second of live traffic (default 20000,60000,120000)
   --receivers N,N       receiving threads of live traffic to compare (default 1, and 2 at the highest rate)
+  --engine NAME         engine of replay (default all; endurance the first)
   --minutes N, --rate N of endurance (default 10, 60000)
   --file F --requests N a capture of your own for file and replay, and its number of complete requests
   --base REF            the commit to compare with
@@ -77,6 +80,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
       workers: { type: 'string' },
       rates: { type: 'string' },
       receivers: { type: 'string' },
+      engine: { type: 'string' },
       minutes: { type: 'string' },
       rate: { type: 'string' },
       file: { type: 'string' },
@@ -103,6 +107,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
           : [20_000, 60_000, 120_000]
         : wholeNumbers('--rates', values.rates, 1),
     receivers: values.receivers === undefined ? null : wholeNumbers('--receivers', values.receivers, 1),
+    engine: values.engine ?? null,
     minutes: values.minutes === undefined ? 10 : wholeNumber('--minutes', values.minutes, 1),
     rate: values.rate === undefined ? 60_000 : wholeNumber('--rate', values.rate, 1),
     file: values.file ?? null,

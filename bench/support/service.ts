@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Summary } from '../../src/report/summary.ts'
 import type { LiveSent } from '../pipeline/live-source.ts'
+import { owned } from './children.ts'
 import { MAIN, readSummary, sumOf } from './mirrorshard.ts'
 import { benchEnvironment, stop } from './processes.ts'
 
@@ -81,10 +82,12 @@ function open(order: ServiceOrder, directory: string): Promise<Service> {
     ...(order.engine == null ? [] : ['--engine', order.engine]),
   ]
   const startedMs = performance.now()
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: benchEnvironment(),
-  })
+  const child = owned(
+    spawn(process.execPath, [MAIN, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: benchEnvironment(),
+    }),
+  )
   const said: string[] = []
   const words = () => `mirrorshard ${args.join(' ')}: ${said.slice(-WORDS_OF_A_FAILURE).join('\n')}`
   return new Promise((resolve, reject) => {
