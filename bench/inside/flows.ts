@@ -8,7 +8,7 @@ import { measureApart } from './parts.ts'
 
 const NAME = 'flows'
 const FULL = 1_000_000
-const QUICK = 50_000
+const QUICK = 20_000
 
 const IDLE = [
   { until: 'handshake', label: 'after its handshake', key: 'flows.idle.bytes' },

@@ -14,7 +14,7 @@ import { STAGES, type Stage, type StagesOrder, type StagesResult } from './stage
 const NAME = 'scaling'
 /** Passes of the short and of the long run: their difference has no start and no compiling in it. */
 const PASSES = [3, 11] as const
-const QUICK_PASSES = [1, 4] as const
+const QUICK_PASSES = [1, 3] as const
 /** Machines that the model speaks of. */
 const CORES = [1, 2, 3, 4, 8, 16] as const
 
@@ -65,7 +65,7 @@ interface Measured {
 
 async function measureWorkers(options: BenchOptions, report: Report, directory: string): Promise<Measured[]> {
   const capture = await benchCapture(options, directory)
-  const workers = options.workers ?? (options.quick ? [1, 2] : [1, 2, 3, 4])
+  const workers = options.workers ?? (options.quick ? [1] : [1, 2, 3, 4])
   const passes = options.quick ? QUICK_PASSES : PASSES
   const rounds = options.runs ?? 3
   report.heading(NAME, 'file → null by worker threads, passes over warm code')

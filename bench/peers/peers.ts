@@ -26,7 +26,7 @@ export async function benchPeers(options: BenchOptions, report: Report, director
     ['gor', peers.gor],
   ])
     if (path === null) report.line(`${name}: not on PATH`)
-  const own = (options.workers ?? [0, 1]).map(
+  const own = (options.workers ?? (options.quick ? [0] : [0, 1])).map(
     (workers): PeerRun => ({
       label: `mirrorshard --workers ${workers}`,
       run: async () => {
