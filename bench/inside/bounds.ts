@@ -9,9 +9,9 @@ const ROOM = 1.15
 /** What is exact needs no room but for rounding. */
 const EXACT_ROOM = 1.005
 const EXACT = new Set(['copiedBytesPerByte'])
-/** What goes by a clock's ticks, of which a busy machine does fewer, and what a collector decides. */
+/** What goes by a clock's ticks (a slow machine has more of them for as many packets of a file), and what a collector decides. */
 const LOOSE_ROOM = 1.5
-const LOOSE = new Set(['liveCallsPer1000Packets', 'collectionsPer100000Packets'])
+const LOOSE = new Set(['fileCallsPer1000Packets', 'liveCallsPer1000Packets', 'collectionsPer100000Packets'])
 /** Below this a relative bound means nothing: a single buffer more or less. */
 const LEAST_BOUND = 0.5
 
