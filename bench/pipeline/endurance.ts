@@ -207,7 +207,7 @@ function tell(
     ['resident, MB', written(rss, 0)],
     [
       'its slope over the last 80 %, MB in 10 minutes',
-      `${growthMb.toFixed(1)}${isLong ? (isSteady ? ', steady' : ', GROWING') : ', from a run too short to tell'}`,
+      isLong ? `${growthMb.toFixed(1)}, ${isSteady ? 'steady' : 'growing'}` : 'too short a run to tell',
     ],
     [
       'event-loop delay p99 in a second, ms',
