@@ -207,7 +207,7 @@ function tell(
     ['resident, MB', written(rss, 0)],
     [
       'its slope over the last 80 %, MB in 10 minutes',
-      `${growthMb.toFixed(1)}${isLong ? (isSteady ? ', steady' : ', GROWING') : ', from a run too short to tell'}`,
+      isLong ? `${growthMb.toFixed(1)}, ${isSteady ? 'steady' : 'growing'}` : 'too short a run to tell',
     ],
     [
       'event-loop delay p99 in a second, ms',
@@ -258,14 +258,15 @@ function tell(
       `${count(sent.requests)}, ${count(summary.requests.replayed['2xx'] ?? 0)}, ${atNginx === null ? 'unknown' : count(atNginx)}`,
     ],
     ['lost: kernel, rings, other packets, gaps, requests', Object.values(losses).map(count).join(', ')],
+    ['dropped or failed, by reason', reasonsInWords(summary)],
   ]
   report.table([[variant, ''], ...rows])
   report.line(`every second: ${path}.jsonl; as a picture: ${path}.svg`)
   report.result({ bench: NAME, variant, seconds: sent.seconds, growthMb, losses, atNginx, summary })
   const lost = lostInAll(losses)
-  const nginxAgrees = atNginx === null || atNginx === sent.requests
+  const answered = summary.requests.replayed['2xx'] ?? 0
   report.line(
-    `verdict: ${lost === 0 ? 'nothing lost' : `${count(lost)} lost`}, ${nginxAgrees ? 'nginx counted what was sent' : 'nginx counted otherwise'}, memory ${isLong ? (isSteady ? 'steady' : 'growing') : 'not judged'}`,
+    `verdict: ${lost === 0 ? 'nothing lost' : `${count(lost)} lost`}, ${atNginx === null || atNginx === answered ? 'nginx counted what was answered' : `nginx counted ${count(atNginx)}, ${count(answered)} were answered`}, memory ${isLong ? (isSteady ? 'steady' : 'growing') : 'not judged'}`,
   )
   report.figure('endurance.growth', {
     median: growthMb,
@@ -275,4 +276,10 @@ function tell(
     of: variant,
   })
   report.figure('endurance.lost', { median: lost, least: lost, greatest: lost, unit: '', of: variant })
+}
+
+function reasonsInWords({ packets, requests }: LiveSummary): string {
+  const failed = Object.entries(requests.replayed).filter(([outcome]) => outcome !== '2xx')
+  const all = [...Object.entries(packets.dropped), ...Object.entries(requests.dropped), ...failed]
+  return all.length === 0 ? 'none' : all.map(([reason, n]) => `${reason} ${count(n)}`).join(', ')
 }

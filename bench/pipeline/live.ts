@@ -58,7 +58,7 @@ export async function benchLive(options: BenchOptions, report: Report, directory
 
 /** Several receivers are for high rates, and need as many workers at least to be worth anything. */
 async function variantsOf(options: BenchOptions, report: Report, directory: string): Promise<Variant[]> {
-  const workers = options.workers ?? (options.quick ? [0, 1] : [0, 1, 2])
+  const workers = options.workers ?? (options.quick ? [1] : [0, 1, 2])
   const receivers: number[] = []
   for (const n of options.receivers ?? (options.quick ? [1] : [1, 2])) {
     if (await knowsReceivers(n, directory)) receivers.push(n)

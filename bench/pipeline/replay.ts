@@ -65,7 +65,7 @@ export async function benchReplay(options: BenchOptions, report: Report, directo
       }
     }
     const replays = engines.flatMap((engine) =>
-      (options.workers ?? [0, 1]).map((workers): Client => {
+      (options.workers ?? (options.quick ? [1] : [0, 1])).map((workers): Client => {
         const label = `${engineName(engine)}, --workers ${workers}`
         return { label, engine: engineName(engine), run: () => replay(engine, workers, label) }
       }),
