@@ -62,7 +62,7 @@ export function runMicro(bench: MicroBench, options: BenchOptions, report: Repor
   for (const text of ratios) report.line(text)
 }
 
-function measure({ name, operations, run }: MicroCase, isQuick: boolean, results: Set<number>): Timing {
+export function measure({ name, operations, run }: MicroCase, isQuick: boolean, results: Set<number>): Timing {
   const benchmark = new Benchmark(name, () => results.add(run()), {
     maxTime: isQuick ? QUICK_SECONDS : FULL_SECONDS,
     minSamples: isQuick ? 3 : 10,

@@ -1,66 +1,106 @@
-/** Capture file → null: the whole process from its start to its end, as a user waits for it. */
+/** Capture file → null: the whole process from its start to its end, as a user waits for it; beside it, in the same rounds, tcpflow. */
+import { openPeers, type PeerRun, tcpflowOnly } from '../peers/programs.ts'
 import { benchCapture, captureInWords } from '../support/bench-capture.ts'
 import { losslessCounts, replayFile, sumOf } from '../support/mirrorshard.ts'
 import type { BenchOptions } from '../support/options.ts'
-import { runTimed } from '../support/processes.ts'
+import { type Finished, runTimed } from '../support/processes.ts'
 import type { Report } from '../support/report.ts'
 import { inTurns } from '../support/rounds.ts'
-import { spreadOf } from '../support/statistics.ts'
+import { pairedRatios, type Spread, spreadOf } from '../support/statistics.ts'
 import { count, ratio, spread } from '../support/table.ts'
 
 const NAME = 'pipeline/file'
 
+interface Variant {
+  readonly label: string
+  readonly workers: number | null
+  readonly run: () => Promise<Measured>
+}
+
+interface Measured extends Finished {
+  readonly dropped: number
+  readonly check: string
+}
+
 export async function benchFile(options: BenchOptions, report: Report, directory: string): Promise<void> {
   const capture = await benchCapture(options, directory)
-  const workers = options.workers ?? [0, 1, 2]
   const rounds = options.runs ?? 5
-  report.heading(NAME, 'file → null, --speed max, whole process')
-  report.line(`${captureInWords(capture)}; ${rounds} run(s) each, in turns`)
+  report.heading(NAME, 'file → null, --speed max, whole process from cold')
+  report.line(`${captureInWords(capture)}; ${rounds} round(s), each variant once a round`)
   // What Node itself costs: the floor, and a measure of how busy the machine was.
-  const bare: number[] = []
-  const runs = await inTurns(workers, rounds, async (n) => {
-    bare.push((await runTimed(process.execPath, ['-e', '0'])).cpuSeconds)
-    return replayFile(capture.path, 'null', n, directory)
-  })
+  const bare: Variant = {
+    label: 'node -e 0',
+    workers: null,
+    run: async () => ({ ...(await runTimed(process.execPath, ['-e', '0'])), dropped: 0, check: '' }),
+  }
+  const own = (options.workers ?? [0, 1, 2]).map(
+    (workers): Variant => ({
+      label: `--workers ${workers}`,
+      workers,
+      run: async () => {
+        const run = await replayFile(capture.path, 'null', workers, directory)
+        const counts = losslessCounts(run.summary, capture.packets, capture.requests, 'null')
+        return {
+          ...run,
+          dropped: sumOf(run.summary.packets.dropped),
+          check: report.check(`${NAME} --workers ${workers}`, counts),
+        }
+      },
+    }),
+  )
+  const peers = openPeers(report, NAME)
+  const tcpflow = tcpflowOnly(peers, capture, directory)
+  if (tcpflow === null) report.line('tcpflow is not on PATH: nothing to compare with')
+  const variants = tcpflow === null ? [bare, ...own] : [bare, ...own, peerVariant(tcpflow)]
+  const runs = await inTurns(variants, rounds, (variant) => variant.run())
 
-  const rows = [['--workers', 'CPU s', 'wall s', 'CPU µs/packet', 'packets/s', 'dropped', 'counts']]
-  const medians: number[] = []
-  for (const [i, n] of workers.entries()) {
-    const own = runs[i]!
-    const checks = own.map((run) =>
-      report.check(`${NAME} --workers ${n}`, losslessCounts(run.summary, capture.packets, capture.requests, 'null')),
-    )
-    const cpuSeconds = spreadOf(own.map((run) => run.cpuSeconds))
-    const wallSeconds = spreadOf(own.map((run) => run.wallSeconds))
-    const fromFirstPacket = spreadOf(own.map((run) => run.summary.fromFirstPacket.cpuSeconds))
-    const cpuUsPerPacket = (cpuSeconds.median / capture.packets) * 1e6
-    const dropped = own.reduce((sum, run) => sum + sumOf(run.summary.packets.dropped), 0)
-    medians.push(cpuSeconds.median)
-    report.result({
-      bench: NAME,
-      variant: `workers ${n}`,
-      capture,
-      runs: rounds,
-      cpuSeconds,
-      wallSeconds,
-      fromFirstPacket,
-      cpuUsPerPacket,
-      dropped,
-    })
+  const rows = [['', 'CPU s', 'wall s', 'CPU µs/packet', 'packets/s', 'peak RSS MB', 'dropped', 'counts']]
+  for (const [i, { label, workers }] of variants.entries()) {
+    const measured = runs[i]!
+    const cpuSeconds = spreadOf(measured.map((run) => run.cpuSeconds))
+    const wallSeconds = spreadOf(measured.map((run) => run.wallSeconds))
+    const peakRssMb = spreadOf(measured.map((run) => run.peakRssBytes / 1e6))
+    const isBare = label === bare.label
+    const cpuUs = (cpuSeconds.median / capture.packets) * 1e6
+    const dropped = measured.reduce((sum, run) => sum + run.dropped, 0)
+    report.result({ bench: NAME, variant: label, capture, runs: rounds, cpuSeconds, wallSeconds, peakRssMb, dropped })
+    if (workers !== null) {
+      report.figure(`file.w${workers}.cpu`, { ...cpuSeconds, unit: 's' })
+      report.figure(`file.w${workers}.wall`, { ...wallSeconds, unit: 's' })
+    }
     rows.push([
-      String(n),
+      label,
       spread(cpuSeconds, 2),
       spread(wallSeconds, 2),
-      cpuUsPerPacket.toFixed(2),
-      count(capture.packets / wallSeconds.median),
-      String(dropped),
-      checks.includes('WRONG') ? 'WRONG' : 'ok',
+      isBare ? '' : cpuUs.toFixed(2),
+      isBare ? '' : count(capture.packets / wallSeconds.median),
+      spread(peakRssMb, 0),
+      isBare ? '' : String(dropped),
+      measured.some((run) => run.check === 'WRONG') ? 'WRONG' : measured[0]!.check,
     ])
   }
   report.table(rows)
-  const node = spreadOf(bare)
-  report.line(`node -e 0 in the same turns: ${spread(node, 3)} CPU s`)
-  report.result({ bench: NAME, variant: 'node -e 0', runs: bare.length, cpuSeconds: node })
-  for (let i = 1; i < workers.length; i++)
-    report.line(`CPU s, --workers ${workers[i]} / ${workers[0]}: ${ratio(medians[i]!, medians[0]!, 2)}`)
+  const cpuOf = (label: string) => runs[variants.findIndex((v) => v.label === label)]!.map((run) => run.cpuSeconds)
+  const first = own[0]!
+  for (const { label } of own.slice(1)) tellRatio(report, label, cpuOf(label), first.label, cpuOf(first.label))
+  if (tcpflow === null) return
+  for (const { label, workers } of own) {
+    const pairs = tellRatio(report, label, cpuOf(label), tcpflow.label, cpuOf(tcpflow.label))
+    if (workers === 0) report.figure('file.tcpflow.ratio', { ...pairs, unit: '×' })
+  }
+}
+
+function peerVariant(peer: PeerRun): Variant {
+  return {
+    label: peer.label,
+    workers: null,
+    run: async () => ({ ...(await peer.run()), dropped: 0 }),
+  }
+}
+
+function tellRatio(report: Report, a: string, above: readonly number[], b: string, below: readonly number[]): Spread {
+  const pairs = pairedRatios(above, below)
+  const sides = ratio(spreadOf(above).median, spreadOf(below).median, 2)
+  report.line(`CPU s, ${a} / ${b}: ${sides}; by rounds ${spread(pairs, 2)} ×`)
+  return pairs
 }

@@ -1,104 +1,153 @@
 /**
- * The mirror of the live bench, a process of its own: clean keep-alive traffic as VXLAN datagrams at a set rate, in whole
- * passes, each with addresses of its own. Prints `sending`, and at the end what it sent, as JSON.
+ * The mirror of the live benches, a process of its own: keep-alive traffic as VXLAN datagrams at a set rate, in whole passes
+ * over a prepared cycle.
+ *
+ *   live-source.js CONNECTIONS   prints what its cycle is, as JSON; then each line it reads is an order
+ *   live-source.js ORDER         carries out one order
+ *
+ * An order (JSON) is answered by `sending` and, when everything has left, by what was sent, as JSON. Ends with its input.
  */
 import { writeSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../../src/wire/tunnel.ts'
+import { createInterface } from 'node:readline'
 import {
-  CLIENT_NETWORK,
-  FRAME_DESTINATION_ADDRESS,
-  FRAME_SOURCE_ADDRESS,
-  keepAliveFrames,
-} from '../support/keep-alive-traffic.ts'
-import { type Datagrams, openSender } from './datagram-sender.ts'
+  connectionsFor,
+  MIRROR_SEED,
+  type MirrorCycle,
+  makeCycle,
+  REQUESTS_PER_CONNECTION,
+  renumber,
+} from '../support/mirror-cycle.ts'
+import { Schedule } from '../support/pacing.ts'
+import { type DatagramSender, openSender, type Sequence } from './datagram-sender.ts'
+
+export interface LiveReady {
+  readonly kind: DatagramSender['kind']
+  readonly datagramsPerPass: number
+  readonly requestsPerPass: number
+  readonly bytesPerDatagram: number
+}
 
 export interface LiveOrder {
   readonly port: number
-  readonly packetsPerSecond: number
-  /** At least so long; the pass under way is finished. */
+  /** null: as fast as it goes. */
+  readonly packetsPerSecond: number | null
+  /** At least so long at that rate; the pass under way is finished, and what it opened is closed. */
   readonly seconds: number
 }
 
 export interface LiveSent {
-  readonly kind: string
+  readonly kind: DatagramSender['kind']
   readonly packets: number
   readonly requests: number
+  readonly passes: number
   readonly seconds: number
+  /** User and system time of the sender, the delivery into the receiver's socket buffer included: loopback does that here. */
+  readonly cpuSeconds: number
+  /** Schedule given up because the sender could not keep up. */
+  readonly slippedMs: number
 }
 
-const SEED = 1
-const VNI = 7
-const REQUESTS_PER_CONNECTION = 25
-const FRAMES_PER_CONNECTION = 110
-const LEAST_CONNECTIONS = 90
-/** Addresses count passes in one byte. */
-const MOST_PASSES = 250
 const TICK_MS = 1
-/** After a pause no more than this is made good: the rate stays a rate. */
-const MAX_BEHIND_MS = 20
+const MOST_BEHIND_MS = 20
+/** As many as the kernel takes in one call. */
+const MOST_PER_BATCH = 1024
 
-async function sendPasses(order: LiveOrder): Promise<LiveSent> {
-  const { packetsPerSecond, seconds } = order
-  const connections = Math.max(
-    LEAST_CONNECTIONS,
-    Math.ceil((packetsPerSecond * seconds) / MOST_PASSES / FRAMES_PER_CONNECTION),
-  )
-  const datagrams = encapsulate(keepAliveFrames(SEED, { connections, requestsPerConnection: REQUESTS_PER_CONNECTION }))
-  const perPass = datagrams.offsets.length - 1
-  const passes = Math.ceil((packetsPerSecond * seconds) / perPass)
-  const sender = await openSender(order.port, datagrams)
-  writeSync(1, 'sending\n')
-  const startedMs = performance.now()
-  let dueMs = startedMs
-  for (let pass = 0; pass < passes; pass++) {
-    renumber(datagrams, pass)
-    for (let next = 0; next < perPass; ) {
-      const now = performance.now()
-      dueMs = Math.max(dueMs, now - MAX_BEHIND_MS)
-      const count = Math.min(perPass - next, Math.floor(((now - dueMs) * packetsPerSecond) / 1000))
-      if (count > 0) await sender.send(next, count)
-      next += count
-      dueMs += (count * 1000) / packetsPerSecond
-      if (next < perPass) await sleep(TICK_MS)
+class Mirror {
+  private readonly cycle: MirrorCycle
+  private readonly sender: DatagramSender
+  private readonly orders: { opening: Int32Array; all: Int32Array; closing: Int32Array }
+  private readonly sequences: { opening: Sequence; all: Sequence; closing: Sequence }
+  private readonly sleeper = new Int32Array(new SharedArrayBuffer(4))
+  /** Goes on from order to order: five-tuples stay fresh. */
+  private pass = 0
+
+  constructor(cycle: MirrorCycle, sender: DatagramSender) {
+    this.cycle = cycle
+    this.sender = sender
+    const all = Int32Array.from(cycle.wraps.keys())
+    this.orders = {
+      all,
+      opening: all.filter((i) => cycle.wraps[i] === 0),
+      closing: all.filter((i) => cycle.wraps[i] === 1),
+    }
+    const { orders } = this
+    this.sequences = {
+      all: sender.sequence(orders.all),
+      opening: sender.sequence(orders.opening),
+      closing: sender.sequence(orders.closing),
     }
   }
-  sender.close()
-  const took = (performance.now() - startedMs) / 1000
-  return {
-    kind: sender.kind,
-    packets: passes * perPass,
-    requests: passes * connections * REQUESTS_PER_CONNECTION,
-    seconds: took,
+
+  ready(): LiveReady {
+    const { wraps, requests, bytes } = this.cycle
+    return {
+      kind: this.sender.kind,
+      datagramsPerPass: wraps.length,
+      requestsPerPass: requests,
+      bytesPerDatagram: bytes.length / wraps.length,
+    }
+  }
+
+  async carryOut(order: LiveOrder): Promise<LiveSent> {
+    const perSecond = order.packetsPerSecond ?? Number.POSITIVE_INFINITY
+    const perPass = this.cycle.wraps.length
+    await this.sender.connect(order.port)
+    writeSync(1, 'sending\n')
+    const cpuBefore = process.cpuUsage()
+    const startedMs = performance.now()
+    const untilMs = startedMs + order.seconds * 1000
+    const schedule = new Schedule(perSecond, startedMs, MOST_BEHIND_MS)
+    let passes = 0
+    do {
+      await this.sendPass(passes === 0 ? 'opening' : 'all', schedule)
+      passes++
+      this.pass++
+    } while (performance.now() + (perPass / perSecond) * 500 < untilMs)
+    await this.sendPass('closing', schedule)
+    this.pass++
+    const seconds = (performance.now() - startedMs) / 1000
+    const cpu = process.cpuUsage(cpuBefore)
+    this.sender.close()
+    return {
+      kind: this.sender.kind,
+      packets: passes * perPass,
+      requests: passes * this.cycle.requests,
+      passes,
+      seconds,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
+      slippedMs: schedule.slippedMs,
+    }
+  }
+
+  private async sendPass(part: 'opening' | 'all' | 'closing', schedule: Schedule): Promise<void> {
+    const { cycle, pass } = this
+    const order = this.orders[part]
+    const sequence = this.sequences[part]
+    for (let next = 0; next < order.length; ) {
+      const nowMs = performance.now()
+      const count = Math.min(schedule.due(nowMs), MOST_PER_BATCH, order.length - next)
+      if (count === 0) {
+        // The event loop is not needed while an order is carried out, and this wakes up more exactly than a timer.
+        Atomics.wait(this.sleeper, 0, 0, TICK_MS - (nowMs % TICK_MS))
+        continue
+      }
+      for (let i = next; i < next + count; i++) renumber(cycle, order[i]!, pass)
+      const sending = sequence.send(next, count)
+      if (sending !== undefined) await sending
+      schedule.took(count)
+      next += count
+    }
   }
 }
 
-/** Each frame behind the 8 bytes that VXLAN puts in front. */
-function encapsulate(frames: Iterable<Buffer>): Datagrams {
-  const header = Buffer.alloc(VXLAN_HEADER_LEN)
-  header[0] = VXLAN_FLAG_VNI_VALID
-  header.writeUIntBE(VNI, VXLAN_VNI, 3)
-  const all: Buffer[] = []
-  const offsets = [0]
-  for (const frame of frames) {
-    all.push(header, frame)
-    offsets.push(offsets.at(-1)! + header.length + frame.length)
-  }
-  const bytes = Buffer.from(new SharedArrayBuffer(offsets.at(-1)!))
-  let at = 0
-  for (const part of all) at += part.copy(bytes, at)
-  return { bytes, offsets: Int32Array.from(offsets) }
+const [argument = ''] = process.argv.slice(2)
+const single = argument.startsWith('{') ? (JSON.parse(argument) as LiveOrder) : null
+const connections = single === null ? Number(argument) : connectionsFor(single.packetsPerSecond)
+const cycle = makeCycle(MIRROR_SEED, connections, REQUESTS_PER_CONNECTION)
+const mirror = new Mirror(cycle, await openSender(cycle))
+const answer = (value: object) => writeSync(1, `${JSON.stringify(value)}\n`)
+if (single !== null) answer(await mirror.carryOut(single))
+else {
+  answer(mirror.ready())
+  for await (const line of createInterface(process.stdin)) answer(await mirror.carryOut(JSON.parse(line) as LiveOrder))
 }
-
-/** Second byte of the addresses: the clients' counts up and the servers' down, so the sum in all checksums stays what it was. */
-function renumber({ bytes, offsets }: Datagrams, pass: number): void {
-  for (let i = 0; i + 1 < offsets.length; i++) {
-    const frame = offsets[i]! + VXLAN_HEADER_LEN
-    const isFromClient = bytes[frame + FRAME_SOURCE_ADDRESS] === CLIENT_NETWORK
-    bytes[frame + FRAME_SOURCE_ADDRESS + 1] = isFromClient ? pass : 255 - pass
-    bytes[frame + FRAME_DESTINATION_ADDRESS + 1] = isFromClient ? 255 - pass : pass
-  }
-}
-
-const sent = await sendPasses(JSON.parse(process.argv[2]!) as LiveOrder)
-writeSync(1, `${JSON.stringify(sent)}\n`)

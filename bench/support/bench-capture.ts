@@ -2,7 +2,9 @@
 import { join } from 'node:path'
 import { openCapture } from '../../src/sources/files/open-capture.ts'
 import { PcapWriter } from '../../src/sources/files/pcap-writer.ts'
+import { u16 } from '../../src/wire/bytes.ts'
 import { LinkType } from '../../src/wire/ethernet.ts'
+import { IPV4_TOTAL_LENGTH } from '../../src/wire/ip.ts'
 import { keepAliveFrames, type TrafficSize } from './keep-alive-traffic.ts'
 import type { BenchOptions } from './options.ts'
 import { count } from './table.ts'
@@ -12,15 +14,18 @@ export interface BenchCapture {
   readonly name: string
   readonly packets: number
   readonly requests: number
+  /** null: not known, the capture was given. */
+  readonly connections: number | null
   readonly bytes: number
 }
 
-const SEED = 1
-const FULL: TrafficSize = { connections: 4_000, requestsPerConnection: 25 }
+export const SEED = 1
+export const FULL: TrafficSize = { connections: 4_000, requestsPerConnection: 25 }
 const QUICK: TrafficSize = { connections: 200, requestsPerConnection: 25 }
-const US_PER_FRAME = 50
+export const US_PER_FRAME = 50
+const ETHERNET_LEN = 14
 /** 2026-01-01, any time would do. */
-const FIRST_US = 1_767_225_600e6
+export const FIRST_US = 1_767_225_600e6
 
 const made = new Map<string, BenchCapture>()
 
@@ -44,9 +49,10 @@ function generate(path: string, size: TrafficSize): BenchCapture {
   let packets = 0
   let bytes = 0
   for (const frame of keepAliveFrames(SEED, size)) {
-    writer.write(frame, 0, frame.length, frame.length, FIRST_US + packets * US_PER_FRAME)
+    const length = unpaddedLength(frame)
+    writer.write(frame, 0, length, length, FIRST_US + packets * US_PER_FRAME)
     packets++
-    bytes += frame.length
+    bytes += length
   }
   writer.close()
   return {
@@ -54,8 +60,14 @@ function generate(path: string, size: TrafficSize): BenchCapture {
     name: `keep-alive traffic, seed ${SEED}`,
     packets,
     requests: size.connections * size.requestsPerConnection,
+    connections: size.connections,
     bytes,
   }
+}
+
+/** As the sending host captures it, before its network card pads it: tcpflow takes the padding of a SYN for data. */
+export function unpaddedLength(frame: Buffer): number {
+  return ETHERNET_LEN + u16(frame, ETHERNET_LEN + IPV4_TOTAL_LENGTH)
 }
 
 async function measureCapture(path: string, requests: number): Promise<BenchCapture> {
@@ -69,5 +81,5 @@ async function measureCapture(path: string, requests: number): Promise<BenchCapt
     }
   }
   await source.close()
-  return { path, name: path, packets, requests, bytes }
+  return { path, name: path, packets, requests, connections: null, bytes }
 }

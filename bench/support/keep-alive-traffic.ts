@@ -40,7 +40,7 @@ export function* keepAliveFrames(seed: number, size: TrafficSize): Generator<Buf
   let opened = 0
   for (;;) {
     while (active.length < WIDTH && opened < size.connections)
-      active.push(framesOf(random, opened++, size.requestsPerConnection).reverse())
+      active.push(framesOfCapture(random, opened++, size.requestsPerConnection).reverse())
     if (active.length === 0) return
     const i = random.below(active.length)
     const frames = active[i]!
@@ -49,7 +49,20 @@ export function* keepAliveFrames(seed: number, size: TrafficSize): Generator<Buf
   }
 }
 
-function framesOf(random: Random, connection: number, requests: number): Buffer[] {
+function framesOfCapture(random: Random, connection: number, requests: number): Buffer[] {
+  const client = endpoint(CLIENT_NETWORK, 0, connection, 1024 + (connection % 60_000))
+  const server = endpoint(SERVER_NETWORK, 255, connection % 16, 80)
+  return connectionFrames(random, connection, requests, client, server)
+}
+
+/** One connection from its SYN to its last acknowledgement, in order. @param connection its number, which its requests name */
+export function connectionFrames(
+  random: Random,
+  connection: number,
+  requests: number,
+  client: Endpoint,
+  server: Endpoint,
+): Buffer[] {
   const tcp = new TcpConversation({ client: random.word() | 0, server: random.word() | 0 })
   const wholeSegments = () => MAX_SEGMENT_BYTES
   for (let i = 0; i < requests; i++) {
@@ -57,18 +70,15 @@ function framesOf(random: Random, connection: number, requests: number): Buffer[
     tcp.say('server', answerOf(random), wholeSegments)
   }
   tcp.close('client')
-  const ends = {
-    client: end(CLIENT_NETWORK, 0, connection, 1024 + (connection % 60_000)),
-    // 255: the bench of live traffic counts it down as it counts the clients' byte up.
-    server: end(SERVER_NETWORK, 255, connection % 16, 80),
-  }
+  const ends = { client, server }
   const plain = { tags: [], id: connection, fragmentBytes: null }
   return tcp.segments.flatMap((s) =>
     tcpFrames(ends[s.from], ends[other(s.from)], { ...s, options: NO_OPTIONS }, s.payload, plain),
   )
 }
 
-function end(first: number, second: number, n: number, port: number): Endpoint {
+/** @param n the two low bytes of the address, 0 to 65,535 */
+export function endpoint(first: number, second: number, n: number, port: number): Endpoint {
   return {
     mac: Buffer.from([2, 0, 0, first, n >> 8, n & 255]),
     address: Buffer.from([first, second, n >> 8, n & 255]),

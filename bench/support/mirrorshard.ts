@@ -11,30 +11,31 @@ export interface ReplayRun extends Finished {
   readonly summary: Summary
 }
 
+export interface ReplaySettings {
+  readonly loops?: number
+  /** Another Node, options for it, another build of the program. */
+  readonly node?: string
+  readonly nodeOptions?: readonly string[]
+  readonly main?: string
+  /** null: what the build does without being asked. */
+  readonly engine?: string | null
+}
+
 /** `replay FILE --to TARGET --speed max`. @throws Error with what it printed when it failed */
 export async function replayFile(
   path: string,
   to: string,
   workers: number,
   directory: string,
-  more: readonly string[] = [],
+  more: ReplaySettings = {},
 ): Promise<ReplayRun> {
   const summaryPath = join(directory, 'summary.json')
   rmSync(summaryPath, { force: true })
-  const args = [
-    'replay',
-    path,
-    '--to',
-    to,
-    '--speed',
-    'max',
-    '--workers',
-    String(workers),
-    '--summary',
-    summaryPath,
-    ...more,
-  ]
-  const finished = await runTimed(process.execPath, [MAIN, ...args])
+  const args = ['replay', path, '--to', to, '--speed', 'max', '--workers', String(workers), '--summary', summaryPath]
+  if (more.engine != null) args.push('--engine', more.engine)
+  if (more.loops !== undefined) args.push('--loop', String(more.loops))
+  const program = more.node ?? process.execPath
+  const finished = await runTimed(program, [...(more.nodeOptions ?? []), more.main ?? MAIN, ...args])
   if (finished.code !== 0)
     throw new Error(`mirrorshard ${args.join(' ')} ended with ${finished.code}: ${finished.stderr}`)
   return { ...finished, summary: readSummary(summaryPath) }

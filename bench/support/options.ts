@@ -10,12 +10,27 @@ export interface BenchOptions {
   readonly runs: number | null
   /** Length of a measured window of live traffic, and of a run of wrk. */
   readonly seconds: number
+  /** Live traffic before a measured window. */
+  readonly warmUpMs: number
   readonly workers: readonly number[] | null
   /** Packets per second of live traffic. */
   readonly rates: readonly number[]
+  /** Receiving threads of live traffic; null: the bench's own choice. */
+  readonly receivers: readonly number[] | null
+  /** Of replay; null: every engine that the build has. */
+  readonly engine: string | null
+  /** Length and packets per second of the endurance run. */
+  readonly minutes: number
+  readonly rate: number
   /** A capture instead of the generated one, and the complete requests in it. */
   readonly file: string | null
   readonly requests: number | null
+  /** What `compare` compares with: anything that git can check out. */
+  readonly base: string | null
+  /** Which benches `compare` compares; null: its own choice. */
+  readonly compared: readonly string[] | null
+  /** Takes what `gate` measures as the new bounds. */
+  readonly write: boolean
 }
 
 export const USAGE = `npm run bench -- [NAME…] [options]
@@ -23,15 +38,34 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   micro, micro/hash …   single mechanisms, with benchmark.js
   pipeline/file         capture file to null, whole process
   pipeline/live         VXLAN over UDP to null, at set rates
+  pipeline/live-limit   highest rate of live traffic without loss
   pipeline/replay       capture file to nginx, with wrk on the same nginx
-  (no name: all)
+  pipeline/live-replay  VXLAN over UDP to nginx, at a set rate
+  service/start, /idle  time to the first packet; a service without traffic
+  pipeline/file-growth  a capture of 2 GB against one of 100 MB
+  peers                 the same capture through tcpflow, tshark and GoReplay, those that are on PATH
+  flows                 memory of idle connections, cost of opening and closing one
+  scaling               CPU and packets/s by worker threads, costs by stage, and what they foretell
+  (no name: all of the above, and the goals at the end)
 
+  endurance             minutes of live-replay, plotted
+  compare --base REF    this checkout against a commit, in turns; --workers as for pipeline/file
+  nodes                 file to null and micro benches on Node 20, 22 and 24
+  profile/file, …/live  a flame graph, and the functions with the most time of their own
+  caches                inline caches and deoptimisations in the hot path
+  gate                  counts that do not depend on the machine, against bench/bounds.json
   --quick               small and short, for checking that it works
-  --runs N              runs of each variant, in turns (default 5; live and replay 3)
-  --seconds N           measured seconds of live traffic, and of wrk (default 4)
-  --workers N,N         worker counts to compare (default 0,1,2; live and replay 0,1)
+  --runs N              runs of each variant, in turns (default 5; live-limit and idle 2, start 11)
+  --seconds N           measured seconds of live traffic, and of wrk (default 2)
+  --workers N,N         worker counts to compare (default 0,1,2; replay 0,1)
   --rates N,N           packets per second of live traffic (default 20000,60000,120000)
+  --receivers N,N       receiving threads of live traffic to compare (default 1, and 2 at the highest rate)
+  --engine NAME         engine of replay (default all; endurance the first)
+  --minutes N, --rate N of endurance (default 10, 60000)
   --file F --requests N a capture of your own for file and replay, and its number of complete requests
+  --base REF            the commit to compare with
+  --bench NAME,NAME     what to compare: pipeline/file (default), pipeline/replay
+  --write               gate: what was measured, with room, becomes the bounds
 `
 
 /** @throws Error in words for a person */
@@ -45,8 +79,15 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
       seconds: { type: 'string' },
       workers: { type: 'string' },
       rates: { type: 'string' },
+      receivers: { type: 'string' },
+      engine: { type: 'string' },
+      minutes: { type: 'string' },
+      rate: { type: 'string' },
       file: { type: 'string' },
       requests: { type: 'string' },
+      base: { type: 'string' },
+      bench: { type: 'string' },
+      write: { type: 'boolean', default: false },
     },
   })
   const { quick } = values
@@ -56,7 +97,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     names: positionals,
     quick,
     runs: values.runs === undefined ? (quick ? 1 : null) : wholeNumber('--runs', values.runs, 1),
-    seconds: values.seconds === undefined ? (quick ? 1 : 4) : wholeNumber('--seconds', values.seconds, 1),
+    seconds: values.seconds === undefined ? (quick ? 0.5 : 2) : wholeNumber('--seconds', values.seconds, 1),
+    warmUpMs: quick ? 300 : 2_000,
     workers: values.workers === undefined ? null : wholeNumbers('--workers', values.workers, 0),
     rates:
       values.rates === undefined
@@ -64,14 +106,33 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
           ? [20_000]
           : [20_000, 60_000, 120_000]
         : wholeNumbers('--rates', values.rates, 1),
+    receivers: values.receivers === undefined ? null : wholeNumbers('--receivers', values.receivers, 1),
+    engine: values.engine ?? null,
+    minutes: values.minutes === undefined ? 10 : wholeNumber('--minutes', values.minutes, 1),
+    rate: values.rate === undefined ? 60_000 : wholeNumber('--rate', values.rate, 1),
     file: values.file ?? null,
     requests: values.requests === undefined ? null : wholeNumber('--requests', values.requests, 0),
+    base: values.base ?? null,
+    compared: values.bench === undefined ? null : comparedBenches(values.bench),
+    write: values.write,
   }
 }
 
-/** Whether `name` was asked for, by itself or by what it begins with. */
-export function isAsked(options: BenchOptions, name: string): boolean {
-  return options.names.length === 0 || options.names.some((asked) => name === asked || name.startsWith(`${asked}/`))
+/** Whether `name` was asked for, by itself or by what it begins with. @param isExtra only when it is named */
+export function isAsked(options: BenchOptions, name: string, isExtra = false): boolean {
+  return (
+    (!isExtra && options.names.length === 0) ||
+    options.names.some((asked) => name === asked || name.startsWith(`${asked}/`))
+  )
+}
+
+const COMPARABLE = ['pipeline/file', 'pipeline/replay']
+
+function comparedBenches(text: string): string[] {
+  const names = text.split(',')
+  const other = names.find((name) => !COMPARABLE.includes(name))
+  if (other !== undefined) throw new Error(`--bench: expected ${COMPARABLE.join(' or ')}, got ${JSON.stringify(other)}`)
+  return names
 }
 
 function wholeNumbers(option: string, text: string, least: number): number[] {

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { watchPeakRss } from './peak-rss.ts'
 
 export interface Finished {
   readonly code: number | null
@@ -10,6 +11,14 @@ export interface Finished {
   /** User and system time of the program and all it waited for, start and end included. */
   readonly cpuSeconds: number
   readonly wallSeconds: number
+  /** Most memory resident at once, of the program alone; 0 where the system does not tell, or it ended before it was asked. */
+  readonly peakRssBytes: number
+}
+
+export interface RunSettings {
+  /** Beside the bench's own environment. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly cwd?: string
 }
 
 /** Full path of a program, null where it is not on PATH. */
@@ -30,16 +39,22 @@ export function findOnPath(name: string): string | null {
 const TIMED = '"$@"; code=$?; times >&3; exit $code'
 
 /** Runs a program to its end. */
-export function runTimed(program: string, args: readonly string[]): Promise<Finished> {
+export function runTimed(program: string, args: readonly string[], settings: RunSettings = {}): Promise<Finished> {
   const started = performance.now()
   const child = spawn('/bin/sh', ['-c', TIMED, 'sh', program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    env: benchEnvironment(),
+    env: { ...benchEnvironment(), ...settings.env },
+    ...(settings.cwd === undefined ? {} : { cwd: settings.cwd }),
   })
+  const peak = watchPeakRss(child.pid)
   const texts = [1, 2, 3].map((fd) => collect(child, fd))
   return new Promise((resolve, reject) => {
-    child.once('error', reject)
+    child.once('error', (error) => {
+      peak.end()
+      reject(error)
+    })
     child.once('close', (code) => {
+      const peakRssBytes = peak.end()
       const [stdout = '', stderr = '', times = ''] = texts.map((text) => text())
       resolve({
         code,
@@ -47,6 +62,7 @@ export function runTimed(program: string, args: readonly string[]): Promise<Fini
         stderr,
         cpuSeconds: childrenSeconds(times),
         wallSeconds: (performance.now() - started) / 1000,
+        peakRssBytes,
       })
     })
   })
@@ -57,11 +73,18 @@ export function benchEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MIRRORSHARD_')))
 }
 
+/** `run` may drain for 15 s by default. */
+const STOP_LIMIT_MS = 20_000
+
 /** Ends a program that runs until it is told, and waits for it. */
 export function stop(child: ChildProcess): Promise<number | null> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode)
   return new Promise((resolve) => {
-    child.once('exit', (code) => resolve(code))
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
+    child.once('exit', (code) => {
+      clearTimeout(late)
+      resolve(code)
+    })
     child.kill('SIGTERM')
   })
 }

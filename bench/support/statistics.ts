@@ -13,3 +13,28 @@ export function spreadOf(values: readonly number[]): Spread {
   const median = sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
   return { median, least: sorted[0]!, greatest: sorted.at(-1)! }
 }
+
+/** A value for each round, taken of the runs of that round: what happens on the machine then falls on both sides. */
+export function pairedRatios(above: readonly number[], below: readonly number[]): Spread {
+  return spreadOf(above.slice(0, below.length).map((value, round) => value / below[round]!))
+}
+
+export interface Line {
+  readonly slope: number
+  readonly intercept: number
+}
+
+/** Least squares. @param points at least two, with different `x` */
+export function fitLine(points: readonly (readonly [x: number, y: number])[]): Line {
+  const n = points.length
+  const meanX = points.reduce((sum, [x]) => sum + x, 0) / n
+  const meanY = points.reduce((sum, [, y]) => sum + y, 0) / n
+  let covariance = 0
+  let variance = 0
+  for (const [x, y] of points) {
+    covariance += (x - meanX) * (y - meanY)
+    variance += (x - meanX) ** 2
+  }
+  const slope = covariance / variance
+  return { slope, intercept: meanY - slope * meanX }
+}

@@ -1,0 +1,69 @@
+/** The real stages with the program's own defaults, in this process: what the benches of single costs drive. */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { MonotonicClock } from '../../src/base/clock.ts'
+import type { ReplayOptions } from '../../src/config/options.ts'
+import { resolveOptions } from '../../src/config/resolve.ts'
+import { TunnelRegister } from '../../src/http/tunnel-register.ts'
+import { COUNTER_BLOCK_BYTES, CounterBlock } from '../../src/metrics/counters.ts'
+import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
+import { RATE_LIMITER_BYTES } from '../../src/sinks/replay/rate-limiter.ts'
+import { ingressOptions, sendingWork, shardPlan } from '../../src/topology/plans.ts'
+import { Shard } from '../../src/topology/shard.ts'
+import type { ShardPlan } from '../../src/topology/shard-plan.ts'
+
+/** As `replay FILE --to null` has them. @param flags more of its options, by key */
+export async function replayDefaults(flags: Readonly<Record<string, string>> = {}): Promise<ReplayOptions> {
+  const given = { to: ['null'], workers: ['0'] }
+  const more = Object.entries(flags).map(([key, text]): [string, string[]] => [key, [text]])
+  const { options } = await resolveOptions(
+    'replay',
+    { flags: new Map([...Object.entries(given), ...more]), arguments: ['-'], faults: [] },
+    {},
+  )
+  return options
+}
+
+export function planOf(options: ReplayOptions): ShardPlan {
+  return shardPlan(options, sendingWork(options, false), false, new MonotonicClock().anchor, null)
+}
+
+export function ingressOf(options: ReplayOptions): ReturnType<typeof ingressOptions> {
+  return ingressOptions(options, false)
+}
+
+export function newCounters(): CounterBlock {
+  return new CounterBlock(new SharedArrayBuffer(COUNTER_BLOCK_BYTES))
+}
+
+export function openShard(plan: ShardPlan, counters: CounterBlock): Promise<Shard> {
+  return Shard.open(plan, {
+    counters,
+    tunnels: new TunnelRegister(),
+    progress: new ProgressRegister(),
+    rateMemory: new SharedArrayBuffer(RATE_LIMITER_BYTES),
+    output: { write: () => {}, hasRoom: () => true },
+  })
+}
+
+/** Runs a measurement in a process of its own, with `gc()`, and reads the JSON it prints. @param module beside this one, compiled */
+export function measureApart<T>(module: string, order: unknown, nodeOptions: readonly string[] = []): Promise<T> {
+  const path = fileURLToPath(new URL(module, import.meta.url))
+  const child = spawn(process.execPath, ['--expose-gc', ...nodeOptions, path, JSON.stringify(order)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const chunks: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => {
+      if (code === 0) resolve(JSON.parse(Buffer.concat(chunks).toString()) as T)
+      else reject(new Error(`${module} ended with ${code}`))
+    })
+  })
+}
+
+export function collectGarbage(): void {
+  if (globalThis.gc === undefined) throw new Error('needs --expose-gc')
+  globalThis.gc()
+}

@@ -1,0 +1,154 @@
+/**
+ * Costs of the stages over a whole capture, a process of its own. Each set-up is the one before with one stage more, so a
+ * stage is the difference of two; where a ring stands between, both of its sides are timed by themselves, 512 packets at a time.
+ */
+import { writeSync } from 'node:fs'
+import { PacketView } from '../../src/decapsulation/packet-view.ts'
+import { type PacketOutlet, RingOutlet } from '../../src/dispatch/dispatcher.ts'
+import { MessageView } from '../../src/http/message.ts'
+import { Counter } from '../../src/metrics/counters.ts'
+import { Reassembler } from '../../src/reassembly/reassembler.ts'
+import type { StreamConsumer, StreamPiece } from '../../src/reassembly/stream-consumer.ts'
+import { RingConsumer, RingProducer, ringBytes } from '../../src/ring/ring.ts'
+import { NullSink } from '../../src/sinks/null-sink.ts'
+import { openCapture } from '../../src/sources/files/open-capture.ts'
+import { Ingress } from '../../src/topology/ingress.ts'
+import { ingressOf, newCounters, openShard, planOf, replayDefaults } from './parts.ts'
+import { STAGES, type Stage, type StagesOrder, type StagesResult } from './stages.ts'
+
+const BATCH = 512
+const WARM_UP_PACKETS = 200_000
+const RING_BYTES = 1 << 22
+
+interface Times {
+  packets: number
+  /** ms on the receiving and on the shard's side. */
+  receiving: number
+  shard: number
+}
+
+async function readOnly(path: string): Promise<Times> {
+  const source = await openCapture(path)
+  const times = { packets: 0, receiving: 0, shard: 0 }
+  let sum = 0
+  const startedMs = performance.now()
+  while (await source.fill()) {
+    while (source.next()) {
+      sum += source.record.end - source.record.at
+      times.packets++
+    }
+  }
+  times.receiving = performance.now() - startedMs
+  await source.close()
+  if (sum === 0) throw new Error('an empty capture')
+  return times
+}
+
+/** @param outlet null: packets are dispatched into a ring, and `take` is what becomes of them behind it */
+async function throughIngress(
+  path: string,
+  outlet: PacketOutlet | null,
+  take: ((view: PacketView) => void) | null,
+): Promise<Times> {
+  const memory = new SharedArrayBuffer(ringBytes(RING_BYTES))
+  const rings = new RingOutlet([new RingProducer(memory)])
+  const consumer = new RingConsumer(memory)
+  const view = new PacketView()
+  const source = await openCapture(path)
+  const ingress = new Ingress(ingressOf(await replayDefaults()), outlet ?? rings, newCounters())
+  const times = { packets: 0, receiving: 0, shard: 0 }
+  let batch = 0
+  let sinceMs = performance.now()
+  const endBatch = () => {
+    ingress.publish()
+    const now = performance.now()
+    times.receiving += now - sinceMs
+    sinceMs = now
+    batch = 0
+    if (outlet !== null) return
+    while (consumer.next(view)) take?.(view)
+    consumer.release()
+    sinceMs = performance.now()
+    times.shard += sinceMs - now
+  }
+  while (await source.fill()) {
+    while (source.next()) {
+      ingress.frame(source.record)
+      times.packets++
+      if (++batch === BATCH) endBatch()
+    }
+  }
+  ingress.flush()
+  endBatch()
+  await source.close()
+  return times
+}
+
+/** Takes every byte and looks at none. */
+class Swallow implements StreamConsumer {
+  readonly wantsTick = false
+  data(_direction: number, { at, end }: StreamPiece): number {
+    return end - at
+  }
+  gap(): void {}
+  end(): void {}
+  close(): void {}
+  waitsForPeer(): boolean {
+    return true
+  }
+  isWaiting(): boolean {
+    return false
+  }
+  giveUpWaiting(): void {}
+  tick(): void {}
+}
+
+const { path, rounds } = JSON.parse(process.argv[2]!) as StagesOrder
+const options = await replayDefaults()
+const plan = planOf(options)
+const nowhere: PacketOutlet = { offer: () => true, publish: () => {} }
+const stages = Object.fromEntries(STAGES.map((name) => [name, [] as number[]])) as Record<Stage, number[]>
+let packets = 0
+let requests = 0
+
+for (let round = 0, warmed = 0; round < rounds; ) {
+  const read = await readOnly(path)
+  const decapsulated = await throughIngress(path, nowhere, null)
+  const ring = await throughIngress(path, null, null)
+  const reassembler = new Reassembler(plan.reassembly, { open: () => new Swallow() }, newCounters())
+  const reassembled = await throughIngress(path, null, (view) => reassembler.packet(view))
+  const counters = newCounters()
+  const shard = await openShard(plan, counters)
+  const whole = await throughIngress(path, null, (view) => shard.packet(view))
+  requests = counters.get(Counter.requestsParsed)
+  packets = read.packets
+  const sink = sinkMs(requests)
+  // Code is compiled over the first packets.
+  warmed += packets
+  if (warmed <= WARM_UP_PACKETS) continue
+  round++
+  const perPacket = (ms: number) => (ms / packets) * 1e6
+  stages.read.push(perPacket(read.receiving))
+  stages.decapsulate.push(perPacket(decapsulated.receiving - read.receiving))
+  stages.ringWrite.push(perPacket(ring.receiving - decapsulated.receiving))
+  stages.ringRead.push(perPacket(ring.shard))
+  stages.reassemble.push(perPacket(reassembled.shard - ring.shard))
+  stages.http.push(perPacket(whole.shard - reassembled.shard - sink))
+  stages.sink.push(perPacket(sink))
+}
+
+/** What the null sink takes for so many requests; none of them is looked at without filters. */
+function sinkMs(n: number): number {
+  if (plan.work.kind !== 'discard') throw new Error('the plan has no null sink')
+  const sink = new NullSink(plan.work.options, newCounters(), { random: Math.random, rateLimiter: null })
+  const message = new MessageView(8)
+  message.bytes = Buffer.from('GET / HTTP/1.1\r\n\r\n')
+  message.methodEnd = 3
+  const ends = { clientAddress: '', serverAddress: '', clientPort: 1, serverPort: 80 }
+  const connection = { id: 1, vni: null, clientHash: 1, flowHash: 1, ...ends }
+  const startedMs = performance.now()
+  for (let i = 0; i < n; i++) sink.request(message, connection)
+  return performance.now() - startedMs
+}
+
+writeSync(1, JSON.stringify({ packets, requests, stages } satisfies StagesResult))

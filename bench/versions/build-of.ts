@@ -1,0 +1,59 @@
+/** Another commit of the project, checked out and built in a folder of its own. */
+import { spawnSync } from 'node:child_process'
+import { readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { CHECKOUT } from '../support/machine.ts'
+
+export interface Build {
+  readonly main: string
+  /** Short hash of the commit. */
+  readonly commit: string
+  /** Where its packages come from. */
+  readonly packages: 'this checkout' | 'npm ci'
+  remove(): void
+}
+
+/** @throws Error with what git, npm or the compiler said */
+export function buildOf(ref: string, directory: string): Build {
+  const commit = run('git', ['rev-parse', '--verify', `${ref}^{commit}`], CHECKOUT).trim()
+  const folder = join(directory, `base-${commit.slice(0, 12)}`)
+  // Also when the bench is interrupted: a worktree that is only deleted stays in git's list.
+  const remove = () => {
+    process.off('exit', remove)
+    process.off('SIGINT', interrupted)
+    process.off('SIGTERM', interrupted)
+    spawnSync('git', ['worktree', 'remove', '--force', folder], { cwd: CHECKOUT })
+  }
+  const interrupted = () => {
+    remove()
+    process.exit(130)
+  }
+  process.on('exit', remove)
+  process.on('SIGINT', interrupted)
+  process.on('SIGTERM', interrupted)
+  try {
+    run('git', ['worktree', 'add', '--detach', folder, commit], CHECKOUT)
+    const hasOurPackages =
+      readFileSync(join(folder, 'package-lock.json'), 'utf8') ===
+      readFileSync(join(CHECKOUT, 'package-lock.json'), 'utf8')
+    if (hasOurPackages) symlinkSync(join(CHECKOUT, 'node_modules'), join(folder, 'node_modules'))
+    else run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], folder)
+    run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], folder)
+    return {
+      main: join(folder, 'dist/src/main.js'),
+      commit: commit.slice(0, 12),
+      packages: hasOurPackages ? 'this checkout' : 'npm ci',
+      remove,
+    }
+  } catch (error) {
+    remove()
+    throw error
+  }
+}
+
+function run(program: string, args: readonly string[], cwd: string): string {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { cwd, encoding: 'utf8' })
+  if (error !== undefined) throw error
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${status}: ${stderr || stdout}`)
+  return stdout
+}
