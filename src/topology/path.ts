@@ -7,12 +7,15 @@ import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
 import { type LineOutput, Shard } from './shard.ts'
-import type { FaultKind } from './shard-control.ts'
+import type { FaultKind } from './fault.ts'
 import type { ShardPlan } from './shard-plan.ts'
-import type { ShardPool, ShardPoolOptions } from './shard-pool.ts'
+import type { RingEnd, ShardPool, ShardPoolOptions } from './shard-pool.ts'
 
 export interface Path {
+  /** For packets that come in on this thread. */
   readonly outlet: PacketOutlet
+  /** For a receiving thread: the ring of each shard that only it writes to. */
+  ringsOf(producer: number): readonly RingEnd[]
   /** Number of worker threads; 0: inline. */
   readonly workers: number
   /** Threads in their loops now. */
@@ -51,6 +54,10 @@ class ThreadedPath implements Path {
     return this.pool.outlet
   }
 
+  ringsOf(producer: number): readonly RingEnd[] {
+    return this.pool.ringsOf(producer)
+  }
+
   get workers(): number {
     return this.pool.size
   }
@@ -76,7 +83,7 @@ class ThreadedPath implements Path {
   }
 
   usedRingBytes(): number {
-    return this.pool.outlet.usedBytes()
+    return this.pool.usedRingBytes()
   }
 
   tick(): void {}
@@ -133,6 +140,10 @@ class InlinePath implements Path, PacketOutlet {
 
   get outlet(): PacketOutlet {
     return this
+  }
+
+  ringsOf(): readonly RingEnd[] {
+    return []
   }
 
   offer(view: PacketView): boolean {

@@ -1,4 +1,4 @@
-/** The endless task of one worker thread: ring in, shard, sleep on a clock. */
+/** The endless task of a shard's thread: rings in, shard, sleep on a clock. */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { MessagePort } from 'node:worker_threads'
 import { MonotonicClock } from '../base/clock.ts'
@@ -6,14 +6,20 @@ import { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { CounterBlock } from '../metrics/counters.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
-import { RecordKind, RingConsumer } from '../ring/ring.ts'
+import { Doorbell } from '../ring/doorbell.ts'
+import { Inbox } from '../ring/inbox.ts'
+import { RecordKind } from '../ring/ring.ts'
+import { breakWith } from './fault.ts'
 import { Shard } from './shard.ts'
-import { Command, type FaultKind, ShardControl } from './shard-control.ts'
+import { ShardControl } from './shard-control.ts'
 import type { ShardPlan } from './shard-plan.ts'
+import { Command } from './thread-control.ts'
 
 export interface ShardTask {
   readonly plan: ShardPlan
-  readonly ring: SharedArrayBuffer
+  /** One for each producer. */
+  readonly rings: readonly SharedArrayBuffer[]
+  readonly bell: SharedArrayBuffer
   readonly control: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly tunnels: SharedArrayBuffer
@@ -41,7 +47,7 @@ const MAX_PENDING_CHARACTERS = 8 << 20
 export async function runShard(task: ShardTask): Promise<void> {
   const { plan, port } = task
   const control = new ShardControl(task.control)
-  const ring = new RingConsumer(task.ring)
+  const inbox = new Inbox(task.rings, new Doorbell(task.bell))
   const view = new PacketView()
   const post = (message: ShardMessage) => port.postMessage(message)
   const clock = new MonotonicClock(plan.clockAnchor)
@@ -64,12 +70,12 @@ export async function runShard(task: ShardTask): Promise<void> {
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
     let records = 0
-    while (records < TURN_RECORDS && (plan.isLive || shard.hasRoom()) && ring.next(view)) {
+    while (records < TURN_RECORDS && (plan.isLive || shard.hasRoom()) && inbox.next(view)) {
       records++
-      if (ring.kind === RecordKind.flush) shard.closeAll()
+      if (inbox.kind === RecordKind.flush) shard.closeAll()
       else shard.packet(view)
     }
-    if (records > 0) ring.release()
+    if (records > 0) inbox.release()
     if (plan.isLive) shard.tick(clock.nowUs())
     shard.publish()
     const nowMs = performance.now()
@@ -78,10 +84,10 @@ export async function runShard(task: ShardTask): Promise<void> {
       post({ kind: 'census', entries: shard.census.entries() })
     }
     if (records > 0) quiet = 0
-    else if (control.command === Command.drain && ring.isEmpty()) break
+    else if (control.command === Command.drain && inbox.isEmpty()) break
     else quiet++
     if (records === TURN_RECORDS) await nextTurn()
-    else if (quiet > QUIET_TURNS && shard.requestsHeld === 0) await ring.sleep(SLEEP_MS)
+    else if (quiet > QUIET_TURNS && shard.requestsHeld === 0) await inbox.sleep(SLEEP_MS)
     else await sleep(1)
   }
   shard.closeAll()
@@ -95,21 +101,4 @@ export async function runShard(task: ShardTask): Promise<void> {
   clearInterval(heart)
   post({ kind: 'census', entries: shard.census.entries() })
   port.close()
-}
-
-/** Breaks the shard the way it is told to, for tests of supervision. */
-function breakWith(kind: FaultKind): void {
-  switch (kind) {
-    case 'throw':
-      throw new Error('fault injected: throw')
-    case 'exit':
-      process.exit(1)
-      break
-    case 'oom': {
-      const hoard: unknown[] = []
-      for (;;) hoard.push(new Array(1 << 16).fill(hoard.length))
-    }
-    case 'spin':
-      for (;;) Math.random()
-  }
 }
