@@ -248,6 +248,18 @@ export class RingConsumer extends RingMemory {
     return true
   }
 
+  /** Time of the packet that `next` would give; Infinity when there is none. */
+  headTimeUs(): number {
+    const { position } = this
+    if (position === this.produced) {
+      this.produced = Atomics.load(this.words, PRODUCED)
+      if (position === this.produced) return Number.POSITIVE_INFINITY
+    }
+    let at = DATA_AT + (position & this.mask)
+    if (this.words[at >> 2] === LENGTH_SKIP) at = DATA_AT
+    return this.doubles[(at >> 3) + 1]!
+  }
+
   /** Gives the space of everything read so far back to the producer. Once per batch. */
   release(): void {
     // After the last use of the bytes.

@@ -16,6 +16,8 @@ export interface Path {
   readonly outlet: PacketOutlet
   /** For a receiving thread: the ring of each shard that only it writes to. */
   ringsOf(producer: number): readonly RingEnd[]
+  /** Shared by receiving threads and shards; null inline. */
+  readonly arrivalOrder: SharedArrayBuffer | null
   /** Number of worker threads; 0: inline. */
   readonly workers: number
   /** Threads in their loops now. */
@@ -52,6 +54,10 @@ class ThreadedPath implements Path {
 
   get outlet(): PacketOutlet {
     return this.pool.outlet
+  }
+
+  get arrivalOrder(): SharedArrayBuffer {
+    return this.pool.arrivalOrder
   }
 
   ringsOf(producer: number): readonly RingEnd[] {
@@ -107,6 +113,7 @@ class ThreadedPath implements Path {
 class InlinePath implements Path, PacketOutlet {
   readonly workers = 0
   readonly running = 0
+  readonly arrivalOrder = null
   readonly counterBlocks: readonly SharedArrayBuffer[]
   private readonly plan: ShardPlan
   private readonly shard: Shard

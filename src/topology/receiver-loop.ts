@@ -9,7 +9,8 @@
 import { MonotonicClock } from '../base/clock.ts'
 import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
-import { CounterBlock } from '../metrics/counters.ts'
+import { Counter, CounterBlock } from '../metrics/counters.ts'
+import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { Doorbell } from '../ring/doorbell.ts'
 import { RingProducer } from '../ring/ring.ts'
 import { BATCHES_PER_TURN, BatchReader } from '../sources/live/batch-reader.ts'
@@ -24,6 +25,7 @@ import { Command } from './thread-control.ts'
 
 /** Plain data, as it crosses to the thread. */
 export interface ReceiverTask {
+  readonly index: number
   /** A socket for each listen address. They belong to the main thread, and outlive this one. */
   readonly descriptors: readonly number[]
   readonly formats: readonly TunnelFormat[]
@@ -34,6 +36,7 @@ export interface ReceiverTask {
   readonly ingress: IngressOptions
   readonly clockAnchor: MonotonicClock['anchor']
   readonly rings: readonly RingEnd[]
+  readonly arrivalOrder: SharedArrayBuffer
   readonly control: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
 }
@@ -53,7 +56,9 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   const control = new ReceiverControl(task.control)
   const clock = new MonotonicClock(task.clockAnchor)
   const producers = task.rings.map(({ ring, bell }) => new RingProducer(ring, new Doorbell(bell)))
-  const ingress = new Ingress(task.ingress, new RingOutlet(producers), new CounterBlock(task.counters))
+  const counters = new CounterBlock(task.counters)
+  const order = new ArrivalOrder(task.arrivalOrder)
+  const ingress = new Ingress(task.ingress, new RingOutlet(producers), counters)
   const allowFrom = task.allowFrom === null ? null : new NetworkList(task.allowFrom)
   const readiness = new ReadinessSet(libc, descriptors)
   /** One clock reading a batch: a millisecond more or less does not matter to any timer. */
@@ -66,7 +71,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     task.datagramBytes,
     {
       datagram: (bytes, at, end, isCut, peer, socket) =>
-        ingress.datagram(bytes, at, end, isCut, formats[socket]!, peer, allowFrom, nowUs),
+        ingress.datagram(bytes, at, end, isCut, formats[socket]!, peer, allowFrom, nowUs, reader.arrivalUs || nowUs),
       batchEnd: () => ingress.publish(),
     },
     (errno) => {
@@ -76,16 +81,19 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
       control.taken = takenBefore + taken
       nowUs = clock.nowUs()
     },
+    true,
   )
 
   let lastPacketUs = nowUs
   let lastTickUs = nowUs
+  let fragmentsSeen = counters.get(Counter.datagramsReassembled)
   while (control.command === Command.run) {
     control.beat()
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
     let received = 0
     let hasMore = false
+    const sinceMs = Date.now()
     for (let socket = 0; socket < descriptors.length; socket++) {
       let count = reader.slots
       for (let batches = 0; batches < BATCHES_PER_TURN && count === reader.slots; batches++) {
@@ -94,6 +102,13 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
       }
       hasMore ||= count === reader.slots
     }
+    // Before what follows: whoever sees that the sockets were drained must know of the fragment.
+    const fragments = counters.get(Counter.datagramsReassembled) + counters.get(Counter.fragmentsHeld)
+    if (fragments !== fragmentsSeen) {
+      fragmentsSeen = fragments
+      order.sawFragment(Date.now())
+    }
+    if (!hasMore) order.drained(task.index, sinceMs)
     const turnUs = clock.nowUs()
     if (received > 0) lastPacketUs = turnUs
     if (turnUs - lastTickUs >= TICK_US) {
@@ -102,7 +117,8 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
       ingress.publish()
     }
     if (hasMore) continue
-    if (turnUs - lastPacketUs < QUIET_MS * 1000) control.pause(PAUSE_MS)
+    // While order is kept the shards wait to hear that there is nothing.
+    if (turnUs - lastPacketUs < QUIET_MS * 1000 || order.isKept(sinceMs)) control.pause(PAUSE_MS)
     else readiness.wait(POLL_MS)
   }
 

@@ -22,7 +22,7 @@ import { Command } from './thread-control.ts'
 import { workerFile } from './worker-file.ts'
 
 export interface ReceiverPoolOptions
-  extends Pick<ReceiverTask, 'datagramBytes' | 'allowFrom' | 'ingress' | 'clockAnchor'> {
+  extends Pick<ReceiverTask, 'datagramBytes' | 'allowFrom' | 'ingress' | 'clockAnchor' | 'arrivalOrder'> {
   readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
   readonly receivers: number
   readonly receiveBufferBytes: number
@@ -163,8 +163,9 @@ export class ReceiverPool implements DatagramReceiver {
   }
 
   private taskOf({ rings, controlMemory, counters }: Member, index: number): ReceiverTask {
-    const { listen, datagramBytes, allowFrom, ingress, clockAnchor } = this.options
+    const { listen, datagramBytes, allowFrom, ingress, clockAnchor, arrivalOrder } = this.options
     return {
+      index,
       descriptors: this.sockets.descriptorsOf(index),
       formats: listen.map(({ format }) => format),
       datagramBytes,
@@ -172,6 +173,7 @@ export class ReceiverPool implements DatagramReceiver {
       allowFrom,
       ingress,
       clockAnchor,
+      arrivalOrder,
       rings,
       control: controlMemory,
       counters,

@@ -250,6 +250,7 @@ export class Service {
       ingress: options.ingress,
       clockAnchor: options.clock.anchor,
       ringsOf: (receiver) => path.ringsOf(receiver),
+      arrivalOrder: path.arrivalOrder!,
       onReceiverDied: (receiver, error, restartMs) =>
         options.onWarning(
           `receiver ${receiver} died (${error.message}); what it held is counted as receiverLost; it starts again in ${restartMs} ms, its sockets go on queueing`,

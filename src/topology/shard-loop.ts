@@ -6,6 +6,7 @@ import { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { CounterBlock } from '../metrics/counters.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
+import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { Doorbell } from '../ring/doorbell.ts'
 import { Inbox } from '../ring/inbox.ts'
 import { RecordKind } from '../ring/ring.ts'
@@ -20,6 +21,7 @@ export interface ShardTask {
   /** One for each producer. */
   readonly rings: readonly SharedArrayBuffer[]
   readonly bell: SharedArrayBuffer
+  readonly order: SharedArrayBuffer
   readonly control: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly tunnels: SharedArrayBuffer
@@ -47,7 +49,7 @@ const MAX_PENDING_CHARACTERS = 8 << 20
 export async function runShard(task: ShardTask): Promise<void> {
   const { plan, port } = task
   const control = new ShardControl(task.control)
-  const inbox = new Inbox(task.rings, new Doorbell(task.bell))
+  const inbox = new Inbox(task.rings, new Doorbell(task.bell), new ArrivalOrder(task.order))
   const view = new PacketView()
   const post = (message: ShardMessage) => port.postMessage(message)
   const clock = new MonotonicClock(plan.clockAnchor)
@@ -70,6 +72,8 @@ export async function runShard(task: ShardTask): Promise<void> {
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
     let records = 0
+    const isLast = control.command === Command.drain
+    inbox.beginTurn(isLast)
     while (records < TURN_RECORDS && (plan.isLive || shard.hasRoom()) && inbox.next(view)) {
       records++
       if (inbox.kind === RecordKind.flush) shard.closeAll()
@@ -83,8 +87,9 @@ export async function runShard(task: ShardTask): Promise<void> {
       censusMs = nowMs
       post({ kind: 'census', entries: shard.census.entries() })
     }
-    if (records > 0) quiet = 0
-    else if (control.command === Command.drain && inbox.isEmpty()) break
+    // What waits for earlier packets counts as traffic.
+    if (records > 0 || !inbox.isEmpty()) quiet = 0
+    else if (isLast) break
     else quiet++
     if (records === TURN_RECORDS) await nextTurn()
     else if (quiet > QUIET_TURNS && shard.requestsHeld === 0) await inbox.sleep(SLEEP_MS)

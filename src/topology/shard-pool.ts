@@ -27,6 +27,7 @@ import {
   RESPONSE_DROPS,
 } from '../metrics/counters.ts'
 import { PROGRESS_REGISTER_BYTES } from '../reassembly/progress-register.ts'
+import { ArrivalOrder, arrivalOrderBytes } from '../ring/arrival-order.ts'
 import { DOORBELL_BYTES, Doorbell } from '../ring/doorbell.ts'
 import { RingMemory, RingProducer, ringBytes } from '../ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
@@ -81,6 +82,8 @@ export class ShardPool {
   private readonly pool: Piscina<ShardTask, void>
   private readonly members: Member[]
   private readonly rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
+  /** Shared by all producers and shards. */
+  readonly arrivalOrder: SharedArrayBuffer
   private readonly tasks: readonly SupervisedTask[]
   private readonly monitor: NodeJS.Timeout
   /** Producers on this thread, one for each shard; made when first asked for. */
@@ -90,6 +93,8 @@ export class ShardPool {
 
   constructor(options: ShardPoolOptions) {
     this.options = options
+    this.arrivalOrder = new SharedArrayBuffer(arrivalOrderBytes(options.producers))
+    new ArrivalOrder(this.arrivalOrder).sawFragment(Date.now())
     this.members = Array.from({ length: options.shards }, () => {
       const rings = Array.from(
         { length: options.producers },
@@ -232,6 +237,7 @@ export class ShardPool {
       plan: this.options.plan,
       rings: member.rings,
       bell: member.bellMemory,
+      order: this.arrivalOrder,
       control: member.controlMemory,
       counters: member.counters,
       tunnels: member.tunnels,

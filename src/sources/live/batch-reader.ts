@@ -17,6 +17,8 @@ export class BatchReader {
   readonly slots = BATCH_SLOTS
   /** Datagrams taken from the kernel so far, those of an unfinished batch included. */
   taken = 0
+  /** Of the datagram being handed over: when it arrived, microseconds of the wall clock, or NaN (see receive-batch.ts). */
+  arrivalUs = Number.NaN
   private readonly libc: Libc
   private readonly descriptors: readonly number[]
   /** Held here for as long as the sockets are read: the kernel writes into it (see receive-batch.ts). */
@@ -25,6 +27,7 @@ export class BatchReader {
   private readonly peer = new PeerAddress()
   private readonly onError: (errno: number) => void
   private readonly onTaken: ((taken: number) => void) | null
+  private readonly withTimes: boolean
 
   /**
    * @param onError errors other than an empty socket (EAGAIN) and a signal (EINTR), which only end a drain. They must not pass in silence
@@ -37,13 +40,15 @@ export class BatchReader {
     handler: DatagramHandler,
     onError: (errno: number) => void,
     onTaken: ((taken: number) => void) | null = null,
+    withTimes = false,
   ) {
     this.libc = libc
     this.descriptors = descriptors
-    this.batch = new ReceiveBatch(libc, BATCH_SLOTS, datagramBytes)
+    this.batch = new ReceiveBatch(libc, BATCH_SLOTS, datagramBytes, withTimes)
     this.handler = handler
     this.onError = onError
     this.onTaken = onTaken
+    this.withTimes = withTimes
   }
 
   /** One system call and what it brought. A count below `slots`: the socket was empty. */
@@ -62,6 +67,7 @@ export class BatchReader {
     this.onTaken?.(this.taken)
     for (let i = 0; i < count; i++) {
       const at = batch.payloadAt(i)
+      if (this.withTimes) this.arrivalUs = batch.arrivalUs(i)
       batch.readPeer(i, peer)
       batch.rearm(i)
       handler.datagram(bytes, at, at + batch.payloadLength(i), batch.isCut(i), peer, socket)

@@ -21,6 +21,8 @@ const SO_MEMINFO = 55
 const MEMINFO_WORDS = 9
 const MEMINFO_DROPS = 8
 const SO_REUSEPORT = 15
+/** A time stamp of the arrival with each datagram, as a control message of the same number. */
+export const SO_TIMESTAMPNS = 35
 const SO_ATTACH_REUSEPORT_CBPF = 51
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
@@ -36,7 +38,7 @@ export class UdpSocket {
   private dropped: number | null = 0
   private open = true
 
-  /** @param sharing bound with SO_REUSEPORT: others that are, too, may be bound to the same address @throws MirrorError ERR_LISTEN */
+  /** @param sharing bound with SO_REUSEPORT: others that are, too, may be bound to the same address. Its datagrams carry their time of arrival @throws MirrorError ERR_LISTEN */
   constructor(libc: Libc, address: BindAddress, receiveBufferBytes: number, sharing = false) {
     this.libc = libc
     const domain = address.family === 4 ? AF_INET : AF_INET6
@@ -44,7 +46,8 @@ export class UdpSocket {
     if (this.fd < 0) throw listenError('UDP', address, lastSystemError(libc, 'socket'))
     try {
       if (address.family === 6) this.setOption(IPPROTO_IPV6, IPV6_V6ONLY, address.ipv6Only ? 1 : 0)
-      if (sharing && !this.setOption(SOL_SOCKET, SO_REUSEPORT, 1)) throw lastSystemError(libc, 'setsockopt')
+      if (sharing && !(this.setOption(SOL_SOCKET, SO_REUSEPORT, 1) && this.setOption(SOL_SOCKET, SO_TIMESTAMPNS, 1)))
+        throw lastSystemError(libc, 'setsockopt')
       // Before bind: no packet may meet the default buffer.
       if (!this.setOption(SOL_SOCKET, SO_RCVBUFFORCE, receiveBufferBytes))
         this.setOption(SOL_SOCKET, SO_RCVBUF, receiveBufferBytes)
