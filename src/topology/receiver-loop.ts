@@ -63,6 +63,10 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   const readiness = new ReadinessSet(libc, descriptors)
   /** One clock reading a batch: a millisecond more or less does not matter to any timer. */
   let nowUs = clock.nowUs()
+  const breakIfTold = () => {
+    const fault = control.takeFault()
+    if (fault !== null) breakWith(fault)
+  }
   /** Of the predecessors, which the counters' memory goes on from. */
   const takenBefore = control.taken
   const reader = new BatchReader(
@@ -80,18 +84,20 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     (taken) => {
       control.taken = takenBefore + taken
       nowUs = clock.nowUs()
+      // Here most is in its hands.
+      breakIfTold()
     },
     true,
   )
 
+  let received = 0
   let lastPacketUs = nowUs
   let lastTickUs = nowUs
   let fragmentsSeen = counters.get(Counter.datagramsReassembled)
   while (control.command === Command.run) {
     control.beat()
-    const fault = control.takeFault()
-    if (fault !== null) breakWith(fault)
-    let received = 0
+    if (received === 0) breakIfTold()
+    received = 0
     let hasMore = false
     const sinceMs = Date.now()
     for (let socket = 0; socket < descriptors.length; socket++) {

@@ -133,9 +133,9 @@ export class ReceiverPool implements DatagramReceiver {
     return this.tasks.filter((task) => task.isRunning).length
   }
 
-  /** Whether any datagram has come. */
-  get hasReceived(): boolean {
-    return this.members.some(({ control }) => control.taken > 0)
+  /** Datagrams taken by each. */
+  get taken(): readonly number[] {
+    return this.members.map(({ control }) => control.taken)
   }
 
   kernelDropped(): number | null {

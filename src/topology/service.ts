@@ -121,6 +121,11 @@ export class Service {
     return this.adminServer?.address ?? null
   }
 
+  /** Datagrams taken by each receiving thread; empty where this thread receives. */
+  receivedByThread(): readonly number[] {
+    return this.receiverPool?.taken ?? []
+  }
+
   totals(): Totals {
     return this.accounts.totals()
   }
@@ -293,7 +298,7 @@ export class Service {
       this.ingress.tick(this.options.clock.nowUs())
       this.ingress.publish()
     } else {
-      if (this.receiverPool?.hasReceived) this.accounts.markFirstPacket()
+      if (this.receivedByThread().some((taken) => taken > 0)) this.accounts.markFirstPacket()
       this.accounts.counters.publish()
     }
     this.path.tick()
