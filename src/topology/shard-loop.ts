@@ -38,8 +38,16 @@ export type ShardMessage =
 
 /** Records per turn: about a millisecond of work, so that sockets and timers of the thread stay served. */
 const TURN_RECORDS = 1024
-/** Turns without a record after which the shard sleeps until notified; the 1 ms clock costs about 3 % of a core. */
-const QUIET_TURNS = 100
+/**
+ * Pause between turns while packets come. Live it is part of the way a request takes (native-notes/2026-11-24-clock-lengths.md); a file
+ * is waited for by nobody but its reader.
+ */
+const LIVE_PAUSE_MS = 3
+const FILE_PAUSE_MS = 1
+/** Without a record for so long the shard sleeps until a bell rings; the clock costs about 1 % of a core. */
+const QUIET_MS = 100
+/** Counters of a shard without packets still change, by answers: shown this often. */
+const PUBLISH_MS = 20
 /** A sleeping shard wakes this often all the same: heartbeat, expiry, gauges. */
 const SLEEP_MS = 200
 const CENSUS_MS = 1000
@@ -66,7 +74,9 @@ export async function runShard(task: ShardTask): Promise<void> {
       hasRoom: () => control.linesPending() < MAX_PENDING_CHARACTERS,
     },
   })
+  const pauseMs = plan.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
   let censusMs = performance.now()
+  let publishedMs = censusMs
   for (let quiet = 0; ; ) {
     control.beat()
     const fault = control.takeFault()
@@ -81,8 +91,11 @@ export async function runShard(task: ShardTask): Promise<void> {
     }
     if (records > 0) inbox.release()
     if (plan.isLive) shard.tick(clock.nowUs())
-    shard.publish()
     const nowMs = performance.now()
+    if (records > 0 || nowMs - publishedMs >= PUBLISH_MS) {
+      publishedMs = nowMs
+      shard.publish()
+    }
     if (nowMs - censusMs >= CENSUS_MS) {
       censusMs = nowMs
       post({ kind: 'census', entries: shard.census.entries() })
@@ -92,8 +105,8 @@ export async function runShard(task: ShardTask): Promise<void> {
     else if (isLast) break
     else quiet++
     if (records === TURN_RECORDS) await nextTurn()
-    else if (quiet > QUIET_TURNS && shard.requestsHeld === 0) await inbox.sleep(SLEEP_MS)
-    else await sleep(1)
+    else if (quiet > QUIET_MS / pauseMs && shard.requestsHeld === 0) await inbox.sleep(SLEEP_MS)
+    else await sleep(pauseMs)
   }
   shard.closeAll()
   shard.publish()
