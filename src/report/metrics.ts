@@ -154,10 +154,8 @@ export function openRegistry(sources: MetricSources): Registry {
       },
     })
   threads('mirrorshard_workers', 'Worker threads, configured and running.', () => sources.workers())
-  threads(
-    'mirrorshard_receivers',
-    'Receiving threads, configured and running. 1: the main thread receives.',
-    () => sources.receivers(),
+  threads('mirrorshard_receivers', 'Receiving threads, configured and running. 1: the main thread receives.', () =>
+    sources.receivers(),
   )
   return registry
 }

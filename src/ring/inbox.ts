@@ -6,7 +6,7 @@
  * goes back here: `nowUs` of a view is the latest seen in any ring.
  */
 import type { PacketView } from '../decapsulation/packet-view.ts'
-import { ArrivalOrder } from './arrival-order.ts'
+import type { ArrivalOrder } from './arrival-order.ts'
 import type { Doorbell } from './doorbell.ts'
 import { RecordKind, RingConsumer } from './ring.ts'
 

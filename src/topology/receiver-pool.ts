@@ -10,7 +10,7 @@ import { MirrorError, type PlainError, toPlainError } from '../base/errors.ts'
 import { COUNTER_BLOCK_BYTES, Counter, CounterBlock, PACKET_DROPS } from '../metrics/counters.ts'
 import { RingMemory } from '../ring/ring.ts'
 import type { DatagramReceiver, ListenAddress } from '../sources/datagram-receiver.ts'
-import { errnoName, loadLibc } from '../sources/live/libc.ts'
+import { errnoName, type ImportKoffi, loadLibc } from '../sources/live/libc.ts'
 import { SteeredSockets } from '../sources/live/steered-sockets.ts'
 import type { FaultKind } from './fault.ts'
 import type { TunnelFormat } from './ingress.ts'
@@ -99,9 +99,9 @@ export class ReceiverPool implements DatagramReceiver {
   }
 
   /** @throws MirrorError ERR_LISTEN for an address that cannot be had, ERR_RECEIVER where koffi does not load */
-  static async open(options: ReceiverPoolOptions): Promise<ReceiverPool> {
+  static async open(options: ReceiverPoolOptions, importKoffi?: ImportKoffi): Promise<ReceiverPool> {
     try {
-      await loadLibc()
+      await loadLibc(importKoffi)
     } catch (error) {
       throw new MirrorError(
         'ERR_RECEIVER',

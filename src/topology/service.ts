@@ -309,7 +309,12 @@ export class Service {
     const totals = this.totals()
     const dropped = (totals.packetDrops().ringFull ?? 0) + totals.get('kernelDropped')
     const { workers, receivers } = this.options
-    this.rule.check(totals.get('packetsReceived'), dropped, workers - this.path.running, receivers - this.receiversRunning)
+    this.rule.check(
+      totals.get('packetsReceived'),
+      dropped,
+      workers - this.path.running,
+      receivers - this.receiversRunning,
+    )
   }
 
   private readKernelDrops(): void {

@@ -1,9 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { ReceiverPool, type ReceiverPoolOptions } from '../../src/topology/receiver-pool.ts'
 import { openRig, sampleFrames, sum, until } from './rig.ts'
 
-// koffi is optional; the error without it is tested in the service's own tests of options.
+test('without koffi there are no receiving threads, and the error says which option to change', async () => {
+  const options = { receivers: 2, listen: [] } as unknown as ReceiverPoolOptions
+  const missing = () => Promise.reject(new Error("Cannot find package 'koffi'"))
+  await expect(ReceiverPool.open(options, missing)).rejects.toMatchObject({
+    code: 'ERR_RECEIVER',
+    message: expect.stringMatching(/^--receivers 2 cannot work here, only --receivers 1: .*koffi/),
+  })
+})
+
+// koffi is optional.
 describe.skipIf(!(await koffiAvailable()))('several receiving threads', () => {
   test('take every datagram once and lose no request: IPv6, VLAN tags, fragments and reordering among them', async () => {
     const rig = await openRig({ receivers: '3' })
@@ -28,31 +38,36 @@ describe.skipIf(!(await koffiAvailable()))('several receiving threads', () => {
   })
 
   let lost = 0
-  test.each(['throw', 'exit', 'oom', 'spin'])('one that breaks by %s is back in two seconds: its socket goes on queueing, and what it held is counted exactly', async (kind) => {
-    const rig = await openRig({ receivers: '2', receiveBufferBytes: '8388608' })
-    const { frames } = sampleFrames(200)
-    await rig.send(frames.slice(0, frames.length / 2))
-    const sending = rig.send(frames.slice(frames.length / 2))
-    await rig.break('receiver=1', kind)
-    const brokenAt = performance.now()
-    expect(await until(() => rig.warnings.some((text) => text.startsWith('receiver 1 died')), 3000)).toBeLessThan(3000)
-    while (!(await rig.metrics()).includes('mirrorshard_receivers{state="running"} 2')) await sleep(10)
-    expect(performance.now() - brokenAt).toBeLessThan(2000 + GRACE_MS)
-    await sending
-    await sleep(300)
-    const before = rig.arrived.length
-    await rig.send(sampleFrames(50).frames)
-    await until(() => rig.arrived.length > before, 2000)
-    await rig.close()
-    const { packets, requests } = rig.service.summary()
-    // Nothing between the kernel and the rings is unaccounted for.
-    expect(packets.received).toBe(rig.sent())
-    expect(packets.received).toBe(packets.processed + sum(packets.dropped))
-    expect(requests.parsed).toBe(sum(requests.dropped) + sum(requests.replayed))
-    expect(requests.held).toBe(0)
-    lost += packets.dropped.receiverLost ?? 0
-    expect(rig.warnings.filter((text) => text.startsWith('receiver 0'))).toEqual([])
-  })
+  test.each(['throw', 'exit', 'oom', 'spin'])(
+    'one that breaks by %s is back in two seconds: its socket goes on queueing, and what it held is counted exactly',
+    async (kind) => {
+      const rig = await openRig({ receivers: '2', receiveBufferBytes: '8388608' })
+      const { frames } = sampleFrames(200)
+      await rig.send(frames.slice(0, frames.length / 2))
+      const sending = rig.send(frames.slice(frames.length / 2))
+      await rig.break('receiver=1', kind)
+      const brokenAt = performance.now()
+      expect(await until(() => rig.warnings.some((text) => text.startsWith('receiver 1 died')), 3000)).toBeLessThan(
+        3000,
+      )
+      while (!(await rig.metrics()).includes('mirrorshard_receivers{state="running"} 2')) await sleep(10)
+      expect(performance.now() - brokenAt).toBeLessThan(2000 + GRACE_MS)
+      await sending
+      await sleep(300)
+      const before = rig.arrived.length
+      await rig.send(sampleFrames(50).frames)
+      await until(() => rig.arrived.length > before, 2000)
+      await rig.close()
+      const { packets, requests } = rig.service.summary()
+      // Nothing between the kernel and the rings is unaccounted for.
+      expect(packets.received).toBe(rig.sent())
+      expect(packets.received).toBe(packets.processed + sum(packets.dropped))
+      expect(requests.parsed).toBe(sum(requests.dropped) + sum(requests.replayed))
+      expect(requests.held).toBe(0)
+      lost += packets.dropped.receiverLost ?? 0
+      expect(rig.warnings.filter((text) => text.startsWith('receiver 0'))).toEqual([])
+    },
+  )
 
   test('the one that broke had packets in its hands at least once, or the test above showed nothing', () => {
     expect(lost).toBeGreaterThan(0)

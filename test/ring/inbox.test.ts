@@ -182,9 +182,7 @@ test('two producing threads, one consumer that sleeps at once: all arrives in or
     (memory, seed) =>
       new Worker(script, { workerData: { memory, bell: rig.bellMemory, records: RECORDS, seed: seed * 1000 } }),
   )
-  const failed = Promise.race(
-    workers.map((worker) => new Promise<never>((_, reject) => worker.once('error', reject))),
-  )
+  const failed = Promise.race(workers.map((worker) => new Promise<never>((_, reject) => worker.once('error', reject))))
   // Which ring a record came from is told by the place of its bytes.
   const next = new Map<Buffer, number>()
   let total = 0

@@ -38,7 +38,9 @@ test('two threads: every record arrives once, in order and unharmed', async () =
   const memory = new SharedArrayBuffer(ringBytes(RING_MIN_CAPACITY))
   const bellMemory = new SharedArrayBuffer(DOORBELL_BYTES)
   const bell = new Doorbell(bellMemory)
-  const worker = new Worker(compiled.script('producer.js', PRODUCER), { workerData: { memory, bell: bellMemory, records: RECORDS } })
+  const worker = new Worker(compiled.script('producer.js', PRODUCER), {
+    workerData: { memory, bell: bellMemory, records: RECORDS },
+  })
   const failed = new Promise<never>((_, reject) => worker.once('error', reject))
   const ring = new RingConsumer(memory)
   const view = new PacketView()

@@ -181,7 +181,7 @@ export const RECEIVE_FIELDS = {
     value: 'N',
     help: 'Receiving threads. 1: the main thread receives. From 2 on each has a socket of its own, and the kernel shares connections out among them (recvmmsg only).',
     reason:
-      'One thread receives more than 250,000 packets/s. More threads are for machines with cores to spare: each has a receive buffer, and a ring in every shard.',
+      'One thread is enough for most mirrors. More threads are for machines with cores to spare: each has a receive buffer of its own, and a ring of --ring-bytes in every shard.',
   }),
   receiveBufferBytes: optional(bytes(4096, 1024 ** 3), 32 * 1024 ** 2, {
     group: 'Limits and time-outs (advanced)',

@@ -1,9 +1,9 @@
 import { createSocket } from 'node:dgram'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
-import { koffiAvailable, loadLibc } from '../../../src/sources/live/libc.ts'
 import { BatchReader } from '../../../src/sources/live/batch-reader.ts'
 import { BpfAssembler } from '../../../src/sources/live/bpf-assembler.ts'
+import { koffiAvailable, loadLibc } from '../../../src/sources/live/libc.ts'
 import { SteeredSockets } from '../../../src/sources/live/steered-sockets.ts'
 import { type SteeredFormat, steeringProgram } from '../../../src/sources/live/steering.ts'
 import { EtherType } from '../../../src/wire/ethernet.ts'
@@ -12,8 +12,8 @@ import { runBpf } from '../../support/bpf-interpreter.ts'
 import {
   AWS_OPTIONS,
   authenticationHeader,
-  ethernet,
   type Extension,
+  ethernet,
   fragmentHeader,
   fragmentIpv4,
   geneve,
@@ -92,25 +92,23 @@ const extension = fc.oneof(
     .map(([type, units]) => optionsHeader(type, units)),
   fc.integer({ min: 3, max: 9 }).map((words) => authenticationHeader(words)),
 )
-const inner: fc.Arbitrary<Inner> = fc
-  .constantFrom(4 as const, 6 as const)
-  .chain((version) =>
-    fc.record({
-      version: fc.constant(version),
-      source: version === 4 ? v4 : v6,
-      destination: version === 4 ? v4 : v6,
-      sourcePort: word,
-      destinationPort: fc.oneof(word, fc.constantFrom(80, 4789, 4790, 6081)),
-      protocol: fc.constantFrom(IpProtocol.tcp, IpProtocol.tcp, IpProtocol.udp, 1),
-      tags: fc.array(fc.constantFrom(0x8100, 0x88a8, 0x9100), { maxLength: 5 }),
-      optionWords: fc.integer({ min: 0, max: 10 }),
-      extensions: fc.array(extension, { maxLength: 5 }),
-      geneveOptions: fc.array(
-        fc.integer({ min: 0, max: 5 }).map((words) => geneveOption(0x0108, 1, Buffer.alloc(words * 4, 9))),
-        { maxLength: 4 },
-      ),
-    }),
-  )
+const inner: fc.Arbitrary<Inner> = fc.constantFrom(4 as const, 6 as const).chain((version) =>
+  fc.record({
+    version: fc.constant(version),
+    source: version === 4 ? v4 : v6,
+    destination: version === 4 ? v4 : v6,
+    sourcePort: word,
+    destinationPort: fc.oneof(word, fc.constantFrom(80, 4789, 4790, 6081)),
+    protocol: fc.constantFrom(IpProtocol.tcp, IpProtocol.tcp, IpProtocol.udp, 1),
+    tags: fc.array(fc.constantFrom(0x8100, 0x88a8, 0x9100), { maxLength: 5 }),
+    optionWords: fc.integer({ min: 0, max: 10 }),
+    extensions: fc.array(extension, { maxLength: 5 }),
+    geneveOptions: fc.array(
+      fc.integer({ min: 0, max: 5 }).map((words) => geneveOption(0x0108, 1, Buffer.alloc(words * 4, 9))),
+      { maxLength: 4 },
+    ),
+  }),
+)
 
 describe('the steering program', () => {
   test.each(FORMATS)('of %s chooses what the rule says, for any packet, whole or cut', (format) => {
@@ -125,19 +123,22 @@ describe('the steering program', () => {
     )
   })
 
-  test.each(FORMATS)('of %s chooses what the rule says of random bytes, and never a socket that is not there', (format) => {
-    const program = steeringProgram(format, 3, KEY)
-    fc.assert(
-      fc.property(inner, fc.uint8Array({ maxLength: 12 }), fc.nat(200), (f, noise, at) => {
-        const payload = encapsulated(format, f)
-        payload.set(noise.subarray(0, Math.max(0, payload.length - at)), Math.min(at, payload.length))
-        const chosen = runBpf(program, payload)
-        expect(chosen).toBe(steeredTo(format, payload, 3, KEY))
-        expect(chosen).toBeLessThan(3)
-      }),
-      { numRuns: 500 },
-    )
-  })
+  test.each(FORMATS)(
+    'of %s chooses what the rule says of random bytes, and never a socket that is not there',
+    (format) => {
+      const program = steeringProgram(format, 3, KEY)
+      fc.assert(
+        fc.property(inner, fc.uint8Array({ maxLength: 12 }), fc.nat(200), (f, noise, at) => {
+          const payload = encapsulated(format, f)
+          payload.set(noise.subarray(0, Math.max(0, payload.length - at)), Math.min(at, payload.length))
+          const chosen = runBpf(program, payload)
+          expect(chosen).toBe(steeredTo(format, payload, 3, KEY))
+          expect(chosen).toBeLessThan(3)
+        }),
+        { numRuns: 500 },
+      )
+    },
+  )
 
   test.each(FORMATS)('of %s sends both directions of a connection to one socket', (format) => {
     const program = steeringProgram(format, 7, KEY)
@@ -149,22 +150,25 @@ describe('the steering program', () => {
     )
   })
 
-  test.each([2, 3, 4, 8])('spreads connections evenly over %i sockets: many clients, or many ports of one', (sockets) => {
-    const program = steeringProgram('vxlan', sockets, KEY)
-    const loads = (flows: readonly Inner[]) => {
-      const load = new Array<number>(sockets).fill(0)
-      for (const f of flows) load[runBpf(program, encapsulated('vxlan', f))]!++
-      return load
-    }
-    const clients = Array.from({ length: 2000 }, (_, i) => ({ ...FLOW, source: `10.1.${i >> 8}.${i & 255}` }))
-    const ports = Array.from({ length: 2000 }, (_, i) => ({ ...FLOW, sourcePort: 30_000 + i }))
-    const six = ports.map((f) => ({ ...f, version: 6 as const, source: '2001:db8::1', destination: '2001:db8::2' }))
-    for (const load of [loads(clients), loads(ports), loads(six)]) {
-      // Seven standard deviations of a binomial distribution.
-      const mean = 2000 / sockets
-      for (const n of load) expect(Math.abs(n - mean)).toBeLessThan(7 * Math.sqrt(mean * (1 - 1 / sockets)))
-    }
-  })
+  test.each([2, 3, 4, 8])(
+    'spreads connections evenly over %i sockets: many clients, or many ports of one',
+    (sockets) => {
+      const program = steeringProgram('vxlan', sockets, KEY)
+      const loads = (flows: readonly Inner[]) => {
+        const load = new Array<number>(sockets).fill(0)
+        for (const f of flows) load[runBpf(program, encapsulated('vxlan', f))]!++
+        return load
+      }
+      const clients = Array.from({ length: 2000 }, (_, i) => ({ ...FLOW, source: `10.1.${i >> 8}.${i & 255}` }))
+      const ports = Array.from({ length: 2000 }, (_, i) => ({ ...FLOW, sourcePort: 30_000 + i }))
+      const six = ports.map((f) => ({ ...f, version: 6 as const, source: '2001:db8::1', destination: '2001:db8::2' }))
+      for (const load of [loads(clients), loads(ports), loads(six)]) {
+        // Seven standard deviations of a binomial distribution.
+        const mean = 2000 / sockets
+        for (const n of load) expect(Math.abs(n - mean)).toBeLessThan(7 * Math.sqrt(mean * (1 - 1 / sockets)))
+      }
+    },
+  )
 
   test('with another key spreads the same connections otherwise', () => {
     const flows = Array.from({ length: 64 }, (_, i) => encapsulated('vxlan', { ...FLOW, sourcePort: i }))
@@ -204,13 +208,13 @@ describe('the steering program', () => {
     const six = { version: 6 as const, source: '2001:db8::1', destination: '2001:db8::2' }
     const packets = flows.map((f) => packetOf(f))
     const packets6 = flows.map((f) => packetOf({ ...f, ...six }))
-    for (const payloads of [
-      packets.map((payload) => gpe(7, 1, payload)),
-      packets6.map((payload) => gpe(7, 2, payload)),
-      packets.map((payload) => geneve({ protocol: EtherType.ipv4, payload, options: AWS_OPTIONS })),
-      packets6.map((payload) => geneve({ protocol: EtherType.ipv6, payload })),
-    ])
-      expect(chosen(payloads[0]![3] === 0 ? 'geneve' : payloads[0]![0] === 12 ? 'gpe' : 'geneve', payloads).size).toBe(4)
+    const wrapped: [SteeredFormat, readonly Buffer[]][] = [
+      ['gpe', packets.map((payload) => gpe(7, 1, payload))],
+      ['gpe', packets6.map((payload) => gpe(7, 2, payload))],
+      ['geneve', packets.map((payload) => geneve({ protocol: EtherType.ipv4, payload, options: AWS_OPTIONS }))],
+      ['geneve', packets6.map((payload) => geneve({ protocol: EtherType.ipv6, payload }))],
+    ]
+    for (const [format, payloads] of wrapped) expect(chosen(format, payloads).size).toBe(4)
   })
 
   test('sends all fragments to socket 0, the first included, and what is no TCP or UDP', () => {
@@ -263,61 +267,64 @@ describe.skipIf(!(await koffiAvailable()))('the kernel', () => {
 
   const SOCKETS = 3
 
-  test.each(FORMATS)('runs the program of %s: each flow comes to one socket, both directions, all sockets get some', async (format) => {
-    const libc = await loadLibc()
-    const sockets = await SteeredSockets.open([{ host: '127.0.0.1', port: 0, format }], SOCKETS, 1 << 20)
-    cleanups.push(() => sockets.close())
-    const flows = Array.from({ length: 60 }, (_, i): Inner => {
-      const isSix = i % 3 === 0
-      return {
-        ...FLOW,
-        ...(isSix ? { version: 6, source: `2001:db8::${i + 1}`, destination: '2001:db8::ffff' } : {}),
-        sourcePort: 2000 + i,
-        tags: [[], [0x8100], [0x88a8, 0x8100]][i % 3]!,
-        optionWords: i % 5,
-        extensions: i % 2 === 0 ? [optionsHeader(60)] : [],
-        geneveOptions: i % 4 === 0 ? AWS_OPTIONS : [],
-      }
-    })
-    const fragments = fragmentIpv4(ipv4({ payload: tcp({ data: 'x'.repeat(300) }) }), 64).map((packet) =>
-      encapsulated(format, FLOW, packet),
-    )
-    const payloads = [
-      ...flows.map((f) => encapsulated(format, f)),
-      ...flows.map((f) => encapsulated(format, reversed(f))),
-      ...fragments,
-      Buffer.alloc(1),
-      Buffer.alloc(30, 0xff),
-    ]
-    const sender = createSocket('udp4')
-    await new Promise<void>((resolve) => sender.connect(sockets.bound[0]!.port, '127.0.0.1', resolve))
-    cleanups.push(() => sender.close())
-    for (const payload of payloads) sender.send(payload)
-
-    const cameTo = new Map<string, number>()
-    let arrived = 0
-    for (let socket = 0; socket < SOCKETS; socket++) {
-      const reader = new BatchReader(
-        libc,
-        sockets.descriptorsOf(socket),
-        2048,
-        {
-          datagram(bytes, at, end) {
-            arrived++
-            cameTo.set(bytes.toString('hex', at, end), socket)
-          },
-          batchEnd() {},
-        },
-        (errno) => expect.fail(`errno ${errno}`),
+  test.each(FORMATS)(
+    'runs the program of %s: each flow comes to one socket, both directions, all sockets get some',
+    async (format) => {
+      const libc = await loadLibc()
+      const sockets = await SteeredSockets.open([{ host: '127.0.0.1', port: 0, format }], SOCKETS, 1 << 20)
+      cleanups.push(() => sockets.close())
+      const flows = Array.from({ length: 60 }, (_, i): Inner => {
+        const isSix = i % 3 === 0
+        return {
+          ...FLOW,
+          ...(isSix ? { version: 6, source: `2001:db8::${i + 1}`, destination: '2001:db8::ffff' } : {}),
+          sourcePort: 2000 + i,
+          tags: [[], [0x8100], [0x88a8, 0x8100]][i % 3]!,
+          optionWords: i % 5,
+          extensions: i % 2 === 0 ? [optionsHeader(60)] : [],
+          geneveOptions: i % 4 === 0 ? AWS_OPTIONS : [],
+        }
+      })
+      const fragments = fragmentIpv4(ipv4({ payload: tcp({ data: 'x'.repeat(300) }) }), 64).map((packet) =>
+        encapsulated(format, FLOW, packet),
       )
-      while (reader.receive(0) > 0);
-    }
-    expect(arrived).toBe(payloads.length)
-    const places = payloads.map((payload) => cameTo.get(payload.toString('hex')))
-    expect(places.slice(0, flows.length)).toEqual(places.slice(flows.length, 2 * flows.length))
-    expect(new Set(places.slice(0, flows.length))).toEqual(new Set([0, 1, 2]))
-    expect(new Set(places.slice(2 * flows.length))).toEqual(new Set([0]))
-  })
+      const payloads = [
+        ...flows.map((f) => encapsulated(format, f)),
+        ...flows.map((f) => encapsulated(format, reversed(f))),
+        ...fragments,
+        Buffer.alloc(1),
+        Buffer.alloc(30, 0xff),
+      ]
+      const sender = createSocket('udp4')
+      await new Promise<void>((resolve) => sender.connect(sockets.bound[0]!.port, '127.0.0.1', resolve))
+      cleanups.push(() => sender.close())
+      for (const payload of payloads) sender.send(payload)
+
+      const cameTo = new Map<string, number>()
+      let arrived = 0
+      for (let socket = 0; socket < SOCKETS; socket++) {
+        const reader = new BatchReader(
+          libc,
+          sockets.descriptorsOf(socket),
+          2048,
+          {
+            datagram(bytes, at, end) {
+              arrived++
+              cameTo.set(bytes.toString('hex', at, end), socket)
+            },
+            batchEnd() {},
+          },
+          (errno) => expect.fail(`errno ${errno}`),
+        )
+        while (reader.receive(0) > 0);
+      }
+      expect(arrived).toBe(payloads.length)
+      const places = payloads.map((payload) => cameTo.get(payload.toString('hex')))
+      expect(places.slice(0, flows.length)).toEqual(places.slice(flows.length, 2 * flows.length))
+      expect(new Set(places.slice(0, flows.length))).toEqual(new Set([0, 1, 2]))
+      expect(new Set(places.slice(2 * flows.length))).toEqual(new Set([0]))
+    },
+  )
 
   test('gives a shared port to no second process: neither plainly bound nor sharing', async () => {
     const first = await SteeredSockets.open([{ host: '127.0.0.1', port: 0, format: 'vxlan' }], 2, 1 << 16)
@@ -333,7 +340,7 @@ describe.skipIf(!(await koffiAvailable()))('the kernel', () => {
     second.close()
   })
 
-  test('listens on several addresses, IPv6 among them, each with its sockets in order', async () => {
+  test('listens on several addresses, each with its sockets in order', async () => {
     const sockets = await SteeredSockets.open(
       [
         { host: '127.0.0.1', port: 0, format: 'vxlan' },
