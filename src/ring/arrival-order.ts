@@ -35,7 +35,8 @@ export class ArrivalOrder {
   }
 
   isKept(nowMs: number): boolean {
-    return (((nowMs | 0) - Atomics.load(this.words, FRAGMENTS)) | 0) <= KEPT_MS
+    // Either way: the wall clock may be set back.
+    return Math.abs(((nowMs | 0) - Atomics.load(this.words, FRAGMENTS)) | 0) <= KEPT_MS
   }
 
   /** @param sinceMs wall clock before the system call that found the sockets empty */

@@ -12,7 +12,10 @@ import { RecordKind, RingConsumer } from './ring.ts'
 
 /** Records taken from one ring before the next is looked at: a quarter of a shard's turn, and enough to stay in one ring's memory. */
 const SHARE = 256
-/** A packet waits no longer than this for earlier ones: a receiver that is being started again must not hold up the others. */
+/**
+ * A packet waits no longer than this for earlier ones: a receiver that is being started again must not hold up the others. Nor does it
+ * wait when its stamp lies as far ahead: then the wall clock was set back.
+ */
 const LONGEST_WAIT_MS = 50
 
 export class Inbox {
@@ -87,7 +90,7 @@ export class Inbox {
     }
     if (first < 0) return false
     const firstMs = Math.floor(firstUs / 1000)
-    if (this.nowMs - firstMs <= LONGEST_WAIT_MS) {
+    if (Math.abs(this.nowMs - firstMs) <= LONGEST_WAIT_MS) {
       for (let i = 0; i < rings.length; i++)
         if (((drainedMs[i]! - firstMs) | 0) <= 0 && rings[i]!.isEmpty()) return false
     }

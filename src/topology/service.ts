@@ -168,9 +168,13 @@ export class Service {
       })
       this.servers.push(this.adminServer)
     }
-    await this.path.started()
-    if (options.interface !== null) await this.openInterface(options.interface)
-    else await this.openSockets()
+    // Threads start side by side: until the shards have, packets wait in their rings.
+    if (options.receivers > 1) await Promise.all([this.path.started(), this.openSockets()])
+    else {
+      await this.path.started()
+      if (options.interface !== null) await this.openInterface(options.interface)
+      else await this.openSockets()
+    }
     this.timers.push(setInterval(() => this.tick(), TICK_MS))
     this.timers.push(setInterval(() => this.look(), KERNEL_DROPS_MS))
     this.rule.state = 'receiving'

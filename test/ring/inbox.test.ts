@@ -109,9 +109,18 @@ describe('while there are fragments', () => {
   test('a receiver that does not answer holds nobody up for long, and nobody at the end', () => {
     const rig = new Rig(2, Date.now())
     rig.write(1, 7, (Date.now() - 200) * 1000)
-    rig.write(1, 8, (Date.now() + 10_000) * 1000)
+    rig.write(1, 8, (Date.now() + 20) * 1000)
     expect(rig.read()).toEqual([7])
     expect(rig.read(10, true)).toEqual([8])
+  })
+
+  test('a wall clock that is set back by an hour stops nothing', () => {
+    const rig = new Rig(2, Date.now() + 3_600_000)
+    rig.write(1, 7, (Date.now() + 3_600_000) * 1000)
+    expect(rig.read()).toEqual([7])
+    rig.order.sawFragment(Date.now())
+    rig.write(1, 8, (Date.now() + 3_600_000) * 1000)
+    expect(rig.read()).toEqual([8])
   })
 
   test('order ends ten seconds after the last one', () => {
