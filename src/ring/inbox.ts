@@ -13,10 +13,10 @@ import { RecordKind, RingConsumer } from './ring.ts'
 /** Records taken from one ring before the next is looked at: a quarter of a shard's turn, and enough to stay in one ring's memory. */
 const SHARE = 256
 /**
- * A packet waits no longer than this for earlier ones: a receiver that is being started again must not hold up the others. Nor does it
- * wait when its stamp lies as far ahead: then the wall clock was set back.
+ * A packet waits no longer than this for earlier ones: a receiver that stands still must not hold up the others for long (one that is known
+ * to be dead does not at all), and one on a machine short of cores may need it. Nor does a packet wait in a ring that is half full.
  */
-const LONGEST_WAIT_MS = 50
+const LONGEST_WAIT_MS = 500
 
 export class Inbox {
   /** Kind of the record that `next` found. */
@@ -29,7 +29,7 @@ export class Inbox {
   private left = SHARE
   private latestUs = 0
   private isOrdered = false
-  /** Wall clock of this turn. */
+  /** Monotonic clock of this turn. */
   private nowMs = 0
 
   /** @param order of the receivers whose rings these are, in the same order */
@@ -43,11 +43,12 @@ export class Inbox {
 
   /**
    * Before the first `next` of a turn.
+   * @param nowUs monotonic, of the clock whose readings the packets carry
    * @param isLast the receivers have ended, and nobody is waited for
    */
-  beginTurn(isLast: boolean): void {
+  beginTurn(nowUs: number, isLast: boolean): void {
     if (this.rings.length === 1) return
-    this.nowMs = isLast ? Number.POSITIVE_INFINITY : Date.now()
+    this.nowMs = isLast ? Number.POSITIVE_INFINITY : nowUs / 1000
     this.isOrdered = isLast || this.order.isKept(this.nowMs)
   }
 
@@ -89,10 +90,12 @@ export class Inbox {
       }
     }
     if (first < 0) return false
-    const firstMs = Math.floor(firstUs / 1000)
-    if (Math.abs(this.nowMs - firstMs) <= LONGEST_WAIT_MS) {
-      for (let i = 0; i < rings.length; i++)
-        if (((drainedMs[i]! - firstMs) | 0) <= 0 && rings[i]!.isEmpty()) return false
+    const takenMs = Math.floor(rings[first]!.headNowUs() / 1000)
+    if (this.nowMs - takenMs <= LONGEST_WAIT_MS) {
+      for (let i = 0; i < rings.length; i++) {
+        if (((drainedMs[i]! - takenMs) | 0) > 0 || !rings[i]!.isEmpty() || this.order.isAbsent(i)) continue
+        if (rings[first]!.used() < rings[first]!.capacity / 2) return false
+      }
     }
     rings[first]!.next(view)
     this.kind = rings[first]!.kind

@@ -260,6 +260,13 @@ export class RingConsumer extends RingMemory {
     return this.doubles[(at >> 3) + 1]!
   }
 
+  /** `nowUs` of that packet: when it was taken from its socket. Only when there is one. */
+  headNowUs(): number {
+    let at = DATA_AT + (this.position & this.mask)
+    if (this.words[at >> 2] === LENGTH_SKIP) at = DATA_AT
+    return this.doubles[(at >> 3) + 2]!
+  }
+
   /** Gives the space of everything read so far back to the producer. Once per batch. */
   release(): void {
     // After the last use of the bytes.

@@ -94,12 +94,13 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   let lastPacketUs = nowUs
   let lastTickUs = nowUs
   let fragmentsSeen = counters.get(Counter.datagramsReassembled)
+  order.setAbsent(task.index, false)
   while (control.command === Command.run) {
     control.beat()
     if (received === 0) breakIfTold()
     received = 0
     let hasMore = false
-    const sinceMs = Date.now()
+    const sinceMs = clock.nowUs() / 1000
     for (let socket = 0; socket < descriptors.length; socket++) {
       let count = reader.slots
       for (let batches = 0; batches < BATCHES_PER_TURN && count === reader.slots; batches++) {
@@ -112,7 +113,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     const fragments = counters.get(Counter.datagramsReassembled) + counters.get(Counter.fragmentsHeld)
     if (fragments !== fragmentsSeen) {
       fragmentsSeen = fragments
-      order.sawFragment(Date.now())
+      order.sawFragment(sinceMs)
     }
     if (!hasMore) order.drained(task.index, sinceMs)
     const turnUs = clock.nowUs()

@@ -8,6 +8,7 @@ import { Piscina } from 'piscina'
 import { PACKET_DROP_NAMES, PacketDrop } from '../base/drop.ts'
 import { MirrorError, type PlainError, toPlainError } from '../base/errors.ts'
 import { COUNTER_BLOCK_BYTES, Counter, CounterBlock, PACKET_DROPS } from '../metrics/counters.ts'
+import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { RingMemory } from '../ring/ring.ts'
 import type { DatagramReceiver, ListenAddress } from '../sources/datagram-receiver.ts'
 import { errnoName, type ImportKoffi, loadLibc } from '../sources/live/libc.ts'
@@ -81,6 +82,7 @@ export class ReceiverPool implements DatagramReceiver {
     })
     // A thread's end is told by the task's rejection; piscina repeats it as an event that would be uncaught.
     this.pool.on('error', () => {})
+    const order = new ArrivalOrder(options.arrivalOrder)
     this.tasks = this.members.map(
       (member, i) =>
         new SupervisedTask({
@@ -89,6 +91,7 @@ export class ReceiverPool implements DatagramReceiver {
           heartbeat: () => member.control.heartbeat,
           settle: () => {
             account(member)
+            order.setAbsent(i, true)
             return !(this.isDraining && ++member.drainDeaths === DRAIN_ATTEMPTS)
           },
           onDied: (error, restartMs) => options.onReceiverDied(i, error, restartMs),

@@ -83,7 +83,7 @@ export async function runShard(task: ShardTask): Promise<void> {
     if (fault !== null) breakWith(fault)
     let records = 0
     const isLast = control.command === Command.drain
-    inbox.beginTurn(isLast)
+    inbox.beginTurn(clock.nowUs(), isLast)
     while (records < TURN_RECORDS && (plan.isLive || shard.hasRoom()) && inbox.next(view)) {
       records++
       if (inbox.kind === RecordKind.flush) shard.closeAll()

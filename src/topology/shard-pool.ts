@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { MonotonicClock } from '../base/clock.ts'
 import {
   OUTCOME_NAMES,
   PACKET_DROP_NAMES,
@@ -94,7 +95,8 @@ export class ShardPool {
   constructor(options: ShardPoolOptions) {
     this.options = options
     this.arrivalOrder = new SharedArrayBuffer(arrivalOrderBytes(options.producers))
-    new ArrivalOrder(this.arrivalOrder).sawFragment(Date.now())
+    const clock = new MonotonicClock(options.plan.clockAnchor)
+    new ArrivalOrder(this.arrivalOrder).sawFragment(clock.nowUs() / 1000)
     this.members = Array.from({ length: options.shards }, () => {
       const rings = Array.from(
         { length: options.producers },
