@@ -16,7 +16,7 @@ test('without koffi there are no receiving threads, and the error says which opt
 // koffi is optional.
 describe.skipIf(!(await koffiAvailable()))('several receiving threads', () => {
   test('take every datagram once and lose no request: IPv6, VLAN tags, fragments and reordering among them', async () => {
-    const rig = await openRig({ receivers: '3' })
+    const rig = await openRig({ receivers: '3', receiveBufferBytes: '8388608' })
     const { frames, expected } = sampleFrames(600)
     await rig.send(frames)
     await until(() => rig.arrived.length >= expected, 5000)
