@@ -51,10 +51,16 @@ describe('imports point toward the packet', () => {
       .map(({ file }) => file)
     expect([...new Set(knowers)]).toEqual(['src/main.ts'])
     const workers = typeScriptFiles(join(ROOT, 'workers')).flatMap(importsOf)
-    expect(workers.map(({ specifier }) => specifier)).toEqual(['../src/topology/shard-loop.ts'])
+    expect(workers.map(({ specifier }) => specifier).sort()).toEqual([
+      '../src/topology/receiver-loop.ts',
+      '../src/topology/shard-loop.ts',
+    ])
   })
 
-  test('a worker thread loads neither options, command line, reports nor the receiving side', () => {
+  test.each([
+    ['shard', ['config', 'cli', 'report', 'sources', 'dispatch', 'demo']],
+    ['receiver', ['config', 'cli', 'report', 'reassembly', 'http', 'exchange', 'sinks', 'demo']],
+  ])('a thread loads neither options, command line, reports nor the stages of others: %s', (name, others) => {
     const targets = new Map<string, string[]>()
     for (const { file, target, isType } of localImports()) {
       if (!isType) targets.set(file, [...(targets.get(file) ?? []), target])
@@ -65,9 +71,9 @@ describe('imports point toward the packet', () => {
       loaded.add(file)
       for (const target of targets.get(file) ?? []) visit(target)
     }
-    visit('src/topology/shard-loop.ts')
+    visit(`src/topology/${name}-loop.ts`)
     const parts = new Set([...loaded].map(partOf))
-    for (const part of ['config', 'cli', 'report', 'sources', 'dispatch', 'demo']) expect(parts).not.toContain(part)
+    for (const part of others) expect(parts).not.toContain(part)
   })
 })
 

@@ -20,6 +20,7 @@ function codesOf<T extends ReasonTable>(table: T): { readonly [K in keyof T]: nu
 export const PACKET_DROP_HELP = {
   ringFull: 'The ring of the shard that owns the flow had no room (live traffic only; files wait).',
   shardLost: 'The packet was in the hands of a shard that died.',
+  receiverLost: 'The packet was in the hands of a receiving thread that died (--receivers 2 or more).',
   sourceNotAllowed: 'The outer source address is not in --allow-from.',
   vniNotAllowed: 'The VNI is not in --vni.',
   linkType: 'The link type of the capture is not read.',

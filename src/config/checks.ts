@@ -36,6 +36,20 @@ export const CHECKS: readonly Check[] = [
         : null,
   },
   {
+    keys: ['receivers', 'receiver', 'interface', 'workers'],
+    fault(values, _, name) {
+      const receivers = values.receivers as number
+      if (receivers === 1) return null
+      if (values.interface !== null)
+        return `${name('receivers')} ${receivers} shares out sockets: with ${name('interface')} it must be 1`
+      if (values.receiver === 'dgram')
+        return `${name('receivers')} ${receivers} needs ${name('receiver')} recvmmsg, got dgram`
+      if (values.workers === 0)
+        return `${name('receivers')} ${receivers} needs shards in threads of their own: ${name('workers')} must be at least 1, got 0`
+      return null
+    },
+  },
+  {
     keys: ['loop', 'files'],
     fault: (values, _, name) =>
       (values.loop as number) > 1 && (values.files as string[]).includes('-')

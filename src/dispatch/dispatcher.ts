@@ -56,19 +56,13 @@ export class Dispatcher {
 /** Shards behind rings. The upper bits of the hash choose, so that each shard's flow table sees evenly spread lower bits. */
 export class RingOutlet implements PacketOutlet {
   private readonly rings: readonly RingProducer[]
-  /** Packets written to each ring since the start: what the shards must account for. */
-  readonly handedOver: Float64Array
 
   constructor(rings: readonly RingProducer[]) {
     this.rings = rings
-    this.handedOver = new Float64Array(rings.length)
   }
 
   offer(view: PacketView): boolean {
-    const shard = shardOf(view.hash, this.rings.length)
-    if (!this.rings[shard]!.tryWrite(view)) return false
-    this.handedOver[shard]! += 1
-    return true
+    return this.rings[shardOf(view.hash, this.rings.length)]!.tryWrite(view)
   }
 
   publish(): void {
@@ -79,12 +73,6 @@ export class RingOutlet implements PacketOutlet {
   hasRoomFor(bytes: number): boolean {
     for (let i = 0; i < this.rings.length; i++) if (!this.rings[i]!.hasRoomFor(bytes)) return false
     return true
-  }
-
-  usedBytes(): number {
-    let used = 0
-    for (let i = 0; i < this.rings.length; i++) used += this.rings[i]!.used()
-    return used
   }
 }
 

@@ -20,6 +20,7 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   ringFull:
     'The shards are too slow for the traffic. More `--workers` on more cores, less to do (`--ports`, `--percent` at the mirror), or a larger `--ring-bytes` where it comes in bursts only.',
   shardLost: 'Read the log: it names the error of the worker that died. `--shard-heap-mb` where it ran out of heap.',
+  receiverLost: 'Read the log: it names the error of the receiver that died.',
   sourceNotAllowed:
     'Name the networks of your mirror sources in `--allow-from`. Otherwise somebody else sends to the port.',
   vniNotAllowed: 'Expected where `--vni` is set. Otherwise compare it with the VNIs of the mirror sessions.',

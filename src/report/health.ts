@@ -18,12 +18,13 @@ export class HealthRule {
   private lastDropped = 0
 
   /** @param dropped packets lost for want of room so far, the kernel's included */
-  check(received: number, dropped: number, workersMissing: number): void {
+  check(received: number, dropped: number, workersMissing: number, receiversMissing = 0): void {
     const packets = received - this.lastReceived + dropped - this.lastDropped
     const share = packets <= 0 ? 0 : (dropped - this.lastDropped) / packets
     this.lastReceived = received
     this.lastDropped = dropped
     this.workersMissing = workersMissing
+    this.receiversMissing = receiversMissing
     if (share > BAD_ABOVE) {
       this.isOverloaded = true
       this.goodChecks = 0
@@ -31,12 +32,15 @@ export class HealthRule {
   }
 
   private workersMissing = 0
+  private receiversMissing = 0
 
   health(): Health {
     if (this.state !== 'receiving') return { isHealthy: false, reason: this.state }
     if (this.isOverloaded) return { isHealthy: false, reason: 'overloaded: packets are dropped for want of room' }
     if (this.workersMissing > 0)
       return { isHealthy: true, reason: `receiving, ${this.workersMissing} workers being started again` }
+    if (this.receiversMissing > 0)
+      return { isHealthy: true, reason: `receiving, ${this.receiversMissing} receivers being started again` }
     return { isHealthy: true, reason: 'receiving' }
   }
 }

@@ -51,10 +51,16 @@ export const HISTOGRAMS = {
 /** The sums are part of the histograms. */
 const NOT_ALONE: ReadonlySet<string> = new Set(['latencySumUs', 'addedLatencySumUs'])
 
+interface ThreadCount {
+  readonly configured: number
+  readonly running: number
+}
+
 export interface MetricSources {
   totals(): Totals
   census(): readonly [string, number][]
-  workers(): { readonly configured: number; readonly running: number }
+  workers(): ThreadCount
+  receivers(): ThreadCount
 }
 
 /** The text of /metrics: every number of one scrape comes from one reading of the counters, so that the sums hold. */
@@ -145,17 +151,22 @@ export function openRegistry(sources: MetricSources): Registry {
       }
     },
   })
-  new Gauge({
-    name: 'mirrorshard_workers',
-    help: 'Worker threads, configured and running.',
-    labelNames: ['state'],
-    registers: [registry],
-    collect() {
-      const { configured, running } = sources.workers()
-      this.set({ state: 'configured' }, configured)
-      this.set({ state: 'running' }, running)
-    },
-  })
+  const threads = (name: string, help: string, count: () => ThreadCount) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['state'],
+      registers: [registry],
+      collect() {
+        const { configured, running } = count()
+        this.set({ state: 'configured' }, configured)
+        this.set({ state: 'running' }, running)
+      },
+    })
+  threads('mirrorshard_workers', 'Worker threads, configured and running.', () => sources.workers())
+  threads('mirrorshard_receivers', 'Receiving threads, configured and running. 1: the main thread receives.', () =>
+    sources.receivers(),
+  )
   return registry
 }
 

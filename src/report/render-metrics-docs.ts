@@ -79,6 +79,7 @@ export function describeMetrics(): Metric[] {
     totals: () => Totals.read([]),
     census: () => [],
     workers: () => ({ configured: 0, running: 0 }),
+    receivers: () => ({ configured: 0, running: 0 }),
   })
   const registered = registry.getMetricsAsArray() as unknown as (Metric & { readonly labelNames?: readonly string[] })[]
   const metrics = registered

@@ -20,8 +20,8 @@ export interface AdminSources {
   readonly metrics: MetricsPage
   health(): Health
   summary(): Summary
-  /** Breaks a shard, for tests of supervision; null where faults are not enabled. Answers what it did, or null for bad arguments. */
-  injectFault: ((shard: string, kind: string) => string | null) | null
+  /** Breaks a thread, for tests of supervision; null where faults are not enabled. Answers what it did, or null for bad arguments. */
+  injectFault: ((thread: 'shard' | 'receiver', index: string, kind: string) => string | null) | null
 }
 
 export interface OpenServer {
@@ -47,8 +47,10 @@ export async function openAdminServer(address: Address, sources: AdminSources): 
       return send(response, 403, 'text/plain', 'the Host header must name a loopback address\n')
     if (url.pathname === '/debug/fault' && sources.injectFault !== null) {
       if (request.method !== 'POST') return send(response, 405, 'text/plain', 'POST only\n')
-      const done = sources.injectFault(url.searchParams.get('shard') ?? '', url.searchParams.get('kind') ?? '')
-      if (done === null) return send(response, 400, 'text/plain', 'expected shard=N&kind=throw|exit|oom|spin\n')
+      const thread = url.searchParams.has('receiver') ? 'receiver' : 'shard'
+      const done = sources.injectFault(thread, url.searchParams.get(thread) ?? '', url.searchParams.get('kind') ?? '')
+      if (done === null)
+        return send(response, 400, 'text/plain', 'expected shard=N or receiver=N, and kind=throw|exit|oom|spin\n')
       return send(response, 200, 'text/plain', `${done}\n`)
     }
     if (!isRead(request, response)) return

@@ -23,19 +23,22 @@ export class Totals {
   private handledByShards = 0
 
   /**
-   * Reads the blocks as they are published now: the main thread's is the first. It is read last, so that no shard is seen to
-   * have handled a packet that was not yet received.
+   * Reads the blocks as they are published now. Those of the receiving threads are read last, so that no shard is seen to have
+   * handled a packet that was not yet received.
    */
-  static read(blocks: readonly SharedArrayBuffer[]): Totals {
+  static read(receiving: readonly SharedArrayBuffer[], shards: readonly SharedArrayBuffer[] = []): Totals {
     const totals = new Totals()
     const block = new Float64Array(COUNTERS)
-    for (let b = blocks.length - 1; b >= 0; b--) {
-      readCounterBlock(blocks[b]!, 0, block)
+    const add = (memory: SharedArrayBuffer) => {
+      readCounterBlock(memory, 0, block)
       for (let i = 0; i < COUNTERS; i++) totals.values[i]! += block[i]!
-      if (b === 0) continue
+    }
+    for (const memory of shards) {
+      add(memory)
       totals.handledByShards += block[Counter.packetsProcessed]!
       for (let code = 1; code < PACKET_DROP_NAMES.length; code++) totals.handledByShards += block[PACKET_DROPS + code]!
     }
+    for (const memory of receiving) add(memory)
     return totals
   }
 

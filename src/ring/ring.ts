@@ -1,12 +1,14 @@
 /*
- * One ring carries packets from one producer (the receiving thread) to one shard: one producer, one consumer, no locks.
+ * One ring carries packets from one producer (a receiving thread) to one shard: one producer, one consumer, no locks. With N
+ * receivers and S shards there are N x S of them.
  *
  *  byte   field      written by   meaning
  *     0   PRODUCED   producer     u32, bytes ever written, modulo 2^32; stored after the data it covers
+ *     8   WRITTEN    producer     f64, packets in those bytes
  *    64   CONSUMED   shard        u32, bytes ever given back, modulo 2^32; stored after the last use of the data
  *   128   CLAIMED    shard        u32, bytes ever taken up for processing; CONSUMED <= CLAIMED <= PRODUCED. A shard that
  *                                 is started again goes on here: no packet is processed twice
- *   192   SLEEPING   shard        1 while the shard waits to be notified at PRODUCED, else 0
+ *   136   TAKEN      shard        f64, packets in those bytes
  *   256   data       producer     records, `capacity` bytes (a power of two)
  *
  *  Record, 8-byte aligned, never wrapping around the end of the data:
@@ -26,14 +28,20 @@
  *  The phase makes source and target addresses agree modulo 8: a copy into shared memory is then 3 to 5 times as fast.
  *
  *  Invariant: 0 <= PRODUCED - CONSUMED <= capacity.
+ *
+ *  WRITTEN and TAKEN move together with PRODUCED and CLAIMED, with nothing in between that could end the thread. They are read by the
+ *  main thread when their writer is dead: what it had handed over, and what it had taken up.
  */
 import { MirrorError } from '../base/errors.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
+import type { Doorbell } from './doorbell.ts'
 
 const PRODUCED = 0
 const CONSUMED = 16
 const CLAIMED = 32
-const SLEEPING = 48
+/** Indices of the float64 fields. */
+const WRITTEN = 1
+const TAKEN = 17
 const DATA_AT = 256
 
 const RECORD_HEADER = 44
@@ -55,7 +63,8 @@ export function ringBytes(capacity: number): number {
   return DATA_AT + capacity
 }
 
-class RingMemory {
+/** A ring as seen from outside, and what producer and consumer have in common. */
+export class RingMemory {
   protected readonly words: Int32Array
   protected readonly doubles: Float64Array
   protected readonly bytes: Buffer
@@ -74,16 +83,35 @@ class RingMemory {
   used(): number {
     return (Atomics.load(this.words, PRODUCED) - Atomics.load(this.words, CONSUMED)) >>> 0
   }
+
+  /** Packets ever published. Exact while no producer runs. */
+  get packetsWritten(): number {
+    return this.doubles[WRITTEN]!
+  }
+
+  /** Packets ever taken up. Exact while no consumer runs. */
+  get packetsTaken(): number {
+    return this.doubles[TAKEN]!
+  }
 }
 
 export class RingProducer extends RingMemory {
   private produced: number
+  /** What was published last. */
+  private published: number
+  private packets: number
   /** The consumer's position as last seen: reading it again costs a cache miss, so only when it seems full. */
   private consumed: number
+  private readonly bell: Doorbell | null
 
-  constructor(memory: SharedArrayBuffer) {
+  /** @param bell of the shard, where it may sleep */
+  constructor(memory: SharedArrayBuffer, bell: Doorbell | null = null) {
     super(memory)
+    this.bell = bell
+    // After a predecessor's death: what it wrote and did not publish is written over.
     this.produced = Atomics.load(this.words, PRODUCED)
+    this.published = this.produced
+    this.packets = this.packetsWritten
     this.consumed = Atomics.load(this.words, CONSUMED)
   }
 
@@ -109,6 +137,7 @@ export class RingProducer extends RingMemory {
     at += RECORD_HEADER + phase
     bytes.set(view.bytes.subarray(view.ipAt, view.end), at)
     this.produced = (this.produced + length) | 0
+    this.packets++
     return true
   }
 
@@ -134,28 +163,14 @@ export class RingProducer extends RingMemory {
     return this.capacity - ((this.produced - this.consumed) >>> 0) >= Math.min(need, this.capacity)
   }
 
-  /** Makes what was written visible to the shard, and wakes it if it sleeps. Once per batch. */
+  /** Makes what was written visible to the shard, and wakes it if it sleeps. Once per batch; costs nothing when there is nothing new. */
   publish(): void {
+    if (this.produced === this.published) return
+    this.published = this.produced
+    this.doubles[WRITTEN] = this.packets
     // After the data it covers.
     Atomics.store(this.words, PRODUCED, this.produced)
-    if (Atomics.load(this.words, SLEEPING) === 1) Atomics.notify(this.words, PRODUCED)
-  }
-
-  /** Counts the packets not yet taken up; for when the consumer died. */
-  countUnclaimed(): number {
-    let at = Atomics.load(this.words, CLAIMED)
-    let packets = 0
-    while (at !== this.produced) {
-      const w = (DATA_AT + (at & this.mask)) >> 2
-      const length = this.words[w]!
-      if (length === LENGTH_SKIP) {
-        at = (at + this.capacity - (at & this.mask)) | 0
-        continue
-      }
-      if (this.words[w + 1] === RecordKind.packet) packets++
-      at = (at + length) | 0
-    }
-    return packets
+    this.bell?.ringIfAsleep()
   }
 
   /** Byte offset for a record of `length`, skipping the end of the data where it does not fit; -1 without room. */
@@ -180,6 +195,7 @@ export class RingProducer extends RingMemory {
 export class RingConsumer extends RingMemory {
   private position: number
   private produced: number
+  private packets: number
   /** Kind of the record that `next` found. */
   kind: number = RecordKind.packet
 
@@ -188,7 +204,7 @@ export class RingConsumer extends RingMemory {
     // After a predecessor's death its unfinished packet is behind CLAIMED and is not seen again.
     this.position = Atomics.load(this.words, CLAIMED)
     Atomics.store(this.words, CONSUMED, this.position)
-    Atomics.store(this.words, SLEEPING, 0)
+    this.packets = this.packetsTaken
     this.produced = Atomics.load(this.words, PRODUCED)
   }
 
@@ -226,9 +242,29 @@ export class RingConsumer extends RingMemory {
       view.ipVersion = (layout >> 16) & 0xff
     }
     this.position = (position + words[w]!) | 0
+    if (this.kind === RecordKind.packet) doubles[TAKEN] = ++this.packets
     // Before any byte of it is acted upon: whoever comes after a crash must not act upon it again.
     Atomics.store(words, CLAIMED, this.position)
     return true
+  }
+
+  /** Time of the packet that `next` would give; Infinity when there is none. */
+  headTimeUs(): number {
+    const { position } = this
+    if (position === this.produced) {
+      this.produced = Atomics.load(this.words, PRODUCED)
+      if (position === this.produced) return Number.POSITIVE_INFINITY
+    }
+    let at = DATA_AT + (position & this.mask)
+    if (this.words[at >> 2] === LENGTH_SKIP) at = DATA_AT
+    return this.doubles[(at >> 3) + 1]!
+  }
+
+  /** `nowUs` of that packet: when it was taken from its socket. Only when there is one. */
+  headNowUs(): number {
+    let at = DATA_AT + (this.position & this.mask)
+    if (this.words[at >> 2] === LENGTH_SKIP) at = DATA_AT
+    return this.doubles[(at >> 3) + 2]!
   }
 
   /** Gives the space of everything read so far back to the producer. Once per batch. */
@@ -239,18 +275,5 @@ export class RingConsumer extends RingMemory {
 
   isEmpty(): boolean {
     return Atomics.load(this.words, PRODUCED) === this.position
-  }
-
-  /**
-   * Sleeps until the producer publishes or `timeoutMs` pass. Price: a wake-up costs more than the 1 ms clock that is used
-   * while traffic flows, so this is for after a quiet spell only. Never blocks the thread.
-   */
-  async sleep(timeoutMs: number): Promise<void> {
-    const seen = this.position
-    Atomics.store(this.words, SLEEPING, 1)
-    // PRODUCED is compared against what was read, after SLEEPING is visible: a publication in between is not missed.
-    const wait = Atomics.waitAsync(this.words, PRODUCED, seen, timeoutMs)
-    if (wait.async) await wait.value
-    Atomics.store(this.words, SLEEPING, 0)
   }
 }

@@ -12,10 +12,11 @@ interface Reading {
 }
 
 export class Accounts {
-  /** Counters of the main thread: source, decapsulation, dispatch. */
+  /** Counters of the main thread: source, and where it receives also decapsulation and dispatch. */
   readonly counters: CounterBlock
   private readonly memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
   private path: Path | null = null
+  private receiverBlocks: readonly SharedArrayBuffer[] = []
   private first: Reading | null = null
   private readonly hasSocket: boolean
 
@@ -28,13 +29,18 @@ export class Accounts {
     this.path = path
   }
 
+  /** Counter blocks of receiving threads, where there are any. */
+  attachReceivers(counterBlocks: readonly SharedArrayBuffer[]): void {
+    this.receiverBlocks = counterBlocks
+  }
+
   /** The first packet has come. */
   markFirstPacket(): void {
     this.first ??= readProcess()
   }
 
   totals(): Totals {
-    return Totals.read([this.memory, ...(this.path?.counterBlocks ?? [])])
+    return Totals.read([this.memory, ...this.receiverBlocks], this.path?.counterBlocks)
   }
 
   census(): [string, number][] {

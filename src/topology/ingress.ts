@@ -39,7 +39,7 @@ export class Ingress {
     this.settle(this.decapsulator.frame(bytes, at, end, at + record.wireLength, record.linkType, this.nowUs), timeUs)
   }
 
-  /** The payload of a mirrored datagram. @param allowed source networks; null: any */
+  /** The payload of a mirrored datagram. @param allowed source networks; null: any @param timeUs of its arrival, where that is known better */
   datagram(
     bytes: Buffer,
     at: number,
@@ -49,6 +49,7 @@ export class Ingress {
     peer: PeerAddress,
     allowed: NetworkList | null,
     nowUs: number,
+    timeUs = nowUs,
   ): void {
     this.received(end - at)
     this.advance(nowUs)
@@ -56,7 +57,7 @@ export class Ingress {
       this.counters.packetDrop(PacketDrop.sourceNotAllowed)
       return
     }
-    this.settle(this.decapsulator.datagram(bytes, at, end, isCut, Layer[format], this.nowUs), nowUs)
+    this.settle(this.decapsulator.datagram(bytes, at, end, isCut, Layer[format], this.nowUs), timeUs)
   }
 
   /** Time passes without packets. */

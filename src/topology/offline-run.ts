@@ -42,6 +42,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   const path = await openPath({
     plan,
     shards: options.workers,
+    producers: 1,
     ringCapacity: options.ringBytes,
     heapMb: options.shardHeapMb,
     writeLines: run.writeLines,

@@ -6,13 +6,18 @@ import { TunnelRegister } from '../http/tunnel-register.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
+import type { FaultKind } from './fault.ts'
 import { type LineOutput, Shard } from './shard.ts'
-import type { FaultKind } from './shard-control.ts'
 import type { ShardPlan } from './shard-plan.ts'
-import type { ShardPool, ShardPoolOptions } from './shard-pool.ts'
+import type { RingEnd, ShardPool, ShardPoolOptions } from './shard-pool.ts'
 
 export interface Path {
+  /** For packets that come in on this thread. */
   readonly outlet: PacketOutlet
+  /** For a receiving thread: the ring of each shard that only it writes to. */
+  ringsOf(producer: number): readonly RingEnd[]
+  /** Shared by receiving threads and shards; null inline. */
+  readonly arrivalOrder: SharedArrayBuffer | null
   /** Number of worker threads; 0: inline. */
   readonly workers: number
   /** Threads in their loops now. */
@@ -51,6 +56,14 @@ class ThreadedPath implements Path {
     return this.pool.outlet
   }
 
+  get arrivalOrder(): SharedArrayBuffer {
+    return this.pool.arrivalOrder
+  }
+
+  ringsOf(producer: number): readonly RingEnd[] {
+    return this.pool.ringsOf(producer)
+  }
+
   get workers(): number {
     return this.pool.size
   }
@@ -76,7 +89,7 @@ class ThreadedPath implements Path {
   }
 
   usedRingBytes(): number {
-    return this.pool.outlet.usedBytes()
+    return this.pool.usedRingBytes()
   }
 
   tick(): void {}
@@ -100,6 +113,7 @@ class ThreadedPath implements Path {
 class InlinePath implements Path, PacketOutlet {
   readonly workers = 0
   readonly running = 0
+  readonly arrivalOrder = null
   readonly counterBlocks: readonly SharedArrayBuffer[]
   private readonly plan: ShardPlan
   private readonly shard: Shard
@@ -133,6 +147,10 @@ class InlinePath implements Path, PacketOutlet {
 
   get outlet(): PacketOutlet {
     return this
+  }
+
+  ringsOf(): readonly RingEnd[] {
+    return []
   }
 
   offer(view: PacketView): boolean {

@@ -1,7 +1,6 @@
 /** From the options of `run` to those of the service. */
 import type { MonotonicClock } from '../base/clock.ts'
 import type { RunOptions } from '../config/options.ts'
-import { NetworkList } from '../decapsulation/networks.ts'
 import { ingressOptions, sendingWork, shardPlan } from './plans.ts'
 import type { ServiceOptions } from './service.ts'
 
@@ -15,7 +14,8 @@ export function serviceOptions(
     receiver: options.receiver === 'auto' ? undefined : options.receiver,
     receiveBufferBytes: options.receiveBufferBytes,
     datagramBytes: options.datagramBytes,
-    allowFrom: options.allowFrom === null ? null : new NetworkList(options.allowFrom),
+    receivers: options.receivers,
+    allowFrom: options.allowFrom,
     interface:
       options.interface === null
         ? null

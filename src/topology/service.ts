@@ -3,7 +3,7 @@
  * touch signals or the terminal.
  */
 import type { MonotonicClock } from '../base/clock.ts'
-import type { NetworkList } from '../decapsulation/networks.ts'
+import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { Counter } from '../metrics/counters.ts'
 import { HealthRule } from '../report/health.ts'
 import { MetricsPage } from '../report/metrics.ts'
@@ -15,18 +15,21 @@ import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/int
 import { openReceiver } from '../sources/live/open-receiver.ts'
 import { openTcpAcceptor, type TcpAcceptor } from '../sources/live/tcp-acceptor.ts'
 import { Accounts } from './accounts.ts'
+import { isFaultKind } from './fault.ts'
 import { Ingress, type IngressOptions, type TunnelFormat } from './ingress.ts'
 import { openPath, type Path } from './path.ts'
-import { FAULT_KINDS, type FaultKind } from './shard-control.ts'
+import type { ReceiverPool } from './receiver-pool.ts'
 import type { ShardPlan } from './shard-plan.ts'
 
 export interface ServiceOptions {
   readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
   readonly receiver: 'recvmmsg' | 'dgram' | undefined
+  /** Threads that receive; 1: this one does. */
+  readonly receivers: number
   readonly receiveBufferBytes: number
   readonly datagramBytes: number
   /** Sources allowed to mirror. */
-  readonly allowFrom: NetworkList | null
+  readonly allowFrom: readonly Network[] | null
   /** Packets come from this interface instead of from sockets; null: sockets. */
   readonly interface: { readonly name: string; readonly filter: string; readonly bufferBytes: number } | null
   readonly ingress: IngressOptions
@@ -52,9 +55,12 @@ export class Service {
   readonly accounts: Accounts
   private readonly options: ServiceOptions
   private readonly path: Path
-  private readonly ingress: Ingress
+  /** The receiving side where this thread receives; null: receivers of their own do. */
+  private readonly ingress: Ingress | null
   private readonly rule = new HealthRule()
   private receiver: DatagramReceiver | null = null
+  /** The same receiver, where it has threads of its own. */
+  private receiverPool: ReceiverPool | null = null
   private capture: InterfaceCapture | null = null
   private acceptor: TcpAcceptor | null = null
   private readonly servers: OpenServer[] = []
@@ -67,7 +73,7 @@ export class Service {
     this.accounts = new Accounts(options.interface === null)
     this.path = path
     this.accounts.attach(path)
-    this.ingress = new Ingress(options.ingress, path.outlet, this.accounts.counters)
+    this.ingress = options.receivers > 1 ? null : new Ingress(options.ingress, path.outlet, this.accounts.counters)
   }
 
   /** Starts everything and receives. @throws MirrorError when an address or interface cannot be had; nothing stays open then */
@@ -75,6 +81,7 @@ export class Service {
     const path = await openPath({
       plan: options.plan,
       shards: options.workers,
+      producers: options.receivers,
       ringCapacity: options.ringBytes,
       heapMb: options.shardHeapMb,
       writeLines: () => Promise.resolve(),
@@ -114,6 +121,11 @@ export class Service {
     return this.adminServer?.address ?? null
   }
 
+  /** Datagrams taken by each receiving thread; empty where this thread receives. */
+  receivedByThread(): readonly number[] {
+    return this.receiverPool?.taken ?? []
+  }
+
   totals(): Totals {
     return this.accounts.totals()
   }
@@ -131,7 +143,8 @@ export class Service {
     await this.capture?.stop()
     await this.acceptor?.stop()
     this.readKernelDrops()
-    this.ingress.flush()
+    this.ingress?.flush()
+    this.accounts.counters.publish()
     await this.path.drain()
     for (const timer of this.timers) clearInterval(timer)
     for (const server of this.servers) await server.close()
@@ -147,16 +160,21 @@ export class Service {
           totals: () => this.totals(),
           census: () => this.accounts.census(),
           workers: () => ({ configured: options.workers, running: this.path.running }),
+          receivers: () => ({ configured: options.receivers, running: this.receiversRunning }),
         }),
         health: () => this.rule.health(),
         summary: () => this.summary(),
-        injectFault: options.faultsEnabled ? (shard, kind) => this.injectFault(shard, kind) : null,
+        injectFault: options.faultsEnabled ? (thread, index, kind) => this.injectFault(thread, index, kind) : null,
       })
       this.servers.push(this.adminServer)
     }
-    await this.path.started()
-    if (options.interface !== null) await this.openInterface(options.interface)
-    else await this.openSockets()
+    // Threads start side by side: until the shards have, packets wait in their rings.
+    if (options.receivers > 1) await Promise.all([this.path.started(), this.openSockets()])
+    else {
+      await this.path.started()
+      if (options.interface !== null) await this.openInterface(options.interface)
+      else await this.openSockets()
+    }
     this.timers.push(setInterval(() => this.tick(), TICK_MS))
     this.timers.push(setInterval(() => this.look(), KERNEL_DROPS_MS))
     this.rule.state = 'receiving'
@@ -175,7 +193,8 @@ export class Service {
         { granted: granted / 2, asked: options.receiveBufferBytes },
       )
     }
-    accounts.counters.set(Counter.receiveBufferBytes, receiver.grantedBufferBytes.reduce((a, b) => a + b, 0) / 2)
+    const granted = receiver.grantedBufferBytes.reduce((a, b) => a + b, 0) / 2
+    accounts.counters.set(Counter.receiveBufferBytes, granted * options.receivers)
   }
 
   /** UDP, and TCP on the same ports: for load balancers' checks. */
@@ -197,7 +216,9 @@ export class Service {
 
   private openReceiver(): Promise<DatagramReceiver> {
     const { options, ingress, accounts } = this
-    const { clock, allowFrom } = options
+    if (ingress === null) return this.openReceiverPool()
+    const { clock } = options
+    const allowFrom = options.allowFrom === null ? null : new NetworkList(options.allowFrom)
     const formats = options.listen.map((l) => l.format)
     // One clock reading a batch: a millisecond more or less does not matter to any timer.
     let nowUs = 0
@@ -226,6 +247,31 @@ export class Service {
     )
   }
 
+  private async openReceiverPool(): Promise<DatagramReceiver> {
+    const { options, accounts, path } = this
+    const { ReceiverPool } = await import('./receiver-pool.ts')
+    const pool = await ReceiverPool.open({
+      listen: options.listen,
+      receivers: options.receivers,
+      receiveBufferBytes: options.receiveBufferBytes,
+      datagramBytes: options.datagramBytes,
+      allowFrom: options.allowFrom,
+      ingress: options.ingress,
+      clockAnchor: options.clock.anchor,
+      ringsOf: (receiver) => path.ringsOf(receiver),
+      arrivalOrder: path.arrivalOrder!,
+      onReceiverDied: (receiver, error, restartMs) =>
+        options.onWarning(
+          `receiver ${receiver} died (${error.message}); what it held is counted as receiverLost; it starts again in ${restartMs} ms, its sockets go on queueing`,
+          { receiver, code: error.code },
+        ),
+      onWarning: options.onWarning,
+    })
+    this.receiverPool = pool
+    accounts.attachReceivers(pool.counterBlocks)
+    return pool
+  }
+
   private async openInterface({
     name,
     filter,
@@ -235,7 +281,8 @@ export class Service {
     filter: string
     bufferBytes: number
   }): Promise<void> {
-    const { ingress, accounts } = this
+    const { accounts } = this
+    const ingress = this.ingress!
     this.capture = await openInterfaceCapture(
       { interfaceName: name, filter, bufferBytes, snapLength: SNAP_LENGTH },
       {
@@ -250,9 +297,14 @@ export class Service {
   }
 
   private tick(): void {
-    this.ingress.tick(this.options.clock.nowUs())
     this.accounts.counters.set(Counter.ringBytes, this.path.usedRingBytes())
-    this.ingress.publish()
+    if (this.ingress !== null) {
+      this.ingress.tick(this.options.clock.nowUs())
+      this.ingress.publish()
+    } else {
+      if (this.receivedByThread().some((taken) => taken > 0)) this.accounts.markFirstPacket()
+      this.accounts.counters.publish()
+    }
     this.path.tick()
   }
 
@@ -260,7 +312,13 @@ export class Service {
     this.readKernelDrops()
     const totals = this.totals()
     const dropped = (totals.packetDrops().ringFull ?? 0) + totals.get('kernelDropped')
-    this.rule.check(totals.get('packetsReceived'), dropped, this.options.workers - this.path.running)
+    const { workers, receivers } = this.options
+    this.rule.check(
+      totals.get('packetsReceived'),
+      dropped,
+      workers - this.path.running,
+      receivers - this.receiversRunning,
+    )
   }
 
   private readKernelDrops(): void {
@@ -268,9 +326,18 @@ export class Service {
     if (dropped !== null) this.accounts.counters.set(Counter.kernelDropped, dropped)
   }
 
-  private injectFault(shard: string, kind: string): string | null {
-    const isKind = (FAULT_KINDS as readonly string[]).includes(kind)
-    if (!/^\d{1,4}$/.test(shard) || !isKind || !this.path.injectFault(Number(shard), kind as FaultKind)) return null
-    return `shard ${shard}: ${kind}`
+  private get receiversRunning(): number {
+    if (this.receiverPool !== null) return this.receiverPool.running
+    // This thread, or nobody yet.
+    return this.receiver === null && this.capture === null ? 0 : 1
+  }
+
+  private injectFault(thread: 'shard' | 'receiver', index: string, kind: string): string | null {
+    if (!/^\d{1,4}$/.test(index) || !isFaultKind(kind)) return null
+    const isDone =
+      thread === 'shard'
+        ? this.path.injectFault(Number(index), kind)
+        : (this.receiverPool?.injectFault(Number(index), kind) ?? false)
+    return isDone ? `${thread} ${index}: ${kind}` : null
   }
 }

@@ -1,4 +1,4 @@
-/** The endless task of one worker thread: ring in, shard, sleep on a clock. */
+/** The endless task of a shard's thread: rings in, shard, sleep on a clock. */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { MessagePort } from 'node:worker_threads'
 import { MonotonicClock } from '../base/clock.ts'
@@ -6,14 +6,22 @@ import { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { CounterBlock } from '../metrics/counters.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
-import { RecordKind, RingConsumer } from '../ring/ring.ts'
+import { ArrivalOrder } from '../ring/arrival-order.ts'
+import { Doorbell } from '../ring/doorbell.ts'
+import { Inbox } from '../ring/inbox.ts'
+import { RecordKind } from '../ring/ring.ts'
+import { breakWith } from './fault.ts'
 import { Shard } from './shard.ts'
-import { Command, type FaultKind, ShardControl } from './shard-control.ts'
+import { ShardControl } from './shard-control.ts'
 import type { ShardPlan } from './shard-plan.ts'
+import { Command } from './thread-control.ts'
 
 export interface ShardTask {
   readonly plan: ShardPlan
-  readonly ring: SharedArrayBuffer
+  /** One for each producer. */
+  readonly rings: readonly SharedArrayBuffer[]
+  readonly bell: SharedArrayBuffer
+  readonly order: SharedArrayBuffer
   readonly control: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly tunnels: SharedArrayBuffer
@@ -30,8 +38,16 @@ export type ShardMessage =
 
 /** Records per turn: about a millisecond of work, so that sockets and timers of the thread stay served. */
 const TURN_RECORDS = 1024
-/** Turns without a record after which the shard sleeps until notified; the 1 ms clock costs about 3 % of a core. */
-const QUIET_TURNS = 100
+/**
+ * Pause between turns while packets come. Live it is part of the way a request takes (native-notes/2026-11-24-clock-lengths.md); a file
+ * is waited for by nobody but its reader.
+ */
+const LIVE_PAUSE_MS = 3
+const FILE_PAUSE_MS = 1
+/** Without a record for so long the shard sleeps until a bell rings; the clock costs about 1 % of a core. */
+const QUIET_MS = 100
+/** Counters of a shard without packets still change, by answers: shown this often. */
+const PUBLISH_MS = 20
 /** A sleeping shard wakes this often all the same: heartbeat, expiry, gauges. */
 const SLEEP_MS = 200
 const CENSUS_MS = 1000
@@ -41,7 +57,7 @@ const MAX_PENDING_CHARACTERS = 8 << 20
 export async function runShard(task: ShardTask): Promise<void> {
   const { plan, port } = task
   const control = new ShardControl(task.control)
-  const ring = new RingConsumer(task.ring)
+  const inbox = new Inbox(task.rings, new Doorbell(task.bell), new ArrivalOrder(task.order))
   const view = new PacketView()
   const post = (message: ShardMessage) => port.postMessage(message)
   const clock = new MonotonicClock(plan.clockAnchor)
@@ -58,31 +74,39 @@ export async function runShard(task: ShardTask): Promise<void> {
       hasRoom: () => control.linesPending() < MAX_PENDING_CHARACTERS,
     },
   })
+  const pauseMs = plan.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
   let censusMs = performance.now()
+  let publishedMs = censusMs
   for (let quiet = 0; ; ) {
     control.beat()
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
     let records = 0
-    while (records < TURN_RECORDS && (plan.isLive || shard.hasRoom()) && ring.next(view)) {
+    const isLast = control.command === Command.drain
+    inbox.beginTurn(clock.nowUs(), isLast)
+    while (records < TURN_RECORDS && (plan.isLive || shard.hasRoom()) && inbox.next(view)) {
       records++
-      if (ring.kind === RecordKind.flush) shard.closeAll()
+      if (inbox.kind === RecordKind.flush) shard.closeAll()
       else shard.packet(view)
     }
-    if (records > 0) ring.release()
+    if (records > 0) inbox.release()
     if (plan.isLive) shard.tick(clock.nowUs())
-    shard.publish()
     const nowMs = performance.now()
+    if (records > 0 || nowMs - publishedMs >= PUBLISH_MS) {
+      publishedMs = nowMs
+      shard.publish()
+    }
     if (nowMs - censusMs >= CENSUS_MS) {
       censusMs = nowMs
       post({ kind: 'census', entries: shard.census.entries() })
     }
-    if (records > 0) quiet = 0
-    else if (control.command === Command.drain && ring.isEmpty()) break
+    // What waits for earlier packets counts as traffic.
+    if (records > 0 || !inbox.isEmpty()) quiet = 0
+    else if (isLast) break
     else quiet++
     if (records === TURN_RECORDS) await nextTurn()
-    else if (quiet > QUIET_TURNS && shard.requestsHeld === 0) await ring.sleep(SLEEP_MS)
-    else await sleep(1)
+    else if (quiet > QUIET_MS / pauseMs && shard.requestsHeld === 0) await inbox.sleep(SLEEP_MS)
+    else await sleep(pauseMs)
   }
   shard.closeAll()
   shard.publish()
@@ -95,21 +119,4 @@ export async function runShard(task: ShardTask): Promise<void> {
   clearInterval(heart)
   post({ kind: 'census', entries: shard.census.entries() })
   port.close()
-}
-
-/** Breaks the shard the way it is told to, for tests of supervision. */
-function breakWith(kind: FaultKind): void {
-  switch (kind) {
-    case 'throw':
-      throw new Error('fault injected: throw')
-    case 'exit':
-      process.exit(1)
-      break
-    case 'oom': {
-      const hoard: unknown[] = []
-      for (;;) hoard.push(new Array(1 << 16).fill(hoard.length))
-    }
-    case 'spin':
-      for (;;) Math.random()
-  }
 }

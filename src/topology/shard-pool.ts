@@ -1,12 +1,11 @@
 /**
- * The worker threads: piscina with one endless task each, and the supervision it lacks. A shard that dies (throws, exits, runs
- * out of heap, stands still) is accounted for, and started again with back-off while the others go on.
+ * The shards' threads, the rings they read (one from each producer), and what becomes of a shard that dies: it is accounted for, and
+ * started again while the others go on.
  */
-
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { MonotonicClock } from '../base/clock.ts'
 import {
   OUTCOME_NAMES,
   PACKET_DROP_NAMES,
@@ -16,7 +15,7 @@ import {
   RequestDrop,
   ResponseDrop,
 } from '../base/drop.ts'
-import { MirrorError, toPlainError } from '../base/errors.ts'
+import type { PlainError } from '../base/errors.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { TUNNEL_REGISTER_BYTES } from '../http/tunnel-register.ts'
 import {
@@ -29,15 +28,23 @@ import {
   RESPONSE_DROPS,
 } from '../metrics/counters.ts'
 import { PROGRESS_REGISTER_BYTES } from '../reassembly/progress-register.ts'
-import { RingProducer, ringBytes } from '../ring/ring.ts'
+import { ArrivalOrder, arrivalOrderBytes } from '../ring/arrival-order.ts'
+import { DOORBELL_BYTES, Doorbell } from '../ring/doorbell.ts'
+import { RingMemory, RingProducer, ringBytes } from '../ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
-import { Command, type FaultKind, SHARD_CONTROL_BYTES, ShardControl } from './shard-control.ts'
+import type { FaultKind } from './fault.ts'
+import { SHARD_CONTROL_BYTES, ShardControl } from './shard-control.ts'
 import type { ShardMessage, ShardTask } from './shard-loop.ts'
 import type { ShardPlan } from './shard-plan.ts'
+import { CHECK_MS, SupervisedTask } from './supervised-task.ts'
+import { Command } from './thread-control.ts'
+import { workerFile } from './worker-file.ts'
 
 export interface ShardPoolOptions {
   readonly plan: ShardPlan
   readonly shards: number
+  /** Threads that hand packets to the shards: one ring per shard for each. */
+  readonly producers: number
   /** Data bytes of each ring, a power of two. */
   readonly ringCapacity: number
   /** V8 heap limit of each thread. Bodies lie outside it. */
@@ -45,69 +52,74 @@ export interface ShardPoolOptions {
   /** Takes printed lines; resolves when they are written. */
   readonly writeLines: (lines: string) => Promise<void>
   /** A shard died; `restartMs` until it is started again. */
-  readonly onShardDied: (shard: number, error: { code: string; message: string }, restartMs: number) => void
+  readonly onShardDied: (shard: number, error: PlainError, restartMs: number) => void
+}
+
+/** What a producer needs of one shard. */
+export interface RingEnd {
+  readonly ring: SharedArrayBuffer
+  readonly bell: SharedArrayBuffer
 }
 
 interface Member {
-  readonly ring: SharedArrayBuffer
+  /** One for each producer. */
+  readonly rings: readonly SharedArrayBuffer[]
+  /** The same, as seen from here. */
+  readonly ringMemories: readonly RingMemory[]
+  readonly bellMemory: SharedArrayBuffer
+  readonly bell: Doorbell
   readonly control: ShardControl
   readonly controlMemory: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
   readonly tunnels: SharedArrayBuffer
   readonly progress: SharedArrayBuffer
-  readonly producer: RingProducer
   census: [string, number][]
   /** The census of its predecessors that died. */
   pastCensus: [string, number][]
-  /** Stops a thread that stands still. */
-  abort: AbortController
-  isRunning: boolean
-  /** Deaths in a row, each soon after its start. */
-  earlyDeaths: number
 }
 
-/** A heartbeat that did not move over this many checks means a shard that stands still. Checks are skipped with the main thread. */
-const CHECK_MS = 200
-const CHECKS_BEFORE_STUCK = 7
-const FIRST_RESTART_MS = 50
-const MAX_RESTART_MS = 5_000
-/** A shard that lived this long is not in a crash loop: it starts with the shortest back-off again. */
-const HEALTHY_MS = 1_500
-
 export class ShardPool {
-  readonly outlet: RingOutlet
   private readonly options: ShardPoolOptions
   private readonly pool: Piscina<ShardTask, void>
   private readonly members: Member[]
   private readonly rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
-  private readonly tasks: Promise<void>[]
+  /** Shared by all producers and shards. */
+  readonly arrivalOrder: SharedArrayBuffer
+  private readonly tasks: readonly SupervisedTask[]
   private readonly monitor: NodeJS.Timeout
+  /** Producers on this thread, one for each shard; made when first asked for. */
+  private producers: readonly RingProducer[] | null = null
+  private mainOutlet: RingOutlet | null = null
   private isDraining = false
-  private isClosed = false
 
   constructor(options: ShardPoolOptions) {
     this.options = options
+    this.arrivalOrder = new SharedArrayBuffer(arrivalOrderBytes(options.producers))
+    const clock = new MonotonicClock(options.plan.clockAnchor)
+    new ArrivalOrder(this.arrivalOrder).sawFragment(clock.nowUs() / 1000)
     this.members = Array.from({ length: options.shards }, () => {
-      const ring = new SharedArrayBuffer(ringBytes(options.ringCapacity))
+      const rings = Array.from(
+        { length: options.producers },
+        () => new SharedArrayBuffer(ringBytes(options.ringCapacity)),
+      )
       const controlMemory = new SharedArrayBuffer(SHARD_CONTROL_BYTES)
+      const bellMemory = new SharedArrayBuffer(DOORBELL_BYTES)
       return {
-        ring,
+        rings,
+        ringMemories: rings.map((ring) => new RingMemory(ring)),
+        bellMemory,
+        bell: new Doorbell(bellMemory),
         controlMemory,
         control: new ShardControl(controlMemory),
         counters: new SharedArrayBuffer(COUNTER_BLOCK_BYTES),
         tunnels: new SharedArrayBuffer(TUNNEL_REGISTER_BYTES),
         progress: new SharedArrayBuffer(PROGRESS_REGISTER_BYTES),
-        producer: new RingProducer(ring),
         census: [],
         pastCensus: [],
-        abort: new AbortController(),
-        isRunning: false,
-        earlyDeaths: 0,
       }
     })
-    this.outlet = new RingOutlet(this.members.map((m) => m.producer))
     this.pool = new Piscina({
-      filename: workerFile(),
+      filename: workerFile('shard'),
       minThreads: options.shards,
       maxThreads: options.shards,
       concurrentTasksPerWorker: 1,
@@ -118,8 +130,22 @@ export class ShardPool {
     })
     // A thread's end is told by the task's rejection; piscina repeats it as an event that would be uncaught.
     this.pool.on('error', () => {})
-    this.tasks = this.members.map((member, i) => this.supervise(member, i))
-    this.monitor = setInterval(() => this.checkHeartbeats(), CHECK_MS)
+    this.tasks = this.members.map(
+      (member, i) =>
+        new SupervisedTask({
+          name: 'shard',
+          run: (signal) => this.runOnce(member, signal),
+          heartbeat: () => member.control.heartbeat,
+          settle: () => {
+            this.account(member)
+            return !(this.isDraining && member.ringMemories.every((ring) => ring.used() === 0))
+          },
+          onDied: (error, restartMs) => options.onShardDied(i, error, restartMs),
+        }),
+    )
+    this.monitor = setInterval(() => {
+      for (const task of this.tasks) task.check()
+    }, CHECK_MS)
     this.monitor.unref()
   }
 
@@ -130,7 +156,7 @@ export class ShardPool {
 
   /** Shards now in their loops. */
   get running(): number {
-    return this.members.filter((m) => m.isRunning).length
+    return this.tasks.filter((task) => task.isRunning).length
   }
 
   get size(): number {
@@ -142,6 +168,23 @@ export class ShardPool {
     return this.members.map((m) => m.counters)
   }
 
+  /** The rings of producer `index`, shard by shard. Each ring has one producer: whoever asks for index 0 does not use `outlet`. */
+  ringsOf(index: number): readonly RingEnd[] {
+    return this.members.map(({ rings, bellMemory }) => ({ ring: rings[index]!, bell: bellMemory }))
+  }
+
+  /** Producer 0, on this thread. */
+  get outlet(): RingOutlet {
+    this.mainOutlet ??= new RingOutlet(this.ownProducers)
+    return this.mainOutlet
+  }
+
+  usedRingBytes(): number {
+    let used = 0
+    for (const { ringMemories } of this.members) for (const ring of ringMemories) used += ring.used()
+    return used
+  }
+
   /** Connections of other protocols seen by the shards: entries `protocol:port` → count. */
   census(): [string, number][] {
     return this.members.flatMap((m) => [...m.pastCensus, ...m.census])
@@ -151,9 +194,9 @@ export class ShardPool {
     this.members[shard]!.control.injectFault(kind)
   }
 
-  /** Tells every shard to close its flows: the end of a pass over files. */
+  /** Tells every shard to close its flows: the end of a pass over files, which this thread reads. */
   async flush(nowUs: number): Promise<void> {
-    for (const { producer } of this.members) {
+    for (const producer of this.ownProducers) {
       while (!producer.tryWriteFlush(nowUs)) {
         producer.publish()
         await sleep(1)
@@ -162,37 +205,26 @@ export class ShardPool {
     }
   }
 
-  /** Lets every shard finish what is in its ring and wait for answers; stops those that take longer than the plan allows. */
+  /** Lets every shard finish what is in its rings and wait for answers; stops those that take longer than the plan allows. */
   async drain(): Promise<void> {
     this.isDraining = true
-    this.outlet.publish()
-    for (const member of this.members) member.control.command = Command.drain
-    await Promise.all(this.tasks)
-    this.isClosed = true
+    this.mainOutlet?.publish()
+    for (const { control, bell } of this.members) {
+      control.command = Command.drain
+      bell.ring()
+    }
+    await Promise.all(this.tasks.map((task) => task.done))
+    for (const task of this.tasks) task.close()
     clearInterval(this.monitor)
     await this.pool.destroy()
   }
 
-  private async supervise(member: Member, index: number): Promise<void> {
-    for (;;) {
-      const startedMs = performance.now()
-      try {
-        await this.runOnce(member)
-        return
-      } catch (error) {
-        this.account(member, index)
-        if (this.isDraining && member.producer.used() === 0) return
-        member.earlyDeaths = performance.now() - startedMs > HEALTHY_MS ? 0 : member.earlyDeaths + 1
-        const pause = Math.min(MAX_RESTART_MS, FIRST_RESTART_MS * 2 ** member.earlyDeaths)
-        const { signal } = member.abort
-        this.options.onShardDied(index, toPlainError(signal.aborted ? signal.reason : error), pause)
-        await sleep(pause)
-        if (this.isClosed) return
-      }
-    }
+  private get ownProducers(): readonly RingProducer[] {
+    this.producers ??= this.members.map(({ rings, bell }) => new RingProducer(rings[0]!, bell))
+    return this.producers
   }
 
-  private async runOnce(member: Member): Promise<void> {
+  private async runOnce(member: Member, signal: AbortSignal): Promise<void> {
     const { port1, port2 } = new MessageChannel()
     let pending = Promise.resolve()
     const ended = new Promise<void>((resolve) => port1.once('close', resolve))
@@ -203,11 +235,11 @@ export class ShardPool {
         pending = pending.then(() => this.options.writeLines(lines)).then(() => member.control.linesDone(lines.length))
       }
     })
-    member.abort = new AbortController()
-    member.isRunning = true
     const task: ShardTask = {
       plan: this.options.plan,
-      ring: member.ring,
+      rings: member.rings,
+      bell: member.bellMemory,
+      order: this.arrivalOrder,
       control: member.controlMemory,
       counters: member.counters,
       tunnels: member.tunnels,
@@ -216,11 +248,10 @@ export class ShardPool {
       port: port2,
     }
     try {
-      await this.pool.run(task, { transferList: [port2], signal: member.abort.signal })
+      await this.pool.run(task, { transferList: [port2], signal })
       await ended
       await pending
     } finally {
-      member.isRunning = false
       port1.close()
     }
   }
@@ -229,7 +260,7 @@ export class ShardPool {
    * A dead shard's counters end where they were last published. What it had taken and not ended is lost: counted here, in its
    * own block, before its successor goes on with it.
    */
-  private account(member: Member, index: number): void {
+  private account(member: Member): void {
     const block = new CounterBlock(member.counters)
     const sum = (at: number, n: number) => block.values.subarray(at, at + n).reduce((a, b) => a + b, 0)
     const requests =
@@ -242,34 +273,15 @@ export class ShardPool {
       block.get(Counter.responsesCompleted) -
       sum(RESPONSE_DROPS, RESPONSE_DROP_NAMES.length)
     block.responseDrop(ResponseDrop.shardLost, responses)
+    const taken = member.ringMemories.reduce((packets, ring) => packets + ring.packetsTaken, 0)
     const accounted = block.get(Counter.packetsProcessed) + sum(PACKET_DROPS, PACKET_DROP_NAMES.length)
-    block.packetDrop(
-      PacketDrop.shardLost,
-      this.outlet.handedOver[index]! - accounted - member.producer.countUnclaimed(),
-    )
+    block.packetDrop(PacketDrop.shardLost, taken - accounted)
     block.add(Counter.flowsLost, block.get(Counter.flowsUnsettled))
     for (const gauge of SHARD_GAUGES) block.set(Counter[gauge], 0)
     block.publish()
     member.pastCensus.push(...member.census)
     member.census = []
     member.control.forgetLines()
-  }
-
-  private readonly seen: { heartbeat: number; still: number }[] = []
-
-  private checkHeartbeats(): void {
-    for (const [i, member] of this.members.entries()) {
-      const heartbeat = member.control.heartbeat
-      const last = this.seen[i]
-      if (!member.isRunning || last === undefined || last.heartbeat !== heartbeat) {
-        this.seen[i] = { heartbeat, still: 0 }
-      } else if (++last.still >= CHECKS_BEFORE_STUCK && heartbeat !== 0) {
-        last.still = 0
-        member.abort.abort(
-          new MirrorError('ERR_SHARD', `the shard did not move for ${CHECK_MS * CHECKS_BEFORE_STUCK} ms`),
-        )
-      }
-    }
   }
 }
 
@@ -284,9 +296,3 @@ const SHARD_GAUGES = [
   'replayInFlight',
   'circuitOpen',
 ] as const
-
-/** Workers run from the build: Node 20 loads no TypeScript in threads. */
-function workerFile(): string {
-  const isBuilt = new URL(import.meta.url).pathname.includes('/dist/')
-  return fileURLToPath(new URL(isBuilt ? '../../workers/shard.js' : '../../dist/workers/shard.js', import.meta.url))
-}

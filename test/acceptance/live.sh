@@ -30,6 +30,18 @@ for preset in $presets; do
     done
   done
 done
+# Several receiving threads: fragments come through another one than their connection.
+case $scope in
+quick) presets='adversarial' counts='2' workers='2' ;;
+*) presets='clean mixed adversarial lossy hell' counts='2 3' workers='1 2 4' ;;
+esac
+for preset in $presets; do
+  for n in $workers; do
+    for receivers in $counts; do
+      check "$preset, $n workers, $receivers receivers" --preset "$preset" --seed 7 --workers "$n" --pps 20000 --run-args "--receivers $receivers"
+    done
+  done
+done
 check 'clean, 2,000 connections' --conns 2000 --reqs 20 --preset clean --workers 2
 check 'a shard broken every 2 s' --preset adversarial --conns 300 --pps 2000 --workers 2 --kill-shard-every 2 --allow-missing
 printf 'live: %d passed, %d failed\n' "$passed" "$failed"

@@ -84,7 +84,13 @@ describe('a command line that is wrong ends with 2, starts nothing and says', ()
     ['run --worker 2', "unknown option --worker for 'run'. Did you mean --workers?"],
     ['run --to null --workers many', '--workers must be an integer from 0 to 256, got "many"'],
     ['run --to null --speed 2', "unknown option --speed for 'run': it belongs to replay"],
-    ['run --to null --receivers 2', '--receivers must be 1: this version receives on one thread, got 2'],
+    ['run --to null --receivers 0', '--receivers must be an integer from 1 to 64, got 0'],
+    ['run --to null --receivers 2 --receiver dgram', '--receivers 2 needs --receiver recvmmsg, got dgram'],
+    ['run --to null --receivers 2 --interface lo', '--receivers 2 shares out sockets: with --interface it must be 1'],
+    [
+      'run --to null --receivers 2 --workers 0',
+      '--receivers 2 needs shards in threads of their own: --workers must be at least 1, got 0',
+    ],
     [
       'run --to null --keep-host=true',
       '--keep-host takes no value, got "--keep-host=true": write --keep-host or --no-keep-host',

@@ -340,7 +340,7 @@ describe('every reason to drop a packet here is reached', () => {
     expect(walk({ entry: { layer: Layer.vxlan }, bytes: cut(whole, 70), missing: 1 })).toMatchObject({ verdict: 'tcp' })
   })
 
-  test('the others are reached elsewhere: above, in the fragment store, in dispatch, in reassembly, with shards that die', () => {
+  test('the others are reached elsewhere: above, in the fragment store, in dispatch, in reassembly, with threads that die', () => {
     const above = [
       'sourceNotAllowed',
       'vniNotAllowed',
@@ -351,7 +351,7 @@ describe('every reason to drop a packet here is reached', () => {
       'datagramTruncated',
     ]
     const fragmentStore = ['fragmentInvalid', 'fragmentLimit', 'fragmentTimeout']
-    const elsewhere = ['ringFull', 'flowLimit', 'shardLost']
+    const elsewhere = ['ringFull', 'flowLimit', 'shardLost', 'receiverLost']
     expect([...Object.keys(reasons), ...above, ...fragmentStore, ...elsewhere].sort()).toEqual(
       Object.keys(PACKET_DROP_HELP).sort(),
     )

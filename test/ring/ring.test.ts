@@ -97,7 +97,8 @@ describe('a record', () => {
     producer.publish()
     const kinds = [0, 1, 2].map(() => consumer.next(view) && consumer.kind)
     expect(kinds).toEqual([RecordKind.packet, RecordKind.flush, RecordKind.packet])
-    expect(producer.countUnclaimed()).toBe(0)
+    expect(producer.packetsWritten).toBe(2)
+    expect(consumer.packetsTaken).toBe(2)
   })
 })
 
@@ -198,7 +199,9 @@ describe('a queue', () => {
               }
             }
             expect(producer.used()).toBeLessThanOrEqual(CAPACITY)
-            expect(producer.countUnclaimed()).toBe(written.slice(read).filter((w) => w !== 'flush').length)
+            const packets = (records: typeof written) => records.filter((w) => w !== 'flush').length
+            expect(producer.packetsTaken).toBe(packets(written.slice(0, read)))
+            expect(producer.packetsWritten).toBe(packets(written.slice(0, published)))
           }
         },
       ),
@@ -214,44 +217,28 @@ describe('a shard that is started again', () => {
     producer.publish()
     consumer.next(view)
     consumer.next(view)
-    expect(producer.countUnclaimed()).toBe(3)
+    expect(producer.packetsWritten - producer.packetsTaken).toBe(3)
     const before = producer.used()
     const successor = new RingConsumer(memory)
     expect(producer.used()).toBe(before * 0.6)
     successor.next(view)
     expect(view.hash).toBe(~2)
   })
-
-  test('does not seem asleep because its predecessor died so', () => {
-    const { memory } = ring()
-    const words = new Int32Array(memory)
-    words[48] = 1
-    new RingConsumer(memory)
-    expect(words[48]).toBe(0)
-  })
 })
 
-describe('sleep', () => {
-  test('ends when the producer publishes', async () => {
-    const { producer, consumer } = ring()
-    const started = performance.now()
-    const sleeping = consumer.sleep(20_000)
+describe('a producer that is started again', () => {
+  test('goes on behind what its predecessor published; what it only wrote is gone', () => {
+    const { memory, producer, consumer, view } = ring()
     producer.tryWrite(packet(1, 60))
     producer.publish()
-    await sleeping
-    expect(performance.now() - started).toBeLessThan(10_000)
-  })
-
-  test('does not begin when something was published since the last read', async () => {
-    const { producer, consumer } = ring()
-    producer.tryWrite(packet(1, 60))
-    producer.publish()
-    await consumer.sleep(20_000)
-    expect(consumer.isEmpty()).toBe(false)
-  })
-
-  test('ends by itself', async () => {
-    await ring().consumer.sleep(5)
+    producer.tryWrite(packet(2, 60))
+    const successor = new RingProducer(memory)
+    successor.tryWrite(packet(3, 60))
+    successor.publish()
+    expect(successor.packetsWritten).toBe(2)
+    const hashes = [0, 1].map(() => consumer.next(view) && view.hash)
+    expect(hashes).toEqual([~1, ~3])
+    expect(consumer.next(view)).toBe(false)
   })
 })
 

@@ -1,18 +1,20 @@
 import { Worker } from 'node:worker_threads'
 import { afterAll, expect, test } from 'vitest'
 import { PacketView } from '../../src/decapsulation/packet-view.ts'
+import { DOORBELL_BYTES, Doorbell } from '../../src/ring/doorbell.ts'
 import { RING_MIN_CAPACITY, RingConsumer, ringBytes } from '../../src/ring/ring.ts'
 import { compile } from '../support/compiled.ts'
 
 const RECORDS = 200_000
-const compiled = compile('ring/ring.ts', 'decapsulation/packet-view.ts')
+const compiled = compile('ring/ring.ts', 'ring/doorbell.ts', 'decapsulation/packet-view.ts')
 afterAll(() => compiled.remove())
 
 const PRODUCER = `
   import { workerData } from 'node:worker_threads'
   import { RingProducer } from '${compiled.url('ring/ring.ts')}'
   import { PacketView } from '${compiled.url('decapsulation/packet-view.ts')}'
-  const ring = new RingProducer(workerData.memory)
+  import { Doorbell } from '${compiled.url('ring/doorbell.ts')}'
+  const ring = new RingProducer(workerData.memory, new Doorbell(workerData.bell))
   const view = new PacketView()
   view.bytes = Buffer.alloc(2048)
   for (let n = 0; n < workerData.records; n++) {
@@ -34,7 +36,11 @@ const PRODUCER = `
 
 test('two threads: every record arrives once, in order and unharmed', async () => {
   const memory = new SharedArrayBuffer(ringBytes(RING_MIN_CAPACITY))
-  const worker = new Worker(compiled.script('producer.js', PRODUCER), { workerData: { memory, records: RECORDS } })
+  const bellMemory = new SharedArrayBuffer(DOORBELL_BYTES)
+  const bell = new Doorbell(bellMemory)
+  const worker = new Worker(compiled.script('producer.js', PRODUCER), {
+    workerData: { memory, bell: bellMemory, records: RECORDS },
+  })
   const failed = new Promise<never>((_, reject) => worker.once('error', reject))
   const ring = new RingConsumer(memory)
   const view = new PacketView()
@@ -52,7 +58,7 @@ test('two threads: every record arrives once, in order and unharmed', async () =
         read++
       }
       ring.release()
-      if (read === 0) await ring.sleep(100)
+      if (read === 0) await bell.sleep(() => ring.isEmpty(), 100)
     }
   }
   await Promise.race([drain(), failed])

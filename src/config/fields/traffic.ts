@@ -176,10 +176,12 @@ export const RECEIVER_FIELDS = {
 
 /** Of run. */
 export const RECEIVE_FIELDS = {
-  receivers: optional(integer(1, 1, '1: this version receives on one thread'), 1, {
+  receivers: optional(integer(1, 64), 1, {
     group: 'Threads',
     value: 'N',
-    help: 'Receiving threads. This version has exactly 1.',
+    help: 'Receiving threads. 1: the main thread receives. From 2 on each has a socket of its own, and the kernel shares connections out among them (recvmmsg only).',
+    reason:
+      'One thread is enough for most mirrors. More threads are for machines with cores to spare: each has a receive buffer of its own, and a ring of --ring-bytes in every shard.',
   }),
   receiveBufferBytes: optional(bytes(4096, 1024 ** 3), 32 * 1024 ** 2, {
     group: 'Limits and time-outs (advanced)',

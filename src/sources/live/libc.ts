@@ -14,11 +14,13 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number
   bind(fd: number, address: Uint8Array, addressLen: number): number
   getsockname(fd: number, address: Uint8Array, addressLen: Uint32Array): number
-  setsockopt(fd: number, level: number, option: number, value: Int32Array, valueLen: number): number
+  setsockopt(fd: number, level: number, option: number, value: Int32Array | Uint8Array, valueLen: number): number
   getsockopt(fd: number, level: number, option: number, value: Int32Array, valueLen: Uint32Array): number
   close(fd: number): number
   /** @param headers address of `count` mmsghdr structures @param timeout address of a timespec, 0 for none */
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number
+  /** poll(2): blocks this thread. @param entries address of `count` pollfd structures */
+  pollOnce(entries: number, count: number, timeoutMs: number): number
   /** Only directly after a call that returned a negative number. */
   errno(): number
   /** Where the array's memory is. Arrays over a SharedArrayBuffer never move; others may. */
@@ -105,6 +107,7 @@ function bindFunctions(koffi: Koffi): Libc {
     close: int<Libc['close']>('close', ['int']),
     // Addresses as numbers: a pointer type would have koffi look at the argument, per call.
     recvmmsg: int<Libc['recvmmsg']>('recvmmsg', ['int', 'uintptr_t', 'uint', 'int', 'uintptr_t']),
+    pollOnce: int<Libc['pollOnce']>('poll', ['uintptr_t', 'ulong', 'int']),
     errno: () => koffi.errno(),
     address: (memory) => Number(koffi.address(memory)),
     poll: (fd, options, callback) => koffi.node.poll(fd, options, callback),

@@ -2,30 +2,22 @@
  * Batched receiving on a clock. Thread: whichever opens it.
  *
  * Ways of waiting, and their price on one core (measured 2026-11-23, see native-notes):
- * - the clock, while packets come: sleep 1 ms, then take all there is. A wake-up per packet is the dearest part of receiving, and mirrored traffic does
- *   not mind a millisecond. Idle it would cost about 4 % of a core, and so
+ * - the clock, while packets come: sleep 4 ms, then take all there is. A wake-up per packet is the dearest part of receiving, and mirrored traffic does
+ *   not mind milliseconds. Idle it would cost about 1 % of a core, and so
  * - readiness, after 100 ms without a packet: the kernel wakes us for the first packet, which then waits for nothing but the
  *   event loop; 0.2 % of a core, most of it our own tick.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type DatagramHandler, type DatagramReceiver, PeerAddress, type ReceiverOptions } from '../datagram-receiver.ts'
+import type { DatagramHandler, DatagramReceiver, ReceiverOptions } from '../datagram-receiver.ts'
+import { BATCHES_PER_TURN, BatchReader } from './batch-reader.ts'
 import { errnoName, type Libc, loadLibc, type PollHandle } from './libc.ts'
 import { resolveListenAddresses } from './listen-address.ts'
-import { ReceiveBatch } from './receive-batch.ts'
 import { IDLE_TICK_MS, mostDatagramsIn } from './receiver-limits.ts'
 import { UdpSocket } from './udp-socket.ts'
 
-const TICK_MS = 1
+const TICK_MS = 4
 /** Ticks without a packet before the clock gives way to readiness: at least 100 ms. */
-const QUIET_TICKS = 100
-/** Slots of a batch. Chosen: between 64 and 512 earlier measurements showed no difference. */
-const BATCH_SLOTS = 256
-/** Batches per socket and turn of the event loop: a few milliseconds, then timers and other I/O of this thread get their turn. */
-const BATCHES_PER_TURN = 8
-
-const MSG_DONTWAIT = 0x40
-const EINTR = 4
-const EAGAIN = 11
+const QUIET_TICKS = 25
 
 /** @throws MirrorError ERR_LISTEN for an address that cannot be bound, ERR_RECEIVER where koffi does not load */
 export async function openRecvmmsgReceiver(
@@ -42,7 +34,7 @@ export async function openRecvmmsgReceiver(
     for (const socket of sockets) socket.close()
     throw error
   }
-  return new RecvmmsgReceiver(calls, sockets, new ReceiveBatch(calls, BATCH_SLOTS, options.datagramBytes), handler)
+  return new RecvmmsgReceiver(calls, sockets, options.datagramBytes, handler)
 }
 
 class RecvmmsgReceiver implements DatagramReceiver {
@@ -51,10 +43,8 @@ class RecvmmsgReceiver implements DatagramReceiver {
   readonly grantedBufferBytes
   private readonly libc: Libc
   private readonly sockets: readonly UdpSocket[]
-  /** Held here for the sockets' life: the kernel writes into it (see receive-batch.ts). */
-  private readonly batch: ReceiveBatch
+  private readonly reader: BatchReader
   private readonly handler: DatagramHandler
-  private readonly peer = new PeerAddress()
   /** One per socket; each handle is kept from the first quiet spell to stop(). */
   private readonly polls: PollHandle[] = []
   private readonly clock: NodeJS.Timeout
@@ -62,13 +52,17 @@ class RecvmmsgReceiver implements DatagramReceiver {
   private emptyTicks = 0
   private isQuiet = false
   private stopped: Promise<void> | undefined
-  /** Errors already warned about, by number. */
-  private readonly warned = new Set<number>()
 
-  constructor(libc: Libc, sockets: readonly UdpSocket[], batch: ReceiveBatch, handler: DatagramHandler) {
+  constructor(libc: Libc, sockets: readonly UdpSocket[], datagramBytes: number, handler: DatagramHandler) {
     this.libc = libc
     this.sockets = sockets
-    this.batch = batch
+    this.reader = new BatchReader(
+      libc,
+      sockets.map((socket) => socket.fd),
+      datagramBytes,
+      handler,
+      warnOnce(),
+    )
     this.handler = handler
     this.bound = sockets.map((socket) => socket.bound)
     this.grantedBufferBytes = sockets.map((socket) => socket.grantedBufferBytes)
@@ -99,11 +93,11 @@ class RecvmmsgReceiver implements DatagramReceiver {
       let batches = 0
       let count = 0
       do {
-        count = this.receiveBatch(i)
+        count = this.reader.receive(i)
         received += count
         batches++
-      } while (count === this.batch.slots && batches < BATCHES_PER_TURN)
-      hasMore ||= count === this.batch.slots
+      } while (count === this.reader.slots && batches < BATCHES_PER_TURN)
+      hasMore ||= count === this.reader.slots
     }
     if (received > 0) this.wake()
     else this.handler.batchEnd()
@@ -115,32 +109,6 @@ class RecvmmsgReceiver implements DatagramReceiver {
     else if (received === 0 && ++this.emptyTicks >= QUIET_TICKS) this.waitForReadiness()
     // Re-armed, not repeated: a slow turn is followed by a whole pause. refresh() makes no new timer object.
     else this.clock.refresh()
-  }
-
-  /** One system call and what it brought. A count below the batch's size: the socket was empty. */
-  private receiveBatch(socket: number): number {
-    const { batch, peer, handler } = this
-    const { bytes } = batch
-    const count = this.libc.recvmmsg(this.sockets[socket]!.fd, batch.headersAddress, batch.slots, MSG_DONTWAIT, 0)
-    if (count <= 0) {
-      if (count < 0) this.noteError(this.libc.errno())
-      return 0
-    }
-    for (let i = 0; i < count; i++) {
-      const at = batch.payloadAt(i)
-      batch.readPeer(i, peer)
-      batch.rearm(i)
-      handler.datagram(bytes, at, at + batch.payloadLength(i), batch.isCut(i), peer, socket)
-    }
-    handler.batchEnd()
-    return count
-  }
-
-  /** EAGAIN is an empty socket, EINTR a signal: both end this drain only. Anything else must not pass in silence. */
-  private noteError(errno: number): void {
-    if (errno === EAGAIN || errno === EINTR || this.warned.has(errno)) return
-    this.warned.add(errno)
-    process.emitWarning(`receiving failed with ${errnoName(errno)}; trying on`, { code: 'ERR_RECEIVER' })
   }
 
   private waitForReadiness(): void {
@@ -181,13 +149,23 @@ class RecvmmsgReceiver implements DatagramReceiver {
       // What the socket can hold: senders who go on must not keep us for ever.
       let left = mostDatagramsIn(this.grantedBufferBytes[i]!)
       for (let batches = 1; left > 0; batches++) {
-        const count = this.receiveBatch(i)
-        if (count < this.batch.slots) break
+        const count = this.reader.receive(i)
+        if (count < this.reader.slots) break
         left -= count
         if (batches % BATCHES_PER_TURN === 0) await nextTurn()
       }
     }
     this.handler.batchEnd()
     for (const socket of this.sockets) socket.close()
+  }
+}
+
+/** Says each error of receiving once: they come with every turn. */
+function warnOnce(): (errno: number) => void {
+  const warned = new Set<number>()
+  return (errno) => {
+    if (warned.has(errno)) return
+    warned.add(errno)
+    process.emitWarning(`receiving failed with ${errnoName(errno)}; trying on`, { code: 'ERR_RECEIVER' })
   }
 }

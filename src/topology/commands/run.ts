@@ -29,6 +29,7 @@ export async function execute(options: RunOptions): Promise<number> {
       listen: service.listening.map(formatHostPort),
       receiver: service.receiverKind,
       receiveBufferBytes: service.grantedBufferBytes.map((n) => n / 2),
+      receivers: options.receivers,
       workers: options.workers,
       to: options.to?.origin ?? 'null',
       admin,

@@ -1,0 +1,23 @@
+/** Faults that a thread can be told to break with: tests of supervision, and nothing else. */
+export const FAULT_KINDS = ['throw', 'exit', 'oom', 'spin'] as const
+export type FaultKind = (typeof FAULT_KINDS)[number]
+
+export function isFaultKind(kind: string): kind is FaultKind {
+  return (FAULT_KINDS as readonly string[]).includes(kind)
+}
+
+export function breakWith(kind: FaultKind): void {
+  switch (kind) {
+    case 'throw':
+      throw new Error('fault injected: throw')
+    case 'exit':
+      process.exit(1)
+      break
+    case 'oom': {
+      const hoard: unknown[] = []
+      for (;;) hoard.push(new Array(1 << 16).fill(hoard.length))
+    }
+    case 'spin':
+      for (;;) Math.random()
+  }
+}

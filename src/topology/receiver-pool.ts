@@ -1,0 +1,216 @@
+/**
+ * The receiving threads, as one receiver: the kernel steers each datagram to the socket of one of them, and each writes to a ring of its
+ * own of every shard. The main thread opens and owns the sockets. A receiver that dies is accounted for and started again on the same
+ * sockets, which went on queueing.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Piscina } from 'piscina'
+import { PACKET_DROP_NAMES, PacketDrop } from '../base/drop.ts'
+import { MirrorError, type PlainError, toPlainError } from '../base/errors.ts'
+import { COUNTER_BLOCK_BYTES, Counter, CounterBlock, PACKET_DROPS } from '../metrics/counters.ts'
+import { ArrivalOrder } from '../ring/arrival-order.ts'
+import { RingMemory } from '../ring/ring.ts'
+import type { DatagramReceiver, ListenAddress } from '../sources/datagram-receiver.ts'
+import { errnoName, type ImportKoffi, loadLibc } from '../sources/live/libc.ts'
+import { SteeredSockets } from '../sources/live/steered-sockets.ts'
+import type { FaultKind } from './fault.ts'
+import type { TunnelFormat } from './ingress.ts'
+import { RECEIVER_CONTROL_BYTES, ReceiverControl } from './receiver-control.ts'
+import type { ReceiverTask } from './receiver-loop.ts'
+import type { RingEnd } from './shard-pool.ts'
+import { CHECK_MS, SupervisedTask } from './supervised-task.ts'
+import { Command } from './thread-control.ts'
+import { workerFile } from './worker-file.ts'
+
+export interface ReceiverPoolOptions
+  extends Pick<ReceiverTask, 'datagramBytes' | 'allowFrom' | 'ingress' | 'clockAnchor' | 'arrivalOrder'> {
+  readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
+  readonly receivers: number
+  readonly receiveBufferBytes: number
+  /** Rings of a receiver, shard by shard. */
+  readonly ringsOf: (receiver: number) => readonly RingEnd[]
+  readonly onReceiverDied: (receiver: number, error: PlainError, restartMs: number) => void
+  readonly onWarning: (text: string) => void
+}
+
+interface Member {
+  readonly rings: readonly RingEnd[]
+  readonly controlMemory: SharedArrayBuffer
+  readonly control: ReceiverControl
+  readonly counters: SharedArrayBuffer
+  /** Deaths since the drain began. */
+  drainDeaths: number
+}
+
+/** Tries of a receiver to hand over what its sockets hold, once told to stop. */
+const DRAIN_ATTEMPTS = 3
+
+export class ReceiverPool implements DatagramReceiver {
+  readonly kind = 'recvmmsg'
+  private readonly options: ReceiverPoolOptions
+  private readonly sockets: SteeredSockets
+  private readonly pool: Piscina<ReceiverTask, void>
+  private readonly members: readonly Member[]
+  private readonly tasks: readonly SupervisedTask[]
+  private readonly monitor: NodeJS.Timeout
+  private readonly warnedErrors = new Set<number>()
+  private isDraining = false
+  private stopped: Promise<void> | undefined
+
+  private constructor(options: ReceiverPoolOptions, sockets: SteeredSockets) {
+    this.options = options
+    this.sockets = sockets
+    this.members = Array.from({ length: options.receivers }, (_, i) => {
+      const controlMemory = new SharedArrayBuffer(RECEIVER_CONTROL_BYTES)
+      return {
+        rings: options.ringsOf(i),
+        controlMemory,
+        control: new ReceiverControl(controlMemory),
+        counters: new SharedArrayBuffer(COUNTER_BLOCK_BYTES),
+        drainDeaths: 0,
+      }
+    })
+    this.pool = new Piscina({
+      filename: workerFile('receiver'),
+      minThreads: options.receivers,
+      maxThreads: options.receivers,
+      concurrentTasksPerWorker: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      recordTiming: false,
+      atomics: 'disabled',
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+    })
+    // A thread's end is told by the task's rejection; piscina repeats it as an event that would be uncaught.
+    this.pool.on('error', () => {})
+    const order = new ArrivalOrder(options.arrivalOrder)
+    this.tasks = this.members.map(
+      (member, i) =>
+        new SupervisedTask({
+          name: 'receiver',
+          run: (signal) => this.pool.run(this.taskOf(member, i), { signal }),
+          heartbeat: () => member.control.heartbeat,
+          settle: () => {
+            account(member)
+            order.setAbsent(i, true)
+            return !(this.isDraining && ++member.drainDeaths === DRAIN_ATTEMPTS)
+          },
+          onDied: (error, restartMs) => options.onReceiverDied(i, error, restartMs),
+        }),
+    )
+    this.monitor = setInterval(() => this.check(), CHECK_MS)
+    this.monitor.unref()
+  }
+
+  /** @throws MirrorError ERR_LISTEN for an address that cannot be had, ERR_RECEIVER where koffi does not load */
+  static async open(options: ReceiverPoolOptions, importKoffi?: ImportKoffi): Promise<ReceiverPool> {
+    try {
+      await loadLibc(importKoffi)
+    } catch (error) {
+      throw new MirrorError(
+        'ERR_RECEIVER',
+        `--receivers ${options.receivers} cannot work here, only --receivers 1: ${toPlainError(error).message}`,
+        { cause: error },
+      )
+    }
+    const sockets = await SteeredSockets.open(options.listen, options.receivers, options.receiveBufferBytes)
+    const pool = new ReceiverPool(options, sockets)
+    while (pool.members.some(({ control }) => control.heartbeat === 0)) await sleep(2)
+    return pool
+  }
+
+  get bound(): readonly ListenAddress[] {
+    return this.sockets.bound
+  }
+
+  /** Of each socket of an address. */
+  get grantedBufferBytes(): readonly number[] {
+    return this.sockets.grantedBufferBytes
+  }
+
+  get counterBlocks(): readonly SharedArrayBuffer[] {
+    return this.members.map((m) => m.counters)
+  }
+
+  /** Receivers now in their loops. */
+  get running(): number {
+    return this.tasks.filter((task) => task.isRunning).length
+  }
+
+  /** Datagrams taken by each. */
+  get taken(): readonly number[] {
+    return this.members.map(({ control }) => control.taken)
+  }
+
+  kernelDropped(): number | null {
+    return this.sockets.kernelDropped()
+  }
+
+  /** False when there is no such receiver. */
+  injectFault(receiver: number, kind: FaultKind): boolean {
+    this.members[receiver]?.control.injectFault(kind)
+    return receiver < this.members.length
+  }
+
+  stop(): Promise<void> {
+    this.stopped ??= this.drainAndClose()
+    return this.stopped
+  }
+
+  private async drainAndClose(): Promise<void> {
+    this.isDraining = true
+    for (const { control } of this.members) control.command = Command.drain
+    await Promise.all(this.tasks.map((task) => task.done))
+    clearInterval(this.monitor)
+    this.sockets.close()
+    await this.pool.destroy()
+  }
+
+  private taskOf({ rings, controlMemory, counters }: Member, index: number): ReceiverTask {
+    const { listen, datagramBytes, allowFrom, ingress, clockAnchor, arrivalOrder } = this.options
+    return {
+      index,
+      descriptors: this.sockets.descriptorsOf(index),
+      formats: listen.map(({ format }) => format),
+      datagramBytes,
+      grantedBufferBytes: this.sockets.grantedBufferBytes,
+      allowFrom,
+      ingress,
+      clockAnchor,
+      arrivalOrder,
+      rings,
+      control: controlMemory,
+      counters,
+    }
+  }
+
+  private check(): void {
+    for (const task of this.tasks) task.check()
+    for (const { control } of this.members) {
+      const { errno } = control
+      if (errno === 0 || this.warnedErrors.has(errno)) continue
+      this.warnedErrors.add(errno)
+      this.options.onWarning(`receiving failed with ${errnoName(errno)}; trying on`)
+    }
+  }
+}
+
+/** Receiving keeps nothing on the JavaScript heap but waiting fragments, which have a bound of their own. */
+const HEAP_MB = 512
+
+/**
+ * A dead receiver's counters and rings end where it last published; its successor goes on from there. What it had taken from the kernel
+ * and not published, waiting fragments among it, is lost and counted here.
+ */
+function account({ control, counters, rings }: Member): void {
+  const block = new CounterBlock(counters)
+  // Rings are published before counters: what the shards have may be ahead of what was counted.
+  const handedOver = rings.reduce((packets, { ring }) => packets + new RingMemory(ring).packetsWritten, 0)
+  const drops = block.values.subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length)
+  const accounted = handedOver + block.get(Counter.packetsProcessed) + drops.reduce((a, b) => a + b, 0)
+  block.set(Counter.packetsReceived, control.taken)
+  block.set(Counter.packetsDispatched, handedOver)
+  block.packetDrop(PacketDrop.receiverLost, control.taken - accounted)
+  block.set(Counter.fragmentsHeld, 0)
+  block.set(Counter.fragmentBytes, 0)
+  block.publish()
+}

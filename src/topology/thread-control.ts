@@ -1,0 +1,60 @@
+/*
+ * How the main thread and a thread of its own talk besides rings and counters: a few words of shared memory.
+ *
+ *  byte   field       written by   meaning
+ *     0   COMMAND     main         run, or drain: finish what is there and return
+ *    64   HEARTBEAT   thread       turns of its loop, modulo 2^32: a thread whose heartbeat stands still is stuck
+ *   128   FAULT       main         a fault to break with (tests of supervision), else 0; the thread sets it back to 0
+ *
+ *  One writer per field but FAULT, which is handed over and back; each on a cache line of its own. What follows belongs to the kind
+ *  of thread.
+ */
+import { FAULT_KINDS, type FaultKind } from './fault.ts'
+
+const COMMAND = 0
+const HEARTBEAT = 16
+const FAULT = 32
+export const THREAD_CONTROL_BYTES = 192
+
+export const Command = { run: 0, drain: 1 } as const
+
+export class ThreadControl {
+  protected readonly words: Int32Array
+
+  constructor(memory: SharedArrayBuffer) {
+    this.words = new Int32Array(memory)
+  }
+
+  get command(): number {
+    return Atomics.load(this.words, COMMAND)
+  }
+
+  /** Wakes a thread that is in `pause`. */
+  set command(value: number) {
+    Atomics.store(this.words, COMMAND, value)
+    Atomics.notify(this.words, COMMAND)
+  }
+
+  /** Blocks the thread until there is another command than `run`, or for `ms`. For threads without an event loop only. */
+  pause(ms: number): void {
+    Atomics.wait(this.words, COMMAND, Command.run, ms)
+  }
+
+  beat(): void {
+    Atomics.store(this.words, HEARTBEAT, (this.words[HEARTBEAT]! + 1) | 0)
+  }
+
+  get heartbeat(): number {
+    return Atomics.load(this.words, HEARTBEAT)
+  }
+
+  injectFault(kind: FaultKind): void {
+    Atomics.store(this.words, FAULT, FAULT_KINDS.indexOf(kind) + 1)
+  }
+
+  /** The fault to break with, once. */
+  takeFault(): FaultKind | null {
+    if (this.words[FAULT] === 0) return null
+    return FAULT_KINDS[Atomics.exchange(this.words, FAULT, 0) - 1] ?? null
+  }
+}
