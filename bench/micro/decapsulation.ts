@@ -62,8 +62,7 @@ function casesFor(ipVersion: 4 | 6): MicroCase[] {
         const { view } = decapsulator
         let sum = 0
         for (let i = 0; i < DATAGRAMS; i++) {
-          if (decapsulator.datagram(bytes, offsets[i]!, offsets[i + 1]!, false, Layer.vxlan, 0) !== Verdict.tcp)
-            return -1
+          if (decapsulator.datagram(bytes, offsets[i]!, offsets[i + 1]!, false, Layer.vxlan) !== Verdict.tcp) return -1
           sum += u16(view.bytes, view.tcpAt) + view.vni
         }
         return sum

@@ -148,7 +148,8 @@ export class Decapsulator {
   private readonly options: DecapsulatorOptions
   private readonly counters: CounterBlock
   private readonly fragments: FragmentStore
-  private nowUs = 0
+  /** Time of what comes next, never going back: waiting fragments grow old by it. A field, because a number passed along would be boxed. */
+  nowUs = 0
   /** Something is asked of every packet that only the walk checks. */
   private readonly takesOnlyWalked: boolean
 
@@ -173,9 +174,9 @@ export class Decapsulator {
   }
 
   /** A whole frame of a capture. `wireEnd - at` is its length on the wire. */
-  frame(bytes: Buffer, at: number, end: number, wireEnd: number, linkType: number, nowUs: number): number {
+  frame(bytes: Buffer, at: number, end: number, wireEnd: number, linkType: number): number {
     if (linkType === LinkType.ethernet && this.isPlain(bytes, at, end, NO_VNI)) return Verdict.tcp
-    this.start(bytes, at, end, wireEnd, nowUs)
+    this.start(bytes, at, end, wireEnd)
     switch (linkType) {
       case LinkType.ethernet:
         return this.walk(Layer.ethernet)
@@ -211,7 +212,7 @@ export class Decapsulator {
    * The payload of a mirrored datagram, beginning at `layer` (vxlan, gpe or geneve).
    * @param isCut the datagram was longer than what is here
    */
-  datagram(bytes: Buffer, at: number, end: number, isCut: boolean, layer: number, nowUs: number): number {
+  datagram(bytes: Buffer, at: number, end: number, isCut: boolean, layer: number): number {
     const isPlain =
       layer === Layer.vxlan &&
       !isCut &&
@@ -220,14 +221,14 @@ export class Decapsulator {
       this.isPlain(bytes, at + VXLAN_HEADER_LEN, end, u24(bytes, at + VXLAN_VNI))
     if (isPlain) return Verdict.tcp
     // How much was cut is unknown; inner IP headers state their own length.
-    this.start(bytes, at, end, isCut ? end + 1 : end, nowUs)
+    this.start(bytes, at, end, isCut ? end + 1 : end)
     const verdict = this.walk(layer)
     return isCut && ENDED_EARLY.has(verdict) ? PacketDrop.datagramTruncated : verdict
   }
 
   /** Lets waiting fragments grow old. */
-  tick(nowUs: number): void {
-    this.fragments.expire(nowUs)
+  tick(): void {
+    this.fragments.expire(this.nowUs)
   }
 
   /** The end of the input: what still waits is dropped. */
@@ -260,7 +261,7 @@ export class Decapsulator {
     return true
   }
 
-  private start(bytes: Buffer, at: number, end: number, wireEnd: number, nowUs: number): void {
+  private start(bytes: Buffer, at: number, end: number, wireEnd: number): void {
     this.bytes = bytes
     this.at = at
     this.end = end
@@ -269,7 +270,6 @@ export class Decapsulator {
     this.tunnels = 0
     this.vni = NO_VNI
     this.isSuspect = false
-    this.nowUs = nowUs
   }
 
   private walk(first: number): number {

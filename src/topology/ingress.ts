@@ -5,6 +5,7 @@
 import { PacketDrop } from '../base/drop.ts'
 import { Decapsulator, type DecapsulatorOptions, Layer, Verdict } from '../decapsulation/decapsulator.ts'
 import type { NetworkList } from '../decapsulation/networks.ts'
+import type { PacketView } from '../decapsulation/packet-view.ts'
 import { Dispatcher, type DispatchOptions, type PacketOutlet } from '../dispatch/dispatcher.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { CaptureRecord } from '../sources/capture-record.ts'
@@ -21,11 +22,12 @@ export class Ingress {
   private readonly decapsulator: Decapsulator
   private readonly dispatcher: Dispatcher
   private readonly counters: CounterBlock
-  /** Latest time seen; timers never go back. */
-  private nowUs = 0
+  /** The packet in hand; its nowUs is the latest time seen: timers never go back. */
+  private readonly view: PacketView
 
   constructor(options: IngressOptions, outlet: PacketOutlet, counters: CounterBlock) {
     this.decapsulator = new Decapsulator(options.decapsulation, counters)
+    this.view = this.decapsulator.view
     this.dispatcher = new Dispatcher(options.dispatch, outlet, counters)
     this.counters = counters
   }
@@ -34,9 +36,9 @@ export class Ingress {
   frame(record: CaptureRecord, shiftUs = 0): void {
     const { bytes, at, end } = record
     this.received(end - at)
-    const timeUs = record.timeUs + shiftUs
-    this.advance(timeUs)
-    this.settle(this.decapsulator.frame(bytes, at, end, at + record.wireLength, record.linkType, this.nowUs), timeUs)
+    this.advance(record.timeUs + shiftUs)
+    this.view.timeUs = record.timeUs + shiftUs
+    this.settle(this.decapsulator.frame(bytes, at, end, at + record.wireLength, record.linkType))
   }
 
   /** The payload of a mirrored datagram. @param allowed source networks; null: any @param timeUs of its arrival, where that is known better */
@@ -57,13 +59,14 @@ export class Ingress {
       this.counters.packetDrop(PacketDrop.sourceNotAllowed)
       return
     }
-    this.settle(this.decapsulator.datagram(bytes, at, end, isCut, Layer[format], this.nowUs), timeUs)
+    this.view.timeUs = timeUs
+    this.settle(this.decapsulator.datagram(bytes, at, end, isCut, Layer[format]))
   }
 
   /** Time passes without packets. */
   tick(nowUs: number): void {
     this.advance(nowUs)
-    this.decapsulator.tick(this.nowUs)
+    this.decapsulator.tick()
   }
 
   /** Makes what was dispatched visible to the shards and the counters to everybody. Once per batch. */
@@ -79,7 +82,7 @@ export class Ingress {
   }
 
   get latestUs(): number {
-    return this.nowUs
+    return this.view.nowUs
   }
 
   private received(bytes: number): void {
@@ -88,15 +91,14 @@ export class Ingress {
   }
 
   private advance(timeUs: number): void {
-    if (timeUs > this.nowUs) this.nowUs = timeUs
+    if (timeUs <= this.view.nowUs) return
+    this.view.nowUs = timeUs
+    this.decapsulator.nowUs = timeUs
   }
 
-  private settle(verdict: number, timeUs: number): void {
+  private settle(verdict: number): void {
     if (verdict === Verdict.tcp) {
-      const { view } = this.decapsulator
-      view.timeUs = timeUs
-      view.nowUs = this.nowUs
-      this.dispatcher.dispatch(view)
+      this.dispatcher.dispatch(this.view)
     } else if (verdict === Verdict.other) {
       this.counters.add(Counter.packetsProcessed)
       this.counters.add(Counter.packetsOther)

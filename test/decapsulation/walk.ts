@@ -57,10 +57,11 @@ export class Walker {
     const end = at + bytes.length
     const all = Buffer.concat([Buffer.alloc(at, this.garbage), bytes, Buffer.alloc(64, this.garbage)])
     const { decapsulator } = this
+    decapsulator.nowUs = nowUs
     const verdict =
       'linkType' in entry
-        ? decapsulator.frame(all, at, end, end + missing, entry.linkType, nowUs)
-        : decapsulator.datagram(all, at, end, missing > 0, entry.layer, nowUs)
+        ? decapsulator.frame(all, at, end, end + missing, entry.linkType)
+        : decapsulator.datagram(all, at, end, missing > 0, entry.layer)
     const name = NAMES.get(verdict) ?? PACKET_DROP_NAMES[verdict]
     if (name === undefined) throw new Error(`unknown verdict ${verdict}`)
     if (verdict !== Verdict.tcp) return { verdict: name }
