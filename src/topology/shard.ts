@@ -5,7 +5,6 @@
 import { MonotonicClock } from '../base/clock.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { CapturedConnection } from '../exchange/captured-connection.ts'
-import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
 import { RequestForwarder } from '../exchange/request-forwarder.ts'
 import { HeadReader } from '../http/head.ts'
 import { HttpConnection, type HttpContext, type HttpEvents } from '../http/http-connection.ts'
@@ -17,11 +16,11 @@ import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { ProgressRegister } from '../reassembly/progress-register.ts'
 import { Reassembler } from '../reassembly/reassembler.ts'
 import type { StreamConsumer, StreamConsumerFactory } from '../reassembly/stream-consumer.ts'
-import { LineSink } from '../sinks/inspect/line-sink.ts'
 import { NullSink } from '../sinks/null-sink.ts'
 import { loadEngine } from '../sinks/replay/engines.ts'
 import { SharedRateLimiter } from '../sinks/replay/rate-limiter.ts'
 import type { Sink } from '../sinks/sink.ts'
+import type { Printer } from './printer.ts'
 import type { ShardPlan } from './shard-plan.ts'
 
 /** Where printed lines go, and whether more may come. */
@@ -47,23 +46,20 @@ export class Shard implements StreamConsumerFactory {
   private readonly counters: CounterBlock
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
+  /** One of the two. */
   private readonly sink: Sink | null
-  private readonly lines: LineSink | null
+  private readonly printer: Printer | null
   private readonly output: LineOutput
-  private readonly pairing: PairingOptions | null
-  private readonly held = { count: 0 }
   private readonly spareHeads: PartialHead[] = []
   private connections = 0
 
-  private constructor(plan: ShardPlan, parts: ShardParts, sink: Sink | null) {
+  private constructor(plan: ShardPlan, parts: ShardParts, sink: Sink | null, printer: Printer | null) {
     const { work, http } = plan
     this.counters = parts.counters
     this.output = parts.output
     this.reassembler = new Reassembler(plan.reassembly, this, this.counters, parts.progress)
     this.sink = sink
-    this.lines = work.kind === 'print' ? new LineSink((lines) => this.output.write(lines), this.counters) : null
-    this.pairing =
-      work.kind === 'print' ? { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes, held: this.held } : null
+    this.printer = printer
     this.context = {
       reader: new HeadReader({
         maxHeadBytes: http.maxHeadBytes,
@@ -90,7 +86,7 @@ export class Shard implements StreamConsumerFactory {
   }
 
   static async open(plan: ShardPlan, parts: ShardParts): Promise<Shard> {
-    return new Shard(plan, parts, await openSink(plan, parts))
+    return new Shard(plan, parts, await openSink(plan, parts), await openPrinter(plan, parts))
   }
 
   packet(view: PacketView): void {
@@ -114,12 +110,12 @@ export class Shard implements StreamConsumerFactory {
 
   /** Requests anywhere in the shard that have not ended. */
   get requestsHeld(): number {
-    return this.context.requestsInParsing + this.held.count + (this.sink?.held ?? 0)
+    return this.context.requestsInParsing + (this.printer?.held ?? 0) + (this.sink?.held ?? 0)
   }
 
   /** Sets the gauges and makes all counters visible. Once per batch. */
   publish(): void {
-    this.lines?.flush()
+    this.printer?.flush()
     const { counters } = this
     counters.set(Counter.requestsHeld, this.requestsHeld)
     counters.set(Counter.flowsOpen, this.reassembler.open)
@@ -150,8 +146,15 @@ export class Shard implements StreamConsumerFactory {
   private events(slot: number, clientDirection: number): HttpEvents {
     const connection = new CapturedConnection(++this.connections, this.reassembler.table, slot, clientDirection)
     if (this.sink !== null) return new RequestForwarder(connection, this.sink)
-    return new Pairing(connection, this.pairing!, this.lines!)
+    return this.printer!.events(connection)
   }
+}
+
+async function openPrinter({ work, http }: ShardPlan, { output, counters }: ShardParts): Promise<Printer | null> {
+  if (work.kind !== 'print') return null
+  const { Printer } = await import('./printer.ts')
+  const options = { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes }
+  return new Printer(options, (lines) => output.write(lines), counters)
 }
 
 /** Loads only what the plan uses: the replay engine is most of a start's cost. Null: exchanges are printed. */

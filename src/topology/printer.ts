@@ -1,0 +1,29 @@
+/** What a shard that prints has instead of a sink: exchanges are paired, hashed and written as lines. Loaded for `inspect` only: it needs node:crypto. */
+import type { Connection } from '../exchange/connection.ts'
+import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
+import type { HttpEvents } from '../http/http-connection.ts'
+import type { CounterBlock } from '../metrics/counters.ts'
+import { LineSink } from '../sinks/inspect/line-sink.ts'
+
+export class Printer {
+  private readonly options: PairingOptions
+  private readonly lines: LineSink
+
+  constructor(options: Omit<PairingOptions, 'held'>, write: (lines: string) => void, counters: CounterBlock) {
+    this.options = { ...options, held: { count: 0 } }
+    this.lines = new LineSink(write, counters)
+  }
+
+  /** Exchanges in the making whose request is complete. */
+  get held(): number {
+    return this.options.held.count
+  }
+
+  events(connection: Connection): HttpEvents {
+    return new Pairing(connection, this.options, this.lines)
+  }
+
+  flush(): void {
+    this.lines.flush()
+  }
+}
