@@ -1,6 +1,6 @@
 /** An option: its value kind and default, and what help and docs say about it. */
 import type * as z from 'zod'
-import type { Kind } from './kind.ts'
+import { type Kind, lazily } from './kind.ts'
 
 export const COMMANDS = ['run', 'replay', 'inspect', 'capture', 'demo'] as const
 export type CommandName = (typeof COMMANDS)[number]
@@ -30,8 +30,10 @@ interface Meta {
 }
 
 export interface Field<S extends z.ZodType = z.ZodType> extends Meta {
-  /** Check, conversion and default. */
+  /** Check, conversion and default. Made when it is first asked for. */
   readonly schema: S
+  /** The parsed value where nobody gave one; absent where the option is required. */
+  readonly fallback?: () => z.output<S>
   readonly kind: Kind
   /** As help and docs print the default; '' where the option is required. */
   readonly defaultText: string
@@ -44,13 +46,13 @@ export type Fields = Readonly<Record<string, Field>>
 
 /** Without a default: the command refuses to start without it. */
 export function required<S extends z.ZodType>(kind: Kind<S>, meta: Meta): Field<S> {
-  return { ...meta, kind, schema: kind.schema, defaultText: '' }
+  return lazily(() => kind.schema, { ...meta, kind, defaultText: '' })
 }
 
 /** With a fixed default, given as the parsed value. */
 export function optional<S extends z.ZodType>(kind: Kind<S>, value: z.output<S>, meta: Meta): Field<z.ZodDefault<S>> {
   const fixedDefault = kind.written ? kind.written(value) : value
-  return { ...meta, kind, schema: withDefault(kind, () => value), defaultText: String(fixedDefault), fixedDefault }
+  return withDefault(kind, () => value, { ...meta, defaultText: String(fixedDefault), fixedDefault })
 }
 
 /** With a default that the machine decides, or that only words can say. */
@@ -60,7 +62,7 @@ export function computed<S extends z.ZodType>(
   defaultText: string,
   meta: Meta,
 ): Field<z.ZodDefault<S>> {
-  return { ...meta, kind, schema: withDefault(kind, value), defaultText }
+  return withDefault(kind, value, { ...meta, defaultText })
 }
 
 /** Null unless given; `defaultText` says what null does. */
@@ -69,12 +71,16 @@ export function unset<S extends z.ZodType>(
   defaultText: string,
   meta: Meta,
 ): Field<z.ZodDefault<z.ZodNullable<S>>> {
-  return { ...meta, kind, schema: kind.schema.nullable().default(null), defaultText }
+  return lazily(() => kind.schema.nullable().default(null), { ...meta, kind, fallback: () => null, defaultText })
 }
 
-function withDefault<S extends z.ZodType>(kind: Kind<S>, value: () => z.output<S>): z.ZodDefault<S> {
-  // The cast: for a generic schema the compiler cannot see that its output is never undefined.
-  return kind.schema.default(value as never) as z.ZodDefault<S>
+function withDefault<S extends z.ZodType>(
+  kind: Kind<S>,
+  value: () => z.output<S>,
+  rest: Omit<Field, 'schema' | 'kind' | 'fallback'>,
+): Field<z.ZodDefault<S>> {
+  // The casts: for a generic schema the compiler cannot see that its output is never undefined.
+  return lazily(() => kind.schema.default(value as never), { ...rest, kind, fallback: value }) as Field<z.ZodDefault<S>>
 }
 
 /** `maxFlows` is `max-flows` in flags and YAML. */

@@ -45,7 +45,11 @@ export async function resolveOptions<C extends CommandName>(
   const faults: Fault[] = [...given.faults, ...file.faults]
   // Nothing is called missing that may stand where it could not be read.
   const isAllKnown = given.arguments !== null && file.isRead
-  const outcome = schemaOf(fields).safeParse(Object.fromEntries([...settings].map(([key, { value }]) => [key, value])))
+  // Only what was given, or has to be, is checked: defaults are right as they are.
+  const checked = Object.entries(fields).filter(([key, field]) => settings.has(key) || field.fallback === undefined)
+  const outcome = schemaOf(Object.fromEntries(checked)).safeParse(
+    Object.fromEntries([...settings].map(([key, { value }]) => [key, value])),
+  )
   for (const issue of outcome.error?.issues ?? []) {
     const key = String(issue.path[0])
     const setting = settings.get(key)
@@ -55,9 +59,15 @@ export async function resolveOptions<C extends CommandName>(
     // The file was checked whole when it was read.
     else if (setting.from !== 'file') faults.push(describeIssue(setting, fields[key]!, issue))
   }
-  if (outcome.success) faults.push(...crossFaults(outcome.data, settings))
+  const values = Object.fromEntries(
+    Object.entries(fields).map(([key, { fallback }]) => [
+      key,
+      fallback === undefined || settings.has(key) ? outcome.data?.[key] : fallback(),
+    ]),
+  )
+  if (outcome.success) faults.push(...crossFaults(values, settings))
   throwFaults(faults)
-  return { options: deepFreeze(outcome.data) as OptionsOf<C>, warnings: nearMisses(env) }
+  return { options: deepFreeze(values) as OptionsOf<C>, warnings: nearMisses(env) }
 }
 
 /**
