@@ -14,6 +14,9 @@ import { count, spread } from '../support/table.ts'
 import type { LiveSent } from './live-source.ts'
 
 const NAME = 'pipeline/live'
+/** Before the rate that is measured: as many packets as it takes until the compiler has nothing left to do, also for low rates. */
+const WARM_UP_RATE = 100_000
+const WARM_UP_SECONDS = 3
 /** The sender goes on a little behind the window. */
 const TAIL_SECONDS = 0.2
 
@@ -28,6 +31,8 @@ interface Measured {
   /** The same from the first packet to the end, code being compiled included. */
   readonly cpuUsPerPacketCold: number
   readonly sent: LiveSent
+  /** Reached while it was measured. */
+  readonly ratePerSecond: number
   readonly summary: LiveSummary
   readonly receiver: string
   readonly check: 'ok' | 'WRONG'
@@ -48,7 +53,7 @@ export async function benchLive(options: BenchOptions, report: Report, directory
       `keep-alive traffic, ${bytesPerDatagram.toFixed(0)} bytes a datagram, sent by ${kind}, received by ${runs[0]![0]!.receiver}`,
     )
     report.line(
-      `${options.seconds} s behind ${options.warmUpMs / 1000} s of warm-up, ${rounds} run(s) each, in turns; medians (least–greatest)`,
+      `${options.seconds} s behind ${WARM_UP_SECONDS} s at ${count(WARM_UP_RATE)}/s and ${options.warmUpMs / 1000} s at the rate, ${rounds} run(s) each, in turns; medians (least–greatest)`,
     )
     tell(variants, runs, report)
   } finally {
@@ -84,19 +89,28 @@ async function runOnce(
   const order = { to: 'null', workers, receivers: receivers === 1 ? null : receivers }
   const service = await openService(order, directory)
   try {
+    const warm = await (
+      await source.send({
+        port: service.port,
+        packetsPerSecond: WARM_UP_RATE,
+        seconds: options.quick ? options.warmUpMs / 1000 : WARM_UP_SECONDS,
+      })
+    ).sent
     const { sent: sending } = await source.send({
       port: service.port,
       packetsPerSecond,
       seconds: options.warmUpMs / 1000 + options.seconds + TAIL_SECONDS,
     })
     const window = await measureWindow(service, options)
-    const sent = await sending
+    const own = await sending
+    const sent = { ...own, packets: warm.packets + own.packets, requests: warm.requests + own.requests }
     await service.settle(sent)
     const summary = await service.finish()
     return {
       cpuUsPerPacket: window.cpuUsPerPacket,
       cpuUsPerPacketCold: (summary.fromFirstPacket.cpuSeconds / summary.packets.received) * 1e6,
       sent,
+      ratePerSecond: own.packets / own.seconds,
       summary,
       receiver: service.receiver,
       check: report.check(
@@ -158,7 +172,7 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], report:
     const own = runs[i]!
     const cpuUsPerPacket = spreadOf(own.map((run) => run.cpuUsPerPacket))
     const cpuUsPerPacketCold = spreadOf(own.map((run) => run.cpuUsPerPacketCold))
-    const sentPerSecond = spreadOf(own.map((run) => run.sent.packets / run.sent.seconds))
+    const sentPerSecond = spreadOf(own.map((run) => run.ratePerSecond))
     const packets = own.reduce((sum, run) => sum + run.sent.packets, 0)
     const losses = own.map((run) => lossesOf(run.summary, 'null'))
     const kernelDropped = losses.reduce((sum, l) => sum + l.kernel, 0)
@@ -189,7 +203,10 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], report:
       own.some((run) => run.check === 'WRONG') ? 'WRONG' : 'ok',
     ])
     // The goals are those of a service with its own threads: inline is for small machines.
-    if (workers === 0) continue
+    if (workers === 0) {
+      report.figure(`live.${packetsPerSecond}.inline.cpu`, { ...cpuUsPerPacket, unit: 'µs/packet', of: '--workers 0' })
+      continue
+    }
     const present = best.get(packetsPerSecond)
     const isBetter = present === undefined || lost.greatest < present.lost
     if (!isBetter && !(lost.greatest === present.lost && cpuUsPerPacket.median < present.median)) continue

@@ -83,6 +83,7 @@ function live(rate: number, most: number): Goal[] {
   const name = `${rate / 1000},000`
   return [
     goal('pipeline/live', `live.${rate}.cpu`, `live → null, ${name} packets/s: CPU per packet`, { most }, 'µs', 2),
+    goal('pipeline/live', `live.${rate}.inline.cpu`, 'the same, on one thread', { most }, 'µs', 2),
     { ...goal('pipeline/live', `live.${rate}.lost`, 'the same: lost', { most: 0 }, '', 0), by: 'worst' },
   ]
 }
