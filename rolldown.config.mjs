@@ -12,7 +12,6 @@ rmSync('dist/src/chunks', { recursive: true, force: true })
 export default defineConfig({
   input: Object.fromEntries(ENTRIES.map((name) => [name, `${name}.ts`])),
   platform: 'node',
-  logLevel: 'warn',
   external: (id) =>
     !id.startsWith('.') && !id.startsWith('/') && !INSIDE.some((name) => id === name || id.startsWith(`${name}/`)),
   output: {
