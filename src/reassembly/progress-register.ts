@@ -41,36 +41,43 @@ export class ProgressRegister {
     this.words[0] = this.generation
   }
 
-  /** The entry that a predecessor left for the flow, now in use by this shard; else NO_ENTRY. */
-  adopt(hash: number, ports: number): number {
-    const at = this.at(hash)
-    for (let k = 0; k < PROBES; k++) {
-      const entry = at + ((k * WORDS) | 0)
-      const isLeft = this.words[entry + USER] !== this.generation
-      if (!isLeft || this.words[entry + HASH] !== nonZero(hash) || this.words[entry + PORTS] !== ports) continue
-      this.words[entry + USER] = this.generation
-      return entry
+  /**
+   * An entry for the flow, an even number: the one that a predecessor left for it, with its sequence numbers, or one without
+   * any. NO_ENTRY when all near are in use.
+   */
+  take(hash: number, ports: number): number {
+    const { words, generation } = this
+    const own = nonZero(hash)
+    const first = this.at(hash)
+    let unused = NO_ENTRY
+    let left = NO_ENTRY
+    for (let entry = first; entry < first + PROBES * WORDS; entry += WORDS) {
+      const found = words[entry + HASH]! | 0
+      if (found === 0) unused = entry
+      else if (words[entry + USER] !== generation) {
+        if (found === own && words[entry + PORTS] === ports) {
+          words[entry + USER] = generation
+          return entry
+        }
+        left = entry
+      }
     }
-    return NO_ENTRY
-  }
-
-  /** A new entry; NO_ENTRY when none near is free or left over. */
-  add(hash: number, ports: number): number {
-    const at = this.at(hash)
-    for (let k = 0; k < PROBES; k++) {
-      const entry = at + ((k * WORDS) | 0)
-      if (this.words[entry + HASH] !== 0 && this.words[entry + USER] === this.generation) continue
-      this.words[entry + PORTS] = ports
-      this.words[entry + VALID] = 0
-      this.words[entry + USER] = this.generation
-      this.words[entry + HASH] = nonZero(hash)
-      return entry
-    }
-    return NO_ENTRY
+    // What predecessors left goes last: its flow may still come.
+    const entry = unused === NO_ENTRY ? left : unused
+    if (entry === NO_ENTRY) return NO_ENTRY
+    words[entry + PORTS] = ports
+    words[entry + VALID] = 0
+    words[entry + USER] = generation
+    words[entry + HASH] = own
+    return entry
   }
 
   remove(entry: number): void {
     this.words[entry + HASH] = 0
+  }
+
+  hasAnySeq(entry: number): boolean {
+    return this.words[entry + VALID] !== 0
   }
 
   /** @param endpoint 0: with the lower port, 1: the other */
@@ -87,7 +94,7 @@ export class ProgressRegister {
     this.words[entry + VALID]! |= 1 << endpoint
   }
 
-  /** First probed entry, as a word index; the last flow's probes run on into the entries behind, never over the end. */
+  /** First of the probed entries, as a word index: they are groups of PROBES, so that no flow's lie beyond the end. */
   private at(hash: number): number {
     return HEADER_WORDS + (hash & (PROGRESS_ENTRIES - PROBES)) * WORDS
   }

@@ -67,7 +67,7 @@ const Direction = {
   ended: 16,
   /** cutSeq is valid. */
   cut: 32,
-  /** holePackets and holeUs are valid. */
+  /** A hole is waited for: Disorder says since when. */
   hole: 64,
 } as const
 
@@ -88,12 +88,9 @@ export class Reassembler {
   private readonly factory: StreamConsumerFactory
   private readonly wheel: ExpiryWheel
   private readonly progress: ProgressRegister
-  /** By slot: entry in the progress register, and whether direction 0 is from the endpoint it calls 1. */
-  private readonly entries: number[] = []
-  private readonly flips: number[] = []
+  /** By slot, like all that is not a number; numbers stand in the table's columns. */
   private readonly consumers: (StreamConsumer | null)[] = []
-  /** By key. */
-  private readonly stores: (OutOfOrderStore | null)[] = []
+  private readonly disorders: (Disorder | null)[] = []
   private readonly piece = new StreamPiece()
   /** Slots that need a look between packets: holes, and consumers that wait for something. */
   private readonly watched = new Set<number>()
@@ -152,8 +149,7 @@ export class Reassembler {
       (others & (Direction.acked | PLAIN_WITHOUT)) === Direction.acked &&
       (table.flags[slot]! & Flow.closed) === 0 &&
       nowUs - table.lastSeenUs[slot]! < this.idleUs &&
-      this.stores[key] === null &&
-      this.stores[peer] === null &&
+      this.disorders[slot] === null &&
       table.strays[key] === 0 &&
       (this.watched.size === 0 || !this.watched.has(slot))
     if (!isPlain) return false
@@ -280,9 +276,7 @@ export class Reassembler {
 
   /** Closes every flow: the input ended (files), a pass ended, or the process shuts down. */
   closeAll(): void {
-    const open: number[] = []
-    for (let slot = 0; slot < this.table.capacity; slot++) if (this.isOpenSlot[slot]) open.push(slot)
-    for (const slot of open) {
+    for (const slot of this.table.slots()) {
       this.end(slot, End.input)
       this.wheel.cancel(slot)
       this.removed(slot)
@@ -296,23 +290,19 @@ export class Reassembler {
 
   // --- flows -------------------------------------------------------------------------------------------------------------
 
-  private readonly isOpenSlot: boolean[] = []
-
   private opened(slot: number): void {
     this.counters.add(Counter.flowsOpened)
     this.openFlows++
-    this.isOpenSlot[slot] = true
     this.consumers[slot] = null
-    this.stores[slot * 2] = null
-    this.stores[slot * 2 + 1] = null
+    this.disorders[slot] = null
     this.table.lastSeenUs[slot] = this.nowUs
     this.adopt(slot)
   }
 
   private removed(slot: number): void {
-    this.isOpenSlot[slot] = false
     this.watched.delete(slot)
-    if (this.entries[slot] !== NO_ENTRY) this.progress.remove(this.entries[slot]!)
+    const entry = this.table.progress[slot]! | 0
+    if (entry !== NO_ENTRY) this.progress.remove(entry & ~1)
     this.table.remove(slot)
   }
 
@@ -361,6 +351,7 @@ export class Reassembler {
     this.consumers[slot] = null
     this.forgetStore(slot * 2)
     this.forgetStore(slot * 2 + 1)
+    this.disorders[slot] = null
   }
 
   private closeIfEnded(slot: number): void {
@@ -395,23 +386,21 @@ export class Reassembler {
     const { table, progress } = this
     const own = table.portOf(slot, 0)
     const other = table.portOf(slot, 1)
-    const isFlipped = own === other ? isAbove(table.addressOf(slot, 0), table.addressOf(slot, 1)) : own > other
-    const ports = (Math.min(own, other) << 16) | Math.max(own, other)
-    const hash = table.hash[slot]! | 0
-    this.flips[slot] = isFlipped ? 1 : 0
-    const entry = progress.adopt(hash, ports)
-    this.entries[slot] = entry === NO_ENTRY ? progress.add(hash, ports) : entry
-    if (entry === NO_ENTRY) return
+    const isFlipped = own > other || (own === other && table.isAddressAbove(slot))
+    const ports = isFlipped ? (other << 16) | own : (own << 16) | other
+    const entry = progress.take(table.hash[slot]! | 0, ports)
+    table.progress[slot] = isFlipped && entry !== NO_ENTRY ? entry | 1 : entry
+    if (entry === NO_ENTRY || !progress.hasAnySeq(entry)) return
     for (let direction = 0; direction < 2; direction++) {
-      const endpoint = direction ^ this.flips[slot]!
+      const endpoint = isFlipped ? direction ^ 1 : direction
       if (progress.hasSeq(entry, endpoint)) this.startAt(slot * 2 + direction, progress.nextSeq(entry, endpoint))
     }
     table.flags[slot]! |= Flow.adopted
   }
 
   private note(key: number): void {
-    const entry = this.entries[key >> 1]!
-    if (entry !== NO_ENTRY) this.progress.setNextSeq(entry, (key & 1) ^ this.flips[key >> 1]!, this.table.nextSeq[key]!)
+    const entry = this.table.progress[key >> 1]! | 0
+    if (entry !== NO_ENTRY) this.progress.setNextSeq(entry & ~1, (key ^ entry) & 1, this.table.nextSeq[key]! | 0)
   }
 
   // --- sequence numbers ----------------------------------------------------------------------------------------------------
@@ -434,13 +423,14 @@ export class Reassembler {
     // The SYN of a connection that a shard before this one had read from.
     if (
       (table.flags[slot]! & Flow.adopted) !== 0 &&
+      (table.directionFlags[key]! & Direction.known) !== 0 &&
       isNear(first, table.nextSeq[key]!) &&
       !seqBefore(table.nextSeq[key]!, first)
     )
       return
     if ((table.directionFlags[key]! & Direction.known) !== 0 && table.base[key] !== first) {
       const hasEnded = (table.directionFlags[key]! & Direction.ended) !== 0
-      const isUntouched = table.nextSeq[key] === table.base[key] && this.stores[key] == null && !hasEnded
+      const isUntouched = table.nextSeq[key] === table.base[key] && this.storeOf(key) === null && !hasEnded
       const isSameConnection = hasAck
         ? (table.directionFlags[peer]! & Direction.known) !== 0 && table.base[peer] === ack
         : (table.flags[slot]! & (Flow.clientKnown | Flow.closed)) === 0 && isShortlyBefore(first, table.base[key]!)
@@ -497,9 +487,11 @@ export class Reassembler {
     }
     table.highAck[key] = ack
     table.directionFlags[key]! |= Direction.acked
-    const store = this.stores[key]
-    if (store != null) store.markAckedTo(ack)
-    if (isKnown && seqBefore(next, ack)) this.watched.add(key >> 1)
+    const store = this.storeOf(key)
+    if (store !== null) store.markAckedTo(ack)
+    // Behind the end of the stream stands its FIN: nothing is missing.
+    if ((flags & (Direction.known | Direction.ended)) === Direction.known && seqBefore(next, ack))
+      this.watched.add(key >> 1)
   }
 
   private finish(key: number, finSeq: number): void {
@@ -561,13 +553,13 @@ export class Reassembler {
       this.watched.add(slot)
     }
     if (piece.end === piece.at) return
-    const store = this.stores[key]
+    const store = this.storeOf(key)
     const isInOrder = behind >= 0
     // Under `first` a stored copy came before this one, so the store decides.
-    const mayPass = isInOrder && (store == null || store.length === 0 || this.options.overlap !== 'first')
+    const mayPass = isInOrder && (store === null || store.length === 0 || this.options.overlap !== 'first')
     if (mayPass && !this.mustWait(key, piece)) {
       const taken = this.deliver(key, piece)
-      if (store != null) this.trim(key, store)
+      if (store !== null) this.trim(key, store)
       if (taken < piece.end - piece.at) this.storeRest(key, piece, taken)
       return
     }
@@ -624,8 +616,9 @@ export class Reassembler {
   private store(key: number, piece: StreamPiece): void {
     const { table } = this
     const slot = key >> 1
-    const store = this.stores[key] ?? new OutOfOrderStore(this.options.overlap)
-    this.stores[key] = store
+    const disorder = this.disorderOf(slot)
+    const store = disorder.stores[key & 1] ?? new OutOfOrderStore(this.options.overlap)
+    disorder.stores[key & 1] = store
     const before = store.cost
     const differing = store.differing
     store.insert({
@@ -661,9 +654,28 @@ export class Reassembler {
   }
 
   private forgetStore(key: number): void {
-    const store = this.stores[key]
-    if (store != null) this.account(-store.cost)
-    this.stores[key] = null
+    const store = this.storeOf(key)
+    if (store === null) return
+    this.account(-store.cost)
+    this.disorderOf(key >> 1).stores[key & 1] = null
+  }
+
+  private storeOf(key: number): OutOfOrderStore | null {
+    return this.disorders[key >> 1]?.stores[key & 1] ?? null
+  }
+
+  private disorderOf(slot: number): Disorder {
+    const disorder = this.disorders[slot] ?? new Disorder()
+    this.disorders[slot] = disorder
+    return disorder
+  }
+
+  private forgetDisorder(slot: number): void {
+    const disorder = this.disorders[slot]
+    if (disorder == null || disorder.stores[0] !== null || disorder.stores[1] !== null) return
+    const { directionFlags } = this.table
+    if (((directionFlags[slot * 2]! | directionFlags[slot * 2 + 1]!) & Direction.hole) === 0)
+      this.disorders[slot] = null
   }
 
   /** Delivers what has become deliverable in both directions, and declares holes whose window has passed. */
@@ -671,8 +683,7 @@ export class Reassembler {
     const { table } = this
     const first = slot * 2
     const isPlain =
-      this.stores[first] == null &&
-      this.stores[first + 1] == null &&
+      this.disorders[slot] == null &&
       ((table.directionFlags[first]! | table.directionFlags[first + 1]!) & Direction.fin) === 0 &&
       (this.watched.size === 0 || !this.watched.has(slot))
     if (isPlain) {
@@ -686,17 +697,18 @@ export class Reassembler {
     for (let moved = true; moved; ) {
       moved = false
       for (let key = first; key <= first + 1; key++) {
-        if (this.stores[key] != null && this.drain(key)) moved = true
+        if (this.storeOf(key) !== null && this.drain(key)) moved = true
         if (this.declareOldHole(key)) moved = true
         if (this.endIfFinished(key)) moved = true
       }
     }
     if (this.needsWatch(slot)) this.watched.add(slot)
     else this.watched.delete(slot)
+    this.forgetDisorder(slot)
   }
 
   private drain(key: number): boolean {
-    const store = this.stores[key]!
+    const store = this.storeOf(key)!
     const { table, piece } = this
     const before = store.cost
     let moved = false
@@ -750,7 +762,7 @@ export class Reassembler {
   // --- holes -----------------------------------------------------------------------------------------------------------------
 
   private needsWatch(slot: number): boolean {
-    if (this.stores[slot * 2] != null || this.stores[slot * 2 + 1] != null) return true
+    if (this.storeOf(slot * 2) !== null || this.storeOf(slot * 2 + 1) !== null) return true
     if (this.consumers[slot]?.wantsTick) return true
     return this.holeEnd(slot * 2) !== null || this.holeEnd(slot * 2 + 1) !== null
   }
@@ -764,7 +776,7 @@ export class Reassembler {
     const flags = table.directionFlags[key]!
     if ((flags & (Direction.known | Direction.ended)) !== Direction.known) return null
     const next = table.nextSeq[key]!
-    const first = this.stores[key]?.first()
+    const first = this.storeOf(key)?.first()
     const isOneSided = (table.directionFlags[key ^ 1]! & Direction.seen) === 0
     let end: number
     // The acknowledgement of a FIN stands one behind it, so a known FIN goes first.
@@ -784,16 +796,17 @@ export class Reassembler {
       table.directionFlags[key]! &= ~Direction.hole
       return false
     }
+    const disorder = this.disorderOf(slot)
     const packets = table.packets[slot]!
     if ((table.directionFlags[key]! & Direction.hole) === 0) {
-      const first = this.stores[key]?.first()
+      const first = this.storeOf(key)?.first()
       table.directionFlags[key]! |= Direction.hole
-      table.holePackets[key] = first === undefined ? packets : first.packet
-      table.holeUs[key] = first === undefined ? this.nowUs : first.arrivedUs
+      disorder.holePackets[key & 1] = first === undefined ? packets : first.packet
+      disorder.holeUs[key & 1] = first === undefined ? this.nowUs : first.arrivedUs
     }
     const isOld =
-      ((packets - table.holePackets[key]!) | 0) >= this.options.reorderWindowPackets ||
-      this.nowUs - table.holeUs[key]! >= this.windowUs
+      ((packets - disorder.holePackets[key & 1]!) | 0) >= this.options.reorderWindowPackets ||
+      this.nowUs - disorder.holeUs[key & 1]! >= this.windowUs
     if (!isOld) return false
     this.declareGap(key, end)
     return true
@@ -814,9 +827,9 @@ export class Reassembler {
   /** The store is full: whatever its first segment waits for is given up. False when that changed nothing. */
   private force(key: number): boolean {
     const { nextSeq } = this.table
-    const store = this.stores[key]
+    const store = this.storeOf(key)
     const first = store?.first()
-    if (store == null || first === undefined) return false
+    if (store === null || first === undefined) return false
     const own = nextSeq[key]
     const peers = nextSeq[key ^ 1]
     const consumer = this.consumer(key >> 1)
@@ -824,7 +837,7 @@ export class Reassembler {
     if (first.seq !== own) this.declareGap(key, first.seq)
     else if (consumer.isWaiting(key & 1)) consumer.giveUpWaiting(key & 1)
     else if (this.peerIsBehind(key, first)) {
-      const peerFirst = this.stores[key ^ 1]?.first()
+      const peerFirst = this.storeOf(key ^ 1)?.first()
       const waitsItself = peerFirst !== undefined && peerFirst.seq === this.table.nextSeq[key ^ 1]
       if (waitsItself) consumer.giveUpWaiting((key ^ 1) & 1)
       else
@@ -832,32 +845,34 @@ export class Reassembler {
           key ^ 1,
           peerFirst !== undefined && seqBefore(peerFirst.seq, first.ack) ? peerFirst.seq : first.ack,
         )
-      if (this.stores[key ^ 1] != null) this.drain(key ^ 1)
+      if (this.storeOf(key ^ 1) !== null) this.drain(key ^ 1)
     }
-    if (this.stores[key] != null) this.drain(key)
+    if (this.storeOf(key) !== null) this.drain(key)
     const isWaiting = consumer.isWaiting(0) || consumer.isWaiting(1)
     return nextSeq[key] !== own || nextSeq[key ^ 1] !== peers || wasWaiting !== isWaiting
   }
 
   /** No more packets will come: every hole is lost, every wait over. */
   private flush(key: number): void {
-    while (this.stores[key] != null && this.force(key));
+    while (this.storeOf(key) !== null && this.force(key));
     const end = this.holeEnd(key)
-    if (end !== null && this.stores[key] == null) this.declareGap(key, end)
+    if (end !== null && this.storeOf(key) === null) this.declareGap(key, end)
     this.endIfFinished(key)
   }
+}
+
+/** What a flow has only while something of it is missing or waits, by direction: most flows never do. */
+class Disorder {
+  readonly stores: [OutOfOrderStore | null, OutOfOrderStore | null] = [null, null]
+  /** When the present hole was noticed, by the flow's packet count and by time; valid with Direction.hole. */
+  readonly holePackets: [number, number] = [0, 0]
+  readonly holeUs: [number, number] = [0, 0]
 }
 
 /** `a` stands before `b`, by less than a connection can jump. */
 function isShortlyBefore(a: number, b: number): boolean {
   const distance = seqDistance(a, b)
   return distance > 0 && distance <= MAX_JUMP
-}
-
-/** Which of two different addresses comes first does not matter, as long as both directions agree. */
-function isAbove(a: Int32Array, b: Int32Array): boolean {
-  const i = a.findIndex((word, k) => word !== b[k])
-  return i >= 0 && a[i]! > b[i]!
 }
 
 function isNear(a: number, b: number): boolean {

@@ -1,4 +1,4 @@
-/** Prometheus: every counter of the product, read when scraped. Only the main thread does this. */
+/** Prometheus: every counter of the product, read when scraped. Loaded by MetricsPage, after the start. */
 import { collectDefaultMetrics, Gauge, Counter as PromCounter, Registry } from 'prom-client'
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
 import { SCALARS, type ScalarName } from '../metrics/counters.ts'
@@ -61,33 +61,6 @@ export interface MetricSources {
   census(): readonly [string, number][]
   workers(): ThreadCount
   receivers(): ThreadCount
-}
-
-/** The text of /metrics: every number of one scrape comes from one reading of the counters, so that the sums hold. */
-export class MetricsPage {
-  readonly contentType: string
-  private readonly registry: Registry
-  private readonly sources: MetricSources
-  private snapshot: Totals
-  /** Scrapes one after the other: each needs its own snapshot to the end. */
-  private last: Promise<unknown> = Promise.resolve()
-
-  constructor(sources: MetricSources) {
-    this.sources = sources
-    this.snapshot = sources.totals()
-    this.registry = openRegistry({ ...sources, totals: () => this.snapshot })
-    this.contentType = this.registry.contentType
-  }
-
-  text(): Promise<string> {
-    const page = this.last.then(async () => {
-      this.snapshot = this.sources.totals()
-      const scalars = await this.registry.metrics()
-      return scalars + histogramText(this.snapshot, 'latency') + histogramText(this.snapshot, 'addedLatency')
-    })
-    this.last = page.catch(() => {})
-    return page
-  }
 }
 
 export function openRegistry(sources: MetricSources): Registry {
@@ -171,7 +144,7 @@ export function openRegistry(sources: MetricSources): Registry {
 }
 
 /** prom-client's own histogram cannot be set from counts, so its text is written here. */
-function histogramText(totals: Totals, name: keyof typeof HISTOGRAMS): string {
+export function histogramText(totals: Totals, name: keyof typeof HISTOGRAMS): string {
   const { metric, help, bounds } = HISTOGRAMS[name]
   const times = totals[name]()
   const lines = [`# HELP ${metric} ${help}`, `# TYPE ${metric} histogram`]

@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describeSystemError, MirrorError } from '../base/errors.ts'
-import type { MetricsPage } from './metrics.ts'
+import type { MetricsPage } from './metrics-page.ts'
 import type { Summary } from './summary.ts'
 
 export interface Address {
@@ -55,8 +55,10 @@ export async function openAdminServer(address: Address, sources: AdminSources): 
     }
     if (!isRead(request, response)) return
     switch (url.pathname) {
-      case '/metrics':
-        return send(response, 200, sources.metrics.contentType, await sources.metrics.text())
+      case '/metrics': {
+        const { contentType, text } = await sources.metrics.read()
+        return send(response, 200, contentType, text)
+      }
       case '/healthz':
         return sendHealth(response, sources.health())
       case '/summary':

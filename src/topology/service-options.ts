@@ -8,6 +8,7 @@ export function serviceOptions(
   options: RunOptions,
   clock: MonotonicClock,
   onWarning: ServiceOptions['onWarning'],
+  whileThreadsStart: ServiceOptions['whileThreadsStart'] = () => {},
 ): ServiceOptions {
   return {
     listen: options.listen,
@@ -30,5 +31,6 @@ export function serviceOptions(
     faultsEnabled: process.env.MIRRORSHARD_FAULTS === '1',
     clock,
     onWarning,
+    whileThreadsStart,
   }
 }

@@ -6,7 +6,7 @@ import type { MonotonicClock } from '../base/clock.ts'
 import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { Counter } from '../metrics/counters.ts'
 import { HealthRule } from '../report/health.ts'
-import { MetricsPage } from '../report/metrics.ts'
+import { MetricsPage } from '../report/metrics-page.ts'
 import { type Address, type OpenServer, openAdminServer, openHealthServer } from '../report/servers.ts'
 import type { Summary } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
@@ -43,6 +43,8 @@ export interface ServiceOptions {
   readonly faultsEnabled: boolean
   readonly clock: MonotonicClock
   readonly onWarning: (text: string, details?: Record<string, unknown>) => void
+  /** For this thread to do in the time that others take to start; not waited for. */
+  readonly whileThreadsStart: () => void
 }
 
 const SNAP_LENGTH = 65_535
@@ -50,6 +52,8 @@ const SNAP_LENGTH = 65_535
 const TICK_MS = 20
 const KERNEL_DROPS_MS = 1000
 const PORT_ATTEMPTS = 8
+/** Past the first packets; before any usual scrape. */
+const METRICS_LOAD_MS = 500
 
 export class Service {
   readonly accounts: Accounts
@@ -65,6 +69,7 @@ export class Service {
   private acceptor: TcpAcceptor | null = null
   private readonly servers: OpenServer[] = []
   private adminServer: OpenServer | null = null
+  private metrics: MetricsPage | null = null
   private readonly timers: NodeJS.Timeout[] = []
   private isClosing = false
 
@@ -155,29 +160,29 @@ export class Service {
     // Health first: a load balancer is told that we are starting.
     if (options.health !== null) this.servers.push(await openHealthServer(options.health, () => this.rule.health()))
     if (options.admin !== null) {
+      this.metrics = new MetricsPage({
+        totals: () => this.totals(),
+        census: () => this.accounts.census(),
+        workers: () => ({ configured: options.workers, running: this.path.running }),
+        receivers: () => ({ configured: options.receivers, running: this.receiversRunning }),
+      })
       this.adminServer = await openAdminServer(options.admin, {
-        metrics: new MetricsPage({
-          totals: () => this.totals(),
-          census: () => this.accounts.census(),
-          workers: () => ({ configured: options.workers, running: this.path.running }),
-          receivers: () => ({ configured: options.receivers, running: this.receiversRunning }),
-        }),
+        metrics: this.metrics,
         health: () => this.rule.health(),
         summary: () => this.summary(),
         injectFault: options.faultsEnabled ? (thread, index, kind) => this.injectFault(thread, index, kind) : null,
       })
       this.servers.push(this.adminServer)
     }
-    // Threads start side by side: until the shards have, packets wait in their rings.
-    if (options.receivers > 1) await Promise.all([this.path.started(), this.openSockets()])
-    else {
-      await this.path.started()
-      if (options.interface !== null) await this.openInterface(options.interface)
-      else await this.openSockets()
-    }
+    // All start side by side: until the shards have, packets wait in their rings; without a socket they would be lost.
+    const opened = options.interface !== null ? this.openInterface(options.interface) : this.openSockets()
+    await Promise.all([this.path.started(), opened.then(() => options.whileThreadsStart())])
     this.timers.push(setInterval(() => this.tick(), TICK_MS))
     this.timers.push(setInterval(() => this.look(), KERNEL_DROPS_MS))
     this.rule.state = 'receiving'
+    const { metrics } = this
+    // What fails to load now fails again, and is answered, when it is asked for.
+    if (metrics !== null) this.timers.push(setTimeout(() => metrics.load().catch(() => {}), METRICS_LOAD_MS).unref())
   }
 
   private async openSockets(): Promise<void> {

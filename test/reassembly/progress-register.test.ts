@@ -7,16 +7,34 @@ describe('the register', () => {
   test('gives a successor what its predecessor left, once, and nobody what is in use', () => {
     const memory = new SharedArrayBuffer(PROGRESS_REGISTER_BYTES)
     const first = new ProgressRegister(memory)
-    const entry = first.add(77, 5)
+    const entry = first.take(77, 5)
     first.setNextSeq(entry, 1, -9)
-    expect(first.adopt(77, 5)).toBe(NO_ENTRY)
+    const isFresh = (register: ProgressRegister, taken: number) => taken !== entry && !register.hasAnySeq(taken)
     const second = new ProgressRegister(memory)
-    expect(second.adopt(77, 6)).toBe(NO_ENTRY)
-    expect(second.adopt(77, 5)).toBe(entry)
+    expect(isFresh(second, second.take(77, 6))).toBe(true)
+    expect(second.take(77, 5)).toBe(entry)
     expect([second.hasSeq(entry, 0), second.hasSeq(entry, 1), second.nextSeq(entry, 1)]).toEqual([false, true, -9])
-    expect(second.adopt(77, 5)).toBe(NO_ENTRY)
+    expect(isFresh(second, second.take(77, 5))).toBe(true)
     second.remove(entry)
-    expect(new ProgressRegister(memory).adopt(77, 5)).toBe(NO_ENTRY)
+    const third = new ProgressRegister(memory)
+    expect(third.hasAnySeq(third.take(77, 5))).toBe(false)
+  })
+
+  test('gives what was left to other flows only where nothing else is free, and nothing where all is in use', () => {
+    const memory = new SharedArrayBuffer(PROGRESS_REGISTER_BYTES)
+    const first = new ProgressRegister(memory)
+    const left = [1, 2, 3].map((ports) => first.take(0, ports))
+    for (const entry of left) first.setNextSeq(entry, 0, 7)
+    const second = new ProgressRegister(memory)
+    const others = [11, 12, 13, 14, 15].map((ports) => second.take(0, ports))
+    expect(others.some((entry) => left.includes(entry))).toBe(false)
+    expect([1, 2, 3, 21].map((ports) => second.take(0, ports))).toEqual([...left, NO_ENTRY])
+    expect(left.every((entry) => second.hasAnySeq(entry))).toBe(true)
+    const third = new ProgressRegister(memory)
+    const taken = [31, 32, 33, 34, 35, 36, 37, 38, 39].map((ports) => third.take(0, ports))
+    expect(new Set(taken).size).toBe(9)
+    expect(taken.at(-1)).toBe(NO_ENTRY)
+    expect(taken.slice(0, 8).some((entry) => third.hasAnySeq(entry))).toBe(false)
   })
 
   test('never gives one entry to two flows, whatever their hashes, and stays within its memory', () => {
@@ -25,7 +43,7 @@ describe('the register', () => {
         fc.array(fc.oneof(fc.integer(), fc.constantFrom(0, -1, 0xffff, 0xfff8)), { maxLength: 60 }),
         (hashes) => {
           const register = new ProgressRegister()
-          const entries = hashes.map((hash, i) => register.add(hash | 0, i)).filter((entry) => entry !== NO_ENTRY)
+          const entries = hashes.map((hash, i) => register.take(hash | 0, i)).filter((entry) => entry !== NO_ENTRY)
           expect(new Set(entries).size).toBe(entries.length)
           for (const entry of entries) expect(entry * 4 + 32).toBeLessThanOrEqual(PROGRESS_REGISTER_BYTES)
         },

@@ -17,7 +17,12 @@ export async function execute(options: RunOptions): Promise<number> {
   if (options.summary !== null) checkSummary(options.summary)
   const stopped = nextStopSignal()
   const service = await Service.open(
-    serviceOptions(options, new MonotonicClock(), (text, details) => journal.warn(text, details)),
+    serviceOptions(
+      options,
+      new MonotonicClock(),
+      (text, details) => journal.warn(text, details),
+      () => journal.prepare(),
+    ),
   )
   const admin = service.admin === null ? null : formatHostPort(service.admin)
   const from = service.listening.length === 0 ? service.receiverKind : service.listening.map(formatHostPort).join(', ')
