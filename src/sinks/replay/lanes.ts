@@ -4,7 +4,7 @@
  * A lane's requests leave one at a time, in capture order; a lane that waits for its answer is not in the ring, so it holds
  * up no other. With `inOrder` false a lane stays in the ring while it has requests, whatever is in flight.
  *
- * Invariant: a lane is in the ring exactly when it has a queued request and (not `inOrder` or nothing in flight).
+ * Invariant: a lane is in the ring exactly when it has a queued request and (not `inOrder` or nothing in flight). `ready` counts them.
  */
 import type { OutgoingRequest } from './outgoing-request.ts'
 
@@ -34,6 +34,7 @@ export class Lanes {
   private readonly inOrder: boolean
   private first: Lane | null = null
   private last: Lane | null = null
+  private ready = 0
   /** Requests queued, not those in flight. */
   queued = 0
   /** Lanes whose captured connection is gone and that still hold requests. */
@@ -50,6 +51,11 @@ export class Lanes {
 
   get hasReady(): boolean {
     return this.first !== null
+  }
+
+  /** Requests that could leave at once, if there were connections enough. */
+  get sendable(): number {
+    return this.inOrder ? this.ready : this.queued
   }
 
   /** The lane of a connection, made on first use. */
@@ -78,6 +84,7 @@ export class Lanes {
     const lane = this.first!
     this.first = lane.nextReady
     if (this.first === null) this.last = null
+    this.ready--
     lane.nextReady = null
     lane.isReady = false
     const request = this.takeHead(lane)
@@ -105,6 +112,7 @@ export class Lanes {
     this.queued++
     if (lane.isReady || (this.inOrder && lane.inFlight > 0)) return
     lane.isReady = true
+    this.ready++
     lane.nextReady = this.first
     this.first = lane
     if (this.last === null) this.last = lane
@@ -115,6 +123,7 @@ export class Lanes {
     let lane = this.first
     this.first = null
     this.last = null
+    this.ready = 0
     while (lane !== null) {
       const next: Lane | null = lane.nextReady
       lane.nextReady = null
@@ -128,6 +137,7 @@ export class Lanes {
   dropAllQueued(dropped: (request: OutgoingRequest) => void): void {
     this.first = null
     this.last = null
+    this.ready = 0
     for (const lane of [...this.byConnection.values()]) {
       lane.nextReady = null
       lane.isReady = false
@@ -167,6 +177,7 @@ export class Lanes {
   private makeReady(lane: Lane): void {
     if (lane.isReady || lane.head === null || (this.inOrder && lane.inFlight > 0)) return
     lane.isReady = true
+    this.ready++
     if (this.last === null) this.first = lane
     else this.last.nextReady = lane
     this.last = lane

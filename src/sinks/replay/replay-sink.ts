@@ -29,6 +29,14 @@ export interface ReplaySinkDeps {
  */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
+/**
+ * Requests that may leave and wait for a connection: with so many a feeder waits. Chosen: it looks again after one millisecond,
+ * sometimes two, and no origin on one machine answered 100 in one.
+ */
+const ENOUGH_SENDABLE = 256
+/** The same where all connections could be free at once. */
+const ENOUGH_PER_SLOT = 4
+
 export class ReplaySink implements Sink, EngineListener {
   readonly wantsBodies = true
   readonly wantsResponses = false
@@ -118,7 +126,10 @@ export class ReplaySink implements Sink, EngineListener {
 
   hasRoom(): boolean {
     if (this.circuit.isOpen) return this.hasGivenUp()
-    return this.lanes.queued < this.options.queueRequests && this.heldBytes < this.options.queueBytes
+    const { lanes, options } = this
+    if (lanes.queued >= options.queueRequests || this.heldBytes >= options.queueBytes) return false
+    // Reading further ahead sends nothing sooner; what waits shortly is still young to the garbage collector, and in the caches.
+    return lanes.sendable < Math.max(ENOUGH_SENDABLE, ENOUGH_PER_SLOT * this.engine.slots)
   }
 
   drain(limitMs: number): Promise<void> {

@@ -375,6 +375,21 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       expect(to.drops).toEqual({})
     })
 
+    test('a feeder waits when enough may leave, and goes on for a connection that only waits for its turn', async () => {
+      const to = rig(origin.url, { shed: false, connections: 2 })
+      let given = 0
+      for (; to.sink.hasRoom(); given++) giveAll(to, ['/'])
+      // Two are in flight.
+      expect(given).toBe(258)
+      await to.drain()
+      expect(to.sink.hasRoom()).toBe(true)
+      const one = connection()
+      for (let i = 0; i < 1_000; i++) to.give(get('/'), one)
+      expect(to.sink.hasRoom()).toBe(true)
+      await to.drain()
+      expect(to.outcomes).toEqual({ '2xx': 1_258 })
+    })
+
     test('bytes close the door too', async () => {
       const to = rig(origin.url, { shed: false, connections: 1, queueBytes: 2_000 })
       expect(to.sink.hasRoom()).toBe(true)
