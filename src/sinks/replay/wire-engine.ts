@@ -209,11 +209,11 @@ class WireSlot {
     this.requestsOnSocket++
     this.writtenUs = nowUs
     this.context.listener.written(this.index, nowUs)
-    if (request.body === null) writeHead(socket, request)
+    if (request.body === null) socket.write(request.headText(), 'latin1')
     else {
       // Both in one system call.
       socket.cork()
-      writeHead(socket, request)
+      socket.write(request.headText(), 'latin1')
       socket.write(request.body)
       socket.uncork()
     }
@@ -324,12 +324,6 @@ class WireSlot {
   private hasAnswerBytes(): boolean {
     return this.isWritten && this.answer.state !== AnswerState.none
   }
-}
-
-/** Memory that is used again is never lent to a socket, which may keep it for later. */
-function writeHead(socket: Socket, request: WireRequest): void {
-  if (request.block === null) socket.write(request.head)
-  else socket.write(request.headText(), 'latin1')
 }
 
 /** Empty lines, as some servers send behind a body. */

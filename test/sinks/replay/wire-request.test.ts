@@ -21,10 +21,7 @@ test('whatever is given back and in whatever order, no request that is still nee
           const [done] = needed.length > 0 ? needed.splice(i % needed.length, 1) : []
           if (done !== undefined) builder.release(done.request)
         }
-        for (const { request, filler } of needed) {
-          expect(request.headText()).toContain(`\r\nX-Filler: ${filler}\r\n`)
-          expect(request.head.toString('latin1')).toBe(request.headText())
-        }
+        for (const { request, filler } of needed) expect(request.headText()).toContain(`\r\nX-Filler: ${filler}\r\n`)
       }
     }),
     { numRuns: 100 },
