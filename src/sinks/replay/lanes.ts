@@ -4,7 +4,7 @@
  * A lane's requests leave one at a time, in capture order; a lane that waits for its answer is not in the ring, so it holds
  * up no other. With `inOrder` false a lane stays in the ring while it has requests, whatever is in flight.
  *
- * Invariant: a lane is in the ring exactly when it has a queued request and (not `inOrder` or nothing in flight). `ready` counts them.
+ * Invariant: a lane is in the ring exactly when it has a queued request and (not `inOrder` or nothing in flight).
  */
 import type { OutgoingRequest } from './outgoing-request.ts'
 
@@ -34,7 +34,8 @@ export class Lanes {
   private readonly inOrder: boolean
   private first: Lane | null = null
   private last: Lane | null = null
-  private ready = 0
+  /** Lanes that have a queued request. */
+  private waiting = 0
   /** Requests queued, not those in flight. */
   queued = 0
   /** Lanes whose captured connection is gone and that still hold requests. */
@@ -53,9 +54,9 @@ export class Lanes {
     return this.first !== null
   }
 
-  /** Requests that could leave at once, if there were connections enough. */
-  get sendable(): number {
-    return this.inOrder ? this.ready : this.queued
+  /** Queued requests that could be in flight together, once those before them are answered. */
+  get breadth(): number {
+    return this.inOrder ? this.waiting : this.queued
   }
 
   /** The lane of a connection, made on first use. */
@@ -71,8 +72,10 @@ export class Lanes {
   /** Adds a request behind the others of its lane. */
   append(request: OutgoingRequest): void {
     const lane = request.lane
-    if (lane.tail === null) lane.head = request
-    else lane.tail.next = request
+    if (lane.tail === null) {
+      lane.head = request
+      this.waiting++
+    } else lane.tail.next = request
     lane.tail = request
     lane.held++
     this.queued++
@@ -84,7 +87,6 @@ export class Lanes {
     const lane = this.first!
     this.first = lane.nextReady
     if (this.first === null) this.last = null
-    this.ready--
     lane.nextReady = null
     lane.isReady = false
     const request = this.takeHead(lane)
@@ -108,11 +110,13 @@ export class Lanes {
     lane.inFlight--
     request.next = lane.head
     lane.head = request
-    if (lane.tail === null) lane.tail = request
+    if (lane.tail === null) {
+      lane.tail = request
+      this.waiting++
+    }
     this.queued++
     if (lane.isReady || (this.inOrder && lane.inFlight > 0)) return
     lane.isReady = true
-    this.ready++
     lane.nextReady = this.first
     this.first = lane
     if (this.last === null) this.last = lane
@@ -123,7 +127,6 @@ export class Lanes {
     let lane = this.first
     this.first = null
     this.last = null
-    this.ready = 0
     while (lane !== null) {
       const next: Lane | null = lane.nextReady
       lane.nextReady = null
@@ -137,7 +140,6 @@ export class Lanes {
   dropAllQueued(dropped: (request: OutgoingRequest) => void): void {
     this.first = null
     this.last = null
-    this.ready = 0
     for (const lane of [...this.byConnection.values()]) {
       lane.nextReady = null
       lane.isReady = false
@@ -168,7 +170,10 @@ export class Lanes {
   private takeHead(lane: Lane): OutgoingRequest {
     const request = lane.head!
     lane.head = request.next
-    if (lane.head === null) lane.tail = null
+    if (lane.head === null) {
+      lane.tail = null
+      this.waiting--
+    }
     request.next = null
     this.queued--
     return request
@@ -177,7 +182,6 @@ export class Lanes {
   private makeReady(lane: Lane): void {
     if (lane.isReady || lane.head === null || (this.inOrder && lane.inFlight > 0)) return
     lane.isReady = true
-    this.ready++
     if (this.last === null) this.first = lane
     else this.last.nextReady = lane
     this.last = lane

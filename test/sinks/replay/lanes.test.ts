@@ -88,8 +88,7 @@ describe('lanes', () => {
           const queued = [...queues.values()].flat()
           expect(lanes.queued).toBe(queued.length)
           expect(lanes.hasReady).toBe(queued.some((r) => mayLeave(r.lane.id)))
-          const waiting = queued.filter((r) => mayLeave(r.lane.id)).map((r) => r.lane.id)
-          expect(lanes.sendable).toBe(inOrder ? new Set(waiting).size : queued.length)
+          expect(lanes.breadth).toBe(inOrder ? new Set(queued.map((r) => r.lane)).size : queued.length)
           const holding = new Set([...queued, ...flying].map((r) => r.lane.id))
           expect(lanes.unsettled).toBe([...closed].filter((c) => holding.has(c)).length)
         }
