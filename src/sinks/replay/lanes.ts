@@ -34,6 +34,8 @@ export class Lanes {
   private readonly inOrder: boolean
   private first: Lane | null = null
   private last: Lane | null = null
+  /** Lanes that have a queued request. */
+  private waiting = 0
   /** Requests queued, not those in flight. */
   queued = 0
   /** Lanes whose captured connection is gone and that still hold requests. */
@@ -52,6 +54,11 @@ export class Lanes {
     return this.first !== null
   }
 
+  /** Queued requests that could be in flight together, once those before them are answered. */
+  get breadth(): number {
+    return this.inOrder ? this.waiting : this.queued
+  }
+
   /** The lane of a connection, made on first use. */
   of(connectionId: number): Lane {
     let lane = this.byConnection.get(connectionId)
@@ -65,8 +72,10 @@ export class Lanes {
   /** Adds a request behind the others of its lane. */
   append(request: OutgoingRequest): void {
     const lane = request.lane
-    if (lane.tail === null) lane.head = request
-    else lane.tail.next = request
+    if (lane.tail === null) {
+      lane.head = request
+      this.waiting++
+    } else lane.tail.next = request
     lane.tail = request
     lane.held++
     this.queued++
@@ -101,7 +110,10 @@ export class Lanes {
     lane.inFlight--
     request.next = lane.head
     lane.head = request
-    if (lane.tail === null) lane.tail = request
+    if (lane.tail === null) {
+      lane.tail = request
+      this.waiting++
+    }
     this.queued++
     if (lane.isReady || (this.inOrder && lane.inFlight > 0)) return
     lane.isReady = true
@@ -158,7 +170,10 @@ export class Lanes {
   private takeHead(lane: Lane): OutgoingRequest {
     const request = lane.head!
     lane.head = request.next
-    if (lane.head === null) lane.tail = null
+    if (lane.head === null) {
+      lane.tail = null
+      this.waiting--
+    }
     request.next = null
     this.queued--
     return request

@@ -29,6 +29,14 @@ export interface ReplaySinkDeps {
  */
 const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
+/**
+ * With so many requests queued, for every connection one, a feeder waits. Chosen: it looks again after one millisecond, sometimes two,
+ * and no origin on one machine answered 100 in one.
+ */
+const ENOUGH_QUEUED = 256
+/** The same where there are many connections. */
+const ENOUGH_PER_SLOT = 4
+
 export class ReplaySink implements Sink, EngineListener {
   readonly wantsBodies = true
   readonly wantsResponses = false
@@ -118,7 +126,12 @@ export class ReplaySink implements Sink, EngineListener {
 
   hasRoom(): boolean {
     if (this.circuit.isOpen) return this.hasGivenUp()
-    return this.lanes.queued < this.options.queueRequests && this.heldBytes < this.options.queueBytes
+    const { lanes, options, engine } = this
+    if (lanes.queued >= options.queueRequests || this.heldBytes >= options.queueBytes) return false
+    // Reading further ahead sends nothing sooner; what waits shortly is still young to the garbage collector, and in the caches.
+    const isEnough =
+      lanes.queued >= Math.max(ENOUGH_QUEUED, ENOUGH_PER_SLOT * engine.slots) && lanes.breadth >= engine.slots
+    return !isEnough
   }
 
   drain(limitMs: number): Promise<void> {

@@ -30,8 +30,10 @@ export class WireEngine implements Engine {
 
   constructor(options: EngineOptions, clock: Clock, listener: EngineListener) {
     this.slots = options.connections
-    this.builder = new WireRequestBuilder(new HeadPlan(options.origin.host, options.keepHost), options.origin.host)
+    const plan = new HeadPlan(options.origin.host, options.keepHost)
+    this.builder = new WireRequestBuilder(plan, options.origin.host)
     this.context = {
+      builder: this.builder,
       options,
       clock,
       listener,
@@ -73,6 +75,7 @@ interface SlotContext {
   readonly clock: Clock
   readonly listener: EngineListener
   readonly address: OriginAddress
+  readonly builder: WireRequestBuilder
   /** Bytes of whichever socket is being read. */
   readonly input: Buffer
   readonly answers: AnswerContext
@@ -206,11 +209,11 @@ class WireSlot {
     this.requestsOnSocket++
     this.writtenUs = nowUs
     this.context.listener.written(this.index, nowUs)
-    if (request.body === null) socket.write(request.head)
+    if (request.body === null) socket.write(request.headText(), 'latin1')
     else {
       // Both in one system call.
       socket.cork()
-      socket.write(request.head)
+      socket.write(request.headText(), 'latin1')
       socket.write(request.body)
       socket.uncork()
     }
@@ -282,6 +285,7 @@ class WireSlot {
     if (hasSurplus) context.listener.poisoned()
     if (hasSurplus || !answer.keepsAlive || this.isWriting()) this.drop()
     else this.becomeIdle(nowUs)
+    context.builder.release(this.request!)
     this.request = null
     // Last: the slot may be used again from inside.
     context.listener.answered(this.index, outcomeOfStatus(answer.status), nowUs - this.writtenUs, answer.bodyBytes)

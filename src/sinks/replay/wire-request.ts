@@ -9,18 +9,38 @@ import type { Lane } from './lanes.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
 
 export class WireRequest extends OutgoingRequest {
-  /** The head, and behind it the body where that is short. */
-  readonly head: Buffer
+  /** [at, end) of `bytes`: the head, and behind it the body where that is short. */
+  private readonly bytes: Buffer
+  private readonly at: number
+  private readonly end: number
+  /** What `bytes` belongs to; null: to this request alone. */
+  readonly block: Block | null
   /** A long body, to be written right behind; null where there is none. */
   readonly body: Buffer | null
   /** Its answer has no body (RFC 9110 section 9.3.2). */
   readonly isHead: boolean
 
-  constructor(method: string, head: Buffer, body: Buffer | null, heldBytes: number, lane: Lane) {
+  constructor(
+    method: string,
+    memory: Buffer | Block,
+    at: number,
+    end: number,
+    body: Buffer | null,
+    heldBytes: number,
+    lane: Lane,
+  ) {
     super(method, heldBytes, lane)
-    this.head = head
+    this.block = memory instanceof Block ? memory : null
+    this.bytes = memory instanceof Block ? memory.bytes : memory
+    this.at = at
+    this.end = end
     this.body = body
     this.isHead = method === 'HEAD'
+  }
+
+  /** The head, one character per byte. A copy, so that no socket ever holds memory that is used again; it costs less to make and to write than a view. */
+  headText(): string {
+    return this.bytes.toString('latin1', this.at, this.end)
   }
 }
 
@@ -30,14 +50,23 @@ const BLOCK_BYTES = 16 * 1024
 const SHARED_BYTES = BLOCK_BYTES / 4
 /** Bodies up to this length stand behind the head, in the same write. Longer ones cost less as a second buffer than as a longer copy. */
 const SHORT_BODY_BYTES = 16 * 1024
+/** Empty blocks that are kept, 1 MiB in all. Chosen: more than stand in a queue whose feeder waits (ReplaySink.hasRoom). */
+const SPARE_BLOCKS = 64
+
+class Block {
+  readonly bytes = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+  /** Requests cut from it that were not given back. */
+  users = 0
+}
 
 export class WireRequestBuilder {
   private readonly plan: HeadPlan
   private readonly originHost: Uint8Array
-  private block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
+  private block = new Block()
   private blockAt = 0
+  private readonly spare: Block[] = []
   // The request being built.
-  private out = this.block
+  private out = this.block.bytes
   private at = 0
 
   constructor(plan: HeadPlan, originHost: string) {
@@ -60,20 +89,37 @@ export class WireRequestBuilder {
       this.out = Buffer.allocUnsafeSlow(enough)
       this.at = 0
     } else {
-      if (this.blockAt + enough > BLOCK_BYTES) {
-        this.block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
-        this.blockAt = 0
-      }
-      this.out = this.block
+      if (this.blockAt + enough > BLOCK_BYTES) this.nextBlock()
+      this.out = this.block.bytes
       this.at = this.blockAt
     }
     const startAt = this.at
     this.writeHead(message, connection, lane)
     if (isShort) this.copy(message.body, message.bodyAt, message.bodyEnd)
-    const bytes = this.out.subarray(startAt, this.at)
-    if (!isOwn) this.blockAt = this.at
-    this.out = this.block
-    return new WireRequest(methodOf(message), bytes, isShort ? null : message.copyBody(), heldBytesOf(message), lane)
+    if (!isOwn) {
+      this.blockAt = this.at
+      this.block.users++
+    }
+    const memory = isOwn ? this.out : this.block
+    // Not kept longer than its request.
+    this.out = this.block.bytes
+    const body = isShort ? null : message.copyBody()
+    return new WireRequest(methodOf(message), memory, startAt, this.at, body, heldBytesOf(message), lane)
+  }
+
+  /**
+   * The bytes of a request are needed no more, neither for sending it again nor by a write under way: its memory may be used again.
+   * To be called at most once; a request that is never given back is as safe, its block is then the garbage collector's.
+   */
+  release({ block }: WireRequest): void {
+    if (block === null || --block.users > 0) return
+    if (block === this.block) this.blockAt = 0
+    else if (this.spare.length < SPARE_BLOCKS) this.spare.push(block)
+  }
+
+  private nextBlock(): void {
+    this.block = this.spare.pop() ?? new Block()
+    this.blockAt = 0
   }
 
   private writeHead(message: MessageView, connection: Connection, lane: Lane): void {
@@ -181,7 +227,9 @@ export class WireRequestBuilder {
 const LOOP_BYTES = 64
 
 function latin1(text: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(text, 'latin1'))
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return bytes
 }
 
 function forwardedFor(connection: Connection): string {

@@ -88,6 +88,7 @@ describe('lanes', () => {
           const queued = [...queues.values()].flat()
           expect(lanes.queued).toBe(queued.length)
           expect(lanes.hasReady).toBe(queued.some((r) => mayLeave(r.lane.id)))
+          expect(lanes.breadth).toBe(inOrder ? new Set(queued.map((r) => r.lane)).size : queued.length)
           const holding = new Set([...queued, ...flying].map((r) => r.lane.id))
           expect(lanes.unsettled).toBe([...closed].filter((c) => holding.has(c)).length)
         }

@@ -375,6 +375,24 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       expect(to.drops).toEqual({})
     })
 
+    test('a feeder waits while there is work for every connection, and reads on while there is not', async () => {
+      const to = rig(origin.url, { shed: false, connections: 2 })
+      let given = 0
+      for (; to.sink.hasRoom(); given++) giveAll(to, ['/'])
+      // Two are in flight.
+      expect(given).toBe(258)
+      await to.drain()
+      const [one, two] = [connection(), connection()]
+      for (let i = 0; i < 1_000; i++) to.give(get('/'), one)
+      // One captured connection keeps one busy.
+      expect(to.sink.hasRoom()).toBe(true)
+      for (let i = 0; i < 2; i++) to.give(get('/'), two)
+      expect(to.sink.hasRoom()).toBe(false)
+      await to.drain()
+      expect(to.sink.hasRoom()).toBe(true)
+      expect(to.outcomes).toEqual({ '2xx': 1_260 })
+    })
+
     test('bytes close the door too', async () => {
       const to = rig(origin.url, { shed: false, connections: 1, queueBytes: 2_000 })
       expect(to.sink.hasRoom()).toBe(true)

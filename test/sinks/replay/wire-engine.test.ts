@@ -12,7 +12,7 @@ replayEngineContract('wire', {
     // As WireRequestBuilder does it: a short body in the same buffer.
     const isShort = body === null || body.length < 1000
     const bytes = isShort && body !== null ? Buffer.concat([head, body]) : head
-    return new WireRequest(method, bytes, isShort ? null : body, 0, new Lane(1))
+    return new WireRequest(method, bytes, 0, bytes.length, isShort ? null : body, 0, new Lane(1))
   },
   limits: {},
 })
