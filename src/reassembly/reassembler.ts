@@ -91,6 +91,8 @@ export class Reassembler {
   /** By slot, like all that is not a number; numbers stand in the table's columns. */
   private readonly consumers: (StreamConsumer | null)[] = []
   private readonly disorders: (Disorder | null)[] = []
+  /** The last one given up: where neighbours change places, the next is needed at once. */
+  private spareDisorder: Disorder | null = null
   private readonly piece = new StreamPiece()
   /** Slots that need a look between packets: holes, and consumers that wait for something. */
   private readonly watched = new Set<number>()
@@ -665,7 +667,10 @@ export class Reassembler {
   }
 
   private disorderOf(slot: number): Disorder {
-    const disorder = this.disorders[slot] ?? new Disorder()
+    const present = this.disorders[slot]
+    if (present != null) return present
+    const disorder = this.spareDisorder ?? new Disorder()
+    this.spareDisorder = null
     this.disorders[slot] = disorder
     return disorder
   }
@@ -674,8 +679,9 @@ export class Reassembler {
     const disorder = this.disorders[slot]
     if (disorder == null || disorder.stores[0] !== null || disorder.stores[1] !== null) return
     const { directionFlags } = this.table
-    if (((directionFlags[slot * 2]! | directionFlags[slot * 2 + 1]!) & Direction.hole) === 0)
-      this.disorders[slot] = null
+    if (((directionFlags[slot * 2]! | directionFlags[slot * 2 + 1]!) & Direction.hole) !== 0) return
+    this.disorders[slot] = null
+    this.spareDisorder = disorder
   }
 
   /** Delivers what has become deliverable in both directions, and declares holes whose window has passed. */

@@ -100,6 +100,16 @@ describe('a shard that takes over from one that died', () => {
     rig.closeAll()
   })
 
+  test('takes the SYN of a side of which nothing was known for what it is, whatever its number', () => {
+    const { died, next } = pair()
+    died.server({ seq: 901, ack: -99, data: 'xy' })
+    const rig = next()
+    rig.client({ flags: SYN, seq: -100 })
+    rig.client({ seq: -99, ack: 903, data: 'abc' })
+    rig.closeAll()
+    expect(rig.stream.text(0)).toBe('abc')
+  })
+
   test('knows nothing of connections that were gone', () => {
     const { died, next } = pair()
     died.handshake(100, 900)
