@@ -11,7 +11,7 @@ export interface CpuProfile {
 
 export interface ProfileNode {
   readonly id: number
-  readonly callFrame: CallFrame
+  callFrame: CallFrame
   readonly children?: readonly number[]
 }
 
@@ -121,7 +121,7 @@ export function frameOf({ functionName, url, lineNumber }: CallFrame, base: stri
   if (functionName === '(garbage collector)') return { name: 'garbage collector', kind: 'gc', place: '' }
   const name = functionName === '' ? '(anonymous)' : functionName
   if (url === '') return { name, kind: 'native', place: '' }
-  const at = (path: string) => `${path}:${lineNumber + 1}`
+  const at = (path: string) => (lineNumber < 0 ? path : `${path}:${lineNumber + 1}`)
   if (url.startsWith('node:')) return { name, kind: 'node', place: at(url) }
   const packageAt = url.lastIndexOf('/node_modules/')
   if (packageAt >= 0) return { name, kind: 'package', place: at(url.slice(packageAt + '/node_modules/'.length)) }

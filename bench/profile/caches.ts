@@ -11,17 +11,17 @@ import { CHECKOUT } from '../support/machine.ts'
 import { losslessCounts, replayFile } from '../support/mirrorshard.ts'
 import type { BenchOptions } from '../support/options.ts'
 import type { Report } from '../support/report.ts'
+import { ChunkSources } from './chunk-sources.ts'
 import { type CacheSite, readV8Log, type V8Log } from './v8-log.ts'
 
 const NAME = 'caches'
 const PASSES = 8
-/** Folders of the hot path. No site in them may be megamorphic. */
+/** Folders and files of the hot path on one thread, below src. No site in them may be megamorphic, and each must have been seen. */
 export const HOT = [
   'wire',
   'sources/files',
   'decapsulation',
   'dispatch',
-  'ring',
   'flow',
   'reassembly',
   'http',
@@ -51,7 +51,9 @@ export async function benchCaches(options: BenchOptions, report: Report, directo
   const lines = readFileSync(logPath, 'latin1').split('\n')
   const base = pathToFileURL(join(CHECKOUT, 'dist/src/')).href
   const { endUs } = readV8Log(lines, base, Number.POSITIVE_INFINITY)
-  const log = readV8Log(lines, base, endUs / 2)
+  const chunks = new ChunkSources(join(CHECKOUT, 'dist/src'))
+  const read = readV8Log(lines, base, endUs / 2)
+  const log = { ...read, sites: read.sites.map((site) => ({ ...site, file: chunks.sourceOf(site.file, site.line) })) }
   tellCaches(log, report)
   tellDeoptimisations(log, run.summary.fromFirstPacket.seconds * 1e6, report)
 }
@@ -95,7 +97,9 @@ function tellCaches({ sites, unresolved, lateUnresolved }: V8Log, report: Report
       '',
     ],
     // Without any the log was not read right: each run begins with cold caches.
-    'transitions in the hot path': [hot.length > 0, true],
+    ...Object.fromEntries(
+      HOT.map((part) => [`transitions in ${part}`, [hot.some(({ file }) => file.startsWith(part)), true] as const]),
+    ),
     'late transitions of unknown functions': [lateUnresolved, 0],
   })
 }

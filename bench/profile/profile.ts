@@ -12,6 +12,7 @@ import type { BenchOptions } from '../support/options.ts'
 import type { Report } from '../support/report.ts'
 import { count } from '../support/table.ts'
 import { addProfile, type CpuProfile, type FlameNode, newNode, selfTimes } from './aggregate.ts'
+import { ChunkSources } from './chunk-sources.ts'
 import { drawFlameGraph } from './flame-graph.ts'
 
 /** No function of ours may take more than this share of the time by itself. */
@@ -113,12 +114,25 @@ function tell(name: string, variant: string, folder: string, report: Report): vo
 
 function readProfiles(folder: string): FlameNode {
   const root = newNode({ name: 'all', kind: 'native', place: '' })
-  const base = pathToFileURL(join(CHECKOUT, 'dist/')).href
+  const base = pathToFileURL(join(CHECKOUT, 'dist/src/')).href
+  const chunks = new ChunkSources(join(CHECKOUT, 'dist/src'))
   // CPU.<date>.<time>.<process>.<thread>.<number>.cpuprofile; thread 0 is the main one.
   for (const file of readdirSync(folder).sort()) {
     const thread = Number(file.split('.').at(-3))
     const profile = JSON.parse(readFileSync(join(folder, file), 'utf8')) as CpuProfile
+    nameSources(profile, base, chunks)
     addProfile(root, thread === 0 ? 'main thread' : `worker ${thread}`, profile, base)
   }
   return root
+}
+
+/** Functions of bundled chunks under the name of their source; which line of it they begin at, the chunk does not say. */
+function nameSources(profile: CpuProfile, base: string, chunks: ChunkSources): void {
+  for (const node of profile.nodes) {
+    const { url, lineNumber } = node.callFrame
+    if (!url.startsWith(base)) continue
+    const file = url.slice(base.length)
+    const source = chunks.sourceOf(file, lineNumber + 1)
+    if (source !== file) node.callFrame = { ...node.callFrame, url: `${base}${source}`, lineNumber: -1 }
+  }
 }

@@ -4,7 +4,7 @@
  */
 
 export interface CacheSite {
-  /** `src/http/head.js`, from the build's folder on. */
+  /** `chunks/shard-….js`, from the build's folder on. */
   readonly file: string
   readonly functionName: string
   readonly line: number

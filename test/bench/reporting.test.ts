@@ -4,6 +4,7 @@ import { foretell, saturatingShards } from '../../bench/inside/model.ts'
 import { readCounts, workCalls } from '../../bench/inside/strace.ts'
 import { gorRecords } from '../../bench/peers/programs.ts'
 import { addProfile, type CpuProfile, newNode, selfTimes } from '../../bench/profile/aggregate.ts'
+import { modulesIn } from '../../bench/profile/chunk-sources.ts'
 import { describeFrame, drawFlameGraph } from '../../bench/profile/flame-graph.ts'
 import { readV8Log } from '../../bench/profile/v8-log.ts'
 import { chartOfTable, drawChart, readCell } from '../../bench/support/chart.ts'
@@ -242,4 +243,21 @@ it('a record of GoReplay is a line, the request and a separator of its own', () 
   expect(first).toMatch(/^1 0{24} \d{19} 0\nGET \/r0 HTTP\/1.1\r\n/)
   expect(second).toMatch(/\r\n\r\n$/)
   expect(rest).toBe('')
+})
+
+it('a line of a chunk belongs to the module whose comment stands last before it', () => {
+  const text = [
+    'import "a";',
+    '// src/wire/seq.ts',
+    'one',
+    'two',
+    '// node_modules/zod/x.js',
+    '// src/http/head.ts',
+    'three',
+  ].join('\n')
+  expect(modulesIn(text)).toEqual([
+    { line: 2, source: 'wire/seq.ts' },
+    { line: 5, source: 'node_modules/zod/x.js' },
+    { line: 6, source: 'http/head.ts' },
+  ])
 })
