@@ -11,6 +11,7 @@ import { inTurns } from '../support/rounds.ts'
 import { liveCounts, lossesOf, openService, type Service } from '../support/service.ts'
 import { spreadOf } from '../support/statistics.ts'
 import { count } from '../support/table.ts'
+import { threadsInWords } from './live.ts'
 import type { LiveSent } from './live-source.ts'
 
 const NAME = 'pipeline/live-limit'
@@ -193,17 +194,7 @@ function limitInWords(found: readonly Found[]): string {
 
 function tell(variants: readonly Variant[], found: readonly Found[][], report: Report): void {
   const rows = [
-    [
-      'workers',
-      'receivers',
-      'held, packets/s',
-      'lost first at',
-      'packets, where',
-      'cores: ours',
-      'sender',
-      'limited by',
-      'counts',
-    ],
+    ['', 'held, packets/s', 'lost first at', 'packets, where', 'cores: ours', 'sender', 'limited by', 'counts'],
   ]
   let best = -1
   for (const [i, { workers, receivers }] of variants.entries()) {
@@ -220,8 +211,7 @@ function tell(variants: readonly Variant[], found: readonly Found[][], report: R
       searches: own,
     })
     rows.push([
-      String(workers),
-      String(receivers),
+      threadsInWords(workers, receivers),
       `${count(limit.median)} (${count(limit.least)}–${count(limit.greatest)})`,
       above.length === 0 ? '–' : `${count(spreadOf(above.map((p) => p.achieved)).median)}/s`,
       above.length === 0

@@ -136,7 +136,7 @@ async function runOnce(
 function tell(variants: readonly Variant[], runs: readonly Measured[][], isForGoals: boolean, report: Report): void {
   const rows = [
     [
-      ...['engine', 'workers', 'CPU µs/packet', 'µs/request', 'requests/s'],
+      ...['', 'CPU µs/packet', 'µs/request', 'requests/s'],
       ...['lost packets', 'requests', 'added ms p50', 'p99', 'with start p99', 'answer ms p50', 'p99', 'counts'],
     ],
   ]
@@ -162,8 +162,7 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], isForGo
       ...{ cpuUsPerPacket, cpuUsPerRequest, requestsPerSecond: perSecond, lost, reasons, added, answer50, answer99 },
     })
     rows.push([
-      engineName(engine),
-      String(workers),
+      of,
       spread(cpuUsPerPacket, 2),
       cpuUsPerRequest.median.toFixed(1),
       count(perSecond.median),

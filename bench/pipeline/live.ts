@@ -152,20 +152,7 @@ export async function measureWindow(
 }
 
 function tell(variants: readonly Variant[], runs: readonly Measured[][], report: Report): void {
-  const rows = [
-    [
-      'rate',
-      'workers',
-      'receivers',
-      'CPU µs/packet',
-      'with start',
-      'sent/s',
-      'packets',
-      'lost: kernel',
-      'ring',
-      'counts',
-    ],
-  ]
+  const rows = [['', 'CPU µs/packet', 'with start', 'sent/s', 'packets', 'lost: kernel', 'ring', 'counts']]
   const best = new Map<number, { median: number; lost: number }>()
   for (const [i, variant] of variants.entries()) {
     const { packetsPerSecond, workers, receivers } = variant
@@ -191,9 +178,7 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], report:
       lost,
     })
     rows.push([
-      `${count(packetsPerSecond)}/s`,
-      String(workers),
-      String(receivers),
+      `${count(packetsPerSecond)}/s, ${threadsInWords(workers, receivers)}`,
       spread(cpuUsPerPacket, 2),
       cpuUsPerPacketCold.median.toFixed(2),
       count(sentPerSecond.median),
@@ -211,9 +196,14 @@ function tell(variants: readonly Variant[], runs: readonly Measured[][], report:
     const isBetter = present === undefined || lost.greatest < present.lost
     if (!isBetter && !(lost.greatest === present.lost && cpuUsPerPacket.median < present.median)) continue
     best.set(packetsPerSecond, { median: cpuUsPerPacket.median, lost: lost.greatest })
-    const of = `--workers ${workers}${receivers === 1 ? '' : ` --receivers ${receivers}`}`
+    const of = threadsInWords(workers, receivers)
     report.figure(`live.${packetsPerSecond}.cpu`, { ...cpuUsPerPacket, unit: 'µs/packet', of })
     report.figure(`live.${packetsPerSecond}.lost`, { ...lost, unit: 'packets', of })
   }
   report.table(rows)
+}
+
+/** As the options say it. */
+export function threadsInWords(workers: number, receivers: number): string {
+  return `--workers ${workers}${receivers === 1 ? '' : ` --receivers ${receivers}`}`
 }
