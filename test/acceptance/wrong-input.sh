@@ -70,7 +70,8 @@ expect 1 'replay: origin down' replay --to "http://127.0.0.1:$port" --speed max 
 expect 1 'replay: no such host' replay --to http://no-such-host.invalid --speed max "$folder/good.pcap"
 expect 2 'run: no target' run
 expect 2 'run: bad listen address' run --listen nowhere --to null
-expect 2 'run: two receivers' run --receivers 2 --to null
+expect 2 'run: two receivers, no workers' run --receivers 2 --workers 0 --to null
+expect 2 'run: two receivers with dgram' run --receivers 2 --receiver dgram --to null
 expect 1 'run: address of another machine' run --listen 192.0.2.1:4789 --to null --admin 127.0.0.1:0
 expect 2 'run: admin elsewhere' run --to null --admin 0.0.0.0:9464
 expect 1 'run: no such interface' run --interface nosuch0 --to null --admin 127.0.0.1:0
