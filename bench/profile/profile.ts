@@ -114,8 +114,8 @@ function tell(name: string, variant: string, folder: string, report: Report): vo
 
 function readProfiles(folder: string): FlameNode {
   const root = newNode({ name: 'all', kind: 'native', place: '' })
-  const base = pathToFileURL(join(CHECKOUT, 'dist/src/')).href
-  const chunks = new ChunkSources(join(CHECKOUT, 'dist/src'))
+  const base = pathToFileURL(join(CHECKOUT, 'dist/')).href
+  const chunks = new ChunkSources(join(CHECKOUT, 'dist'))
   // CPU.<date>.<time>.<process>.<thread>.<number>.cpuprofile; thread 0 is the main one.
   for (const file of readdirSync(folder).sort()) {
     const thread = Number(file.split('.').at(-3))
