@@ -199,17 +199,20 @@ export class HeadReader {
       if (i === end) return HEAD_INCOMPLETE
       const c = bytes[i]!
       if ((CHARACTERS[c]! & Char.token) === 0) return this.sectionEnd(bytes, i, end, view)
-      if (lines >= maxFields) return this.tooManyFields(bytes, i, end)
-      if (isSkipping && c !== SMALL_C && c !== LARGE_C && c !== SMALL_T && c !== LARGE_T) {
+      const isOneTooMany = lines >= maxFields
+      if (isSkipping && !isOneTooMany && c !== SMALL_C && c !== LARGE_C && c !== SMALL_T && c !== LARGE_T) {
         // Neither Content-Length nor Transfer-Encoding: only its end matters.
         i = this.behindLine(bytes, pastValue(bytes, i, end), end)
-      } else i = this.field(bytes, i, end, view)
+      } else i = this.field(bytes, i, end, view, isOneTooMany)
       if (i < 0) return i
     }
   }
 
-  /** One field line that begins with a token at `nameAt`. Returns the index behind it, HEAD_INCOMPLETE or HEAD_FAULT. */
-  private field(bytes: Buffer, nameAt: number, end: number, view: MessageView): number {
+  /**
+   * One field line that begins with a token at `nameAt`. Returns the index behind it, HEAD_INCOMPLETE or HEAD_FAULT.
+   * @param isOneTooMany that is its fault, once it is whole and not wrong in itself: splits do not matter then
+   */
+  private field(bytes: Buffer, nameAt: number, end: number, view: MessageView, isOneTooMany: boolean): number {
     let i = nameAt + 1
     while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
     if (i === end) return HEAD_INCOMPLETE
@@ -224,7 +227,7 @@ export class HeadReader {
     if (valueEnd > valueAt && bytes[valueEnd - 1]! <= SP) valueEnd = trimmedEnd(bytes, valueAt, valueEnd)
     const { fields } = view
     const f = view.fieldCount * FIELD_STRIDE
-    if (f >= fields.length) return this.fail(RequestDrop.tooManyHeaders)
+    if (isOneTooMany || f >= fields.length) return this.fail(RequestDrop.tooManyHeaders)
     view.fieldCount++
     fields[f] = nameAt
     fields[f + 1] = nameEnd
@@ -279,16 +282,6 @@ export class HeadReader {
     if (headEnd < 0) return headEnd
     view.headEnd = headEnd
     return this.frame(view) ? headEnd : HEAD_FAULT
-  }
-
-  /** One line more than there may be: it counts once it is whole and not wrong in itself, so that splits do not matter. */
-  private tooManyFields(bytes: Buffer, at: number, end: number): number {
-    let i = at
-    while (i < end && (CHARACTERS[bytes[i]!]! & Char.token) !== 0) i++
-    if (i === end) return HEAD_INCOMPLETE
-    if (bytes[i] !== COLON) return this.fail(bytes[i] === 0 ? RequestDrop.nul : RequestDrop.headerName)
-    const next = this.behindLine(bytes, pastValue(bytes, i, end), end)
-    return next < 0 ? next : this.fail(RequestDrop.tooManyHeaders)
   }
 
   /** The index behind the CRLF of a field line, at `i`; HEAD_INCOMPLETE or HEAD_FAULT. */

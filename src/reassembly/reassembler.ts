@@ -168,36 +168,21 @@ export class Reassembler {
     const payloadAt = tcpAt + tcpHeaderLength(bytes, tcpAt)
     const length = view.end - payloadAt
     const consumer = this.consumers[slot]
-    // Without news of the other direction its bytes can only have been acknowledged before: see peerIsBehind.
-    if (length > 0 && (consumer == null || consumer.isWaiting(key & 1) || this.acknowledgesAhead(peer, others, ack)))
-      return false
+    const piece = this.piece
+    if (length > 0) {
+      if (consumer == null) return false
+      this.fillPiece(view, key, payloadAt, seq, ack, true)
+      if (this.mustWait(key, piece)) return false
+    }
     this.counters.add(Counter.packetsProcessed)
     table.lastSeenUs[slot] = nowUs
     table.packets[slot] = (table.packets[slot]! + 1) | 0
     if (isAckNew) table.highAck[peer] = ack
     if (length <= 0 || consumer == null) return true
-    const { piece } = this
-    piece.bytes = bytes
-    piece.at = payloadAt
-    piece.end = view.end
-    piece.seq = seq
-    piece.ack = ack
-    piece.hasAck = true
-    piece.timeUs = view.timeUs
-    piece.startsSegment = true
-    piece.isAckedTo = (own & Direction.acked) !== 0 && table.highAck[key] === seq
     const taken = this.deliver(key, piece)
     if (taken < length) this.storeRest(key, piece, taken)
     if (consumer.wantsTick) this.watched.add(slot)
     return true
-  }
-
-  /** The other direction's captured packets have not brought all that this one acknowledges. */
-  private acknowledgesAhead(peer: number, flags: number, ack: number): boolean {
-    return (
-      (flags & (Direction.known | Direction.seen)) === (Direction.known | Direction.seen) &&
-      seqBefore(this.table.nextSeq[peer]! | 0, ack)
-    )
   }
 
   private anyPacket(view: PacketView, found: number): void {
@@ -246,22 +231,27 @@ export class Reassembler {
     const isStray = this.isStray(key, start)
     if (hasAck && !isStray) this.acknowledge(key ^ 1, ack)
     if (length > 0 && !isStray) {
-      const piece = this.piece
-      piece.bytes = bytes
-      piece.at = payloadAt
-      piece.end = Math.max(view.end, payloadAt)
-      piece.seq = start
-      piece.ack = ack
-      piece.hasAck = hasAck
-      piece.timeUs = view.timeUs
-      piece.startsSegment = true
-      piece.isAckedTo = (table.directionFlags[key]! & Direction.acked) !== 0 && table.highAck[key] === start
-      this.segment(key, piece, length)
+      this.fillPiece(view, key, payloadAt, start, ack, hasAck)
+      this.segment(key, this.piece, length)
     }
     if ((flags & TcpFlag.fin) !== 0) this.finish(key, seqAdd(start, length))
     this.advance(slot)
     if ((flags & TcpFlag.rst) !== 0 && this.isCredibleReset(key, seq)) this.reset(slot)
     else this.closeIfEnded(slot)
+  }
+
+  /** Makes the one piece that is lent of what the packet brings of its direction's stream, from `payloadAt` on. */
+  private fillPiece(view: PacketView, key: number, payloadAt: number, seq: number, ack: number, hasAck: boolean): void {
+    const { piece, table } = this
+    piece.bytes = view.bytes
+    piece.at = payloadAt
+    piece.end = Math.max(view.end, payloadAt)
+    piece.seq = seq
+    piece.ack = ack
+    piece.hasAck = hasAck
+    piece.timeUs = view.timeUs
+    piece.startsSegment = true
+    piece.isAckedTo = (table.directionFlags[key]! & Direction.acked) !== 0 && table.highAck[key] === seq
   }
 
   /** Time passes without packets: expiry, holes that have become old, waits that end. */
