@@ -41,6 +41,12 @@ export interface ServiceOrder {
   readonly engine?: string | null
   /** UDP port; 0: a free one. */
   readonly port?: number
+  /** Further options, as they are typed. */
+  readonly args?: readonly string[]
+  /** Beside the bench's own environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Another build of the program. */
+  readonly main?: string
 }
 
 export interface Service {
@@ -80,12 +86,13 @@ function open(order: ServiceOrder, directory: string): Promise<Service> {
     ...['--to', order.to, '--workers', String(order.workers), '--summary', summaryPath],
     ...(order.receivers == null ? [] : ['--receivers', String(order.receivers)]),
     ...(order.engine == null ? [] : ['--engine', order.engine]),
+    ...(order.args ?? []),
   ]
   const startedMs = performance.now()
   const child = owned(
-    spawn(process.execPath, [MAIN, ...args], {
+    spawn(process.execPath, [order.main ?? MAIN, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: benchEnvironment(),
+      env: { ...benchEnvironment(), ...order.env },
     }),
   )
   const said: string[] = []
