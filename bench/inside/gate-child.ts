@@ -5,6 +5,7 @@
 import { writeSync } from 'node:fs'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { PacketDrop } from '../../src/base/drop.ts'
 import { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { type PacketOutlet, RingOutlet } from '../../src/dispatch/dispatcher.ts'
 import { Counter } from '../../src/metrics/counters.ts'
@@ -91,20 +92,20 @@ async function measure(order: GateOrder): Promise<GateResult> {
   const inline: PacketOutlet = {
     offer: (packet) => {
       shard.packet(packet)
-      return true
+      return PacketDrop.none
     },
     publish: () => shard.publish(),
   }
-  const ring = new RingOutlet([new RingProducer(memory)])
+  const ring = new RingOutlet([new RingProducer(memory)], null)
   // The ring copies word by word, which no replaced method sees.
   let ringBytesCopied = 0
   const throughRing: PacketOutlet = {
     offer: (packet) => {
-      const isTaken = ring.offer(packet)
-      if (isTaken) ringBytesCopied += packet.end - packet.ipAt
-      return isTaken
+      const refusal = ring.offer(packet)
+      if (refusal === PacketDrop.none) ringBytesCopied += packet.end - packet.ipAt
+      return refusal
     },
-    publish: () => ring.publish(),
+    publish: (nowUs) => ring.publish(nowUs),
   }
   const outlet = isThroughRing ? throughRing : inline
   const passes = new Passes(

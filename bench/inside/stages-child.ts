@@ -3,6 +3,7 @@
  * stage is the difference of two; where a ring stands between, both of its sides are timed by themselves, 512 packets at a time.
  */
 import { writeSync } from 'node:fs'
+import { PacketDrop } from '../../src/base/drop.ts'
 import { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { type PacketOutlet, RingOutlet } from '../../src/dispatch/dispatcher.ts'
 import { MessageView } from '../../src/http/message.ts'
@@ -51,7 +52,7 @@ async function throughIngress(
   take: ((view: PacketView) => void) | null,
 ): Promise<Times> {
   const memory = new SharedArrayBuffer(ringBytes(RING_BYTES))
-  const rings = new RingOutlet([new RingProducer(memory)])
+  const rings = new RingOutlet([new RingProducer(memory)], null)
   const consumer = new RingConsumer(memory)
   const view = new PacketView()
   const source = await openCapture(path)
@@ -106,7 +107,7 @@ class Swallow implements StreamConsumer {
 const { path, rounds } = JSON.parse(process.argv[2]!) as StagesOrder
 const options = await replayDefaults()
 const plan = planOf(options)
-const nowhere: PacketOutlet = { offer: () => true, publish: () => {} }
+const nowhere: PacketOutlet = { offer: () => PacketDrop.none, publish: () => {} }
 const stages = Object.fromEntries(STAGES.map((name) => [name, [] as number[]])) as Record<Stage, number[]>
 let packets = 0
 let requests = 0

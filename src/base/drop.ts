@@ -18,7 +18,9 @@ function codesOf<T extends ReasonTable>(table: T): { readonly [K in keyof T]: nu
 
 /** Reasons a packet was dropped between the source and the flow table. Code 0 is "not dropped". */
 export const PACKET_DROP_HELP = {
-  ringFull: 'The ring of the shard that owns the flow had no room (live traffic only; files wait).',
+  ringFull:
+    'The ring of the shard that owns the flow had no room (live traffic only; files wait). With shedding only in bursts that come faster than it acts.',
+  shed: 'The packet belongs to one of the connections that are left out whole while a shard cannot follow (live traffic only; --shed-above).',
   shardLost: 'The packet was in the hands of a shard that died.',
   receiverLost: 'The packet was in the hands of a receiving thread that died (--receivers 2 or more).',
   sourceNotAllowed: 'The outer source address is not in --allow-from.',

@@ -43,7 +43,7 @@ lists. Switches are \`true\` or \`false\` in YAML; the environment also takes \`
 \`--workers\`; each gets at least 1. Limits of a shard say so.
 
 Two environment variables are not options: \`MIRRORSHARD_DEBUG=1\` prints the stack trace of an error that ends the process, and
-\`MIRRORSHARD_FAULTS=1\` lets the admin server break shards on purpose, for fault tests.
+\`MIRRORSHARD_FAULTS=1\` lets the admin server break threads on purpose, for fault tests: \`POST /debug/fault?shard=N&kind=throw|exit|oom|spin\` (or \`receiver=N\`); \`shard=N&kind=slow&us=M\` makes every packet of a shard take M microseconds more, 0 ends it.
 `
 
 export function renderConfigurationDocs(): string {

@@ -5,6 +5,7 @@ import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { RingProducer } from '../ring/ring.ts'
 import { u16 } from '../wire/bytes.ts'
 import { fiveTupleHash } from './hash.ts'
+import type { Shedding } from './shedding.ts'
 
 export interface DispatchOptions {
   /** Equal five-tuples under different VNIs are different flows. */
@@ -17,10 +18,10 @@ export interface DispatchOptions {
 
 /** Where packets go: rings of shards, or a shard on this thread. */
 export interface PacketOutlet {
-  /** Takes the packet of a flow with `view.hash`; false when there is no room for it. */
-  offer(view: PacketView): boolean
-  /** End of a batch. */
-  publish(): void
+  /** Takes the packet of a flow with `view.hash`. Returns the reason when it does not: a value of PacketDrop, `none` when it does. */
+  offer(view: PacketView): number
+  /** End of a batch. @param nowUs of a clock that never goes back */
+  publish(nowUs: number): void
 }
 
 export class Dispatcher {
@@ -44,29 +45,44 @@ export class Dispatcher {
     }
     const salt = this.options.vniInKey ? view.vni + 2 : 0
     view.hash = fiveTupleHash(view.bytes, view.ipAt, view.ipVersion, view.tcpAt, salt, this.options.hashKey)
-    if (this.outlet.offer(view)) this.counters.add(Counter.packetsDispatched)
-    else this.counters.packetDrop(PacketDrop.ringFull)
+    const refusal = this.outlet.offer(view)
+    if (refusal === PacketDrop.none) this.counters.add(Counter.packetsDispatched)
+    else this.counters.packetDrop(refusal)
   }
 
-  publish(): void {
-    this.outlet.publish()
+  /** @param nowUs of a clock that never goes back */
+  publish(nowUs: number): void {
+    this.outlet.publish(nowUs)
   }
 }
 
 /** Shards behind rings. The upper bits of the hash choose, so that each shard's flow table sees evenly spread lower bits. */
 export class RingOutlet implements PacketOutlet {
   private readonly rings: readonly RingProducer[]
+  /** null: nothing is shed, a full ring refuses. */
+  private readonly shedding: Shedding | null
+  private readonly backlogs: Float64Array
 
-  constructor(rings: readonly RingProducer[]) {
+  /** @param shedding of the producer that writes these rings; null where packets wait for room */
+  constructor(rings: readonly RingProducer[], shedding: Shedding | null) {
     this.rings = rings
+    this.shedding = shedding
+    this.backlogs = new Float64Array(rings.length)
   }
 
-  offer(view: PacketView): boolean {
-    return this.rings[shardOf(view.hash, this.rings.length)]!.tryWrite(view)
+  offer(view: PacketView): number {
+    const shard = shardOf(view.hash, this.rings.length)
+    const { shedding } = this
+    if (shedding?.isActive && shedding.sheds(view.hash, shard)) return PacketDrop.shed
+    return this.rings[shard]!.tryWrite(view) ? PacketDrop.none : PacketDrop.ringFull
   }
 
-  publish(): void {
-    for (let i = 0; i < this.rings.length; i++) this.rings[i]!.publish()
+  publish(nowUs: number): void {
+    const { rings, shedding, backlogs } = this
+    for (let i = 0; i < rings.length; i++) rings[i]!.publish()
+    if (shedding === null || !shedding.isDue(nowUs)) return
+    for (let i = 0; i < rings.length; i++) backlogs[i] = rings[i]!.backlog() / rings[i]!.capacity
+    shedding.judge(backlogs, nowUs)
   }
 
   /** Whether every ring has room for a packet of `bytes`: files wait until it is so. */

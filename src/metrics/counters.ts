@@ -73,6 +73,11 @@ export const SCALARS = {
     kind: 'counter',
     help: 'TCP packets handed to a shard.',
   },
+  shedRatio: {
+    metric: 'mirrorshard_dispatch_shed_ratio',
+    kind: 'gauge',
+    help: 'Share of the connections left out whole now, 0 to 1, at the shard that is worst off. Their packets are dropped with reason shed.',
+  },
   ringBytes: { metric: 'mirrorshard_ring_used_bytes', kind: 'gauge', help: 'Bytes waiting in the rings.' },
   kernelDropped: {
     metric: 'mirrorshard_kernel_drops_total',

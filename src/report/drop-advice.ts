@@ -19,6 +19,7 @@ const SERVER =
 export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   ringFull:
     'The shards are too slow for the traffic. More `--workers` on more cores, less to do (`--ports`, `--percent` at the mirror), or a larger `--ring-bytes` where it comes in bursts only.',
+  shed: 'The shards are too slow for the traffic, and whole connections are left out so that the others stay whole. As for `ringFull`; `mirrorshard_dispatch_shed_ratio` says how many.',
   shardLost: 'Read the log: it names the error of the worker that died. `--shard-heap-mb` where it ran out of heap.',
   receiverLost: 'Read the log: it names the error of the receiver that died.',
   sourceNotAllowed:

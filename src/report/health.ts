@@ -6,14 +6,21 @@ export type RunState = 'starting' | 'receiving' | 'draining'
 /** Share of the packets dropped for want of room, per check, that makes health bad; and good again. */
 const BAD_ABOVE = 0.01
 const GOOD_BELOW = 0.001
-/** Good checks in a row before health turns good again. */
+/**
+ * Good checks in a row before health turns good again; twice as many each time that it turned bad soon after, up to the most: near the
+ * limit of what it can take, and where a load balancer takes the traffic away and brings it back, it would flap otherwise.
+ */
 const GOOD_CHECKS = 5
+const MOST_GOOD_CHECKS = 60
 
-/** Looks at the counters once a second. Overload: packets dropped because rings or the kernel's buffer are full. */
+/** Looks at the counters once a second. Overload: packets dropped because rings or the kernel's buffer are full, connections shed. */
 export class HealthRule {
   state: RunState = 'starting'
   private isOverloaded = false
   private goodChecks = 0
+  private goodChecksNeeded = GOOD_CHECKS
+  /** Since it turned good. */
+  private checksGood = MOST_GOOD_CHECKS
   private lastReceived = 0
   private lastDropped = 0
 
@@ -25,10 +32,17 @@ export class HealthRule {
     this.lastDropped = dropped
     this.workersMissing = workersMissing
     this.receiversMissing = receiversMissing
-    if (share > BAD_ABOVE) {
+    if (share > BAD_ABOVE && !this.isOverloaded) {
+      const isSoon = this.checksGood < MOST_GOOD_CHECKS
+      this.goodChecksNeeded = isSoon ? Math.min(MOST_GOOD_CHECKS, 2 * this.goodChecksNeeded) : GOOD_CHECKS
       this.isOverloaded = true
-      this.goodChecks = 0
-    } else if (this.isOverloaded && share < GOOD_BELOW && ++this.goodChecks >= GOOD_CHECKS) this.isOverloaded = false
+    }
+    if (share >= GOOD_BELOW) this.goodChecks = 0
+    else if (this.isOverloaded && ++this.goodChecks >= this.goodChecksNeeded) {
+      this.isOverloaded = false
+      this.checksGood = 0
+    }
+    if (!this.isOverloaded) this.checksGood++
   }
 
   private workersMissing = 0

@@ -21,7 +21,7 @@ export interface AdminSources {
   health(): Health
   summary(): Summary
   /** Breaks a thread, for tests of supervision; null where faults are not enabled. Answers what it did, or null for bad arguments. */
-  injectFault: ((thread: 'shard' | 'receiver', index: string, kind: string) => string | null) | null
+  injectFault: ((thread: 'shard' | 'receiver', index: string, kind: string, us: string) => string | null) | null
 }
 
 export interface OpenServer {
@@ -48,9 +48,15 @@ export async function openAdminServer(address: Address, sources: AdminSources): 
     if (url.pathname === '/debug/fault' && sources.injectFault !== null) {
       if (request.method !== 'POST') return send(response, 405, 'text/plain', 'POST only\n')
       const thread = url.searchParams.has('receiver') ? 'receiver' : 'shard'
-      const done = sources.injectFault(thread, url.searchParams.get(thread) ?? '', url.searchParams.get('kind') ?? '')
+      const text = (name: string) => url.searchParams.get(name) ?? ''
+      const done = sources.injectFault(thread, text(thread), text('kind'), text('us'))
       if (done === null)
-        return send(response, 400, 'text/plain', 'expected shard=N or receiver=N, and kind=throw|exit|oom|spin\n')
+        return send(
+          response,
+          400,
+          'text/plain',
+          'expected shard=N or receiver=N, and kind=throw|exit|oom|spin; or shard=N&kind=slow&us=0 to 10000\n',
+        )
       return send(response, 200, 'text/plain', `${done}\n`)
     }
     if (!isRead(request, response)) return

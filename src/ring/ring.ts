@@ -84,6 +84,11 @@ export class RingMemory {
     return (Atomics.load(this.words, PRODUCED) - Atomics.load(this.words, CONSUMED)) >>> 0
   }
 
+  /** Bytes written and not yet taken up: what the consumer has before it. Less than `used` in the middle of its turn. */
+  backlog(): number {
+    return (Atomics.load(this.words, PRODUCED) - Atomics.load(this.words, CLAIMED)) >>> 0
+  }
+
   /** Packets ever published. Exact while no producer runs. */
   get packetsWritten(): number {
     return this.doubles[WRITTEN]!

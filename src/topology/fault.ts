@@ -2,6 +2,11 @@
 export const FAULT_KINDS = ['throw', 'exit', 'oom', 'spin'] as const
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
+/** Not a break: the shard takes so many microseconds more for every packet, until it is told 0. For tests of overload. */
+export const SLOW_FAULT = 'slow'
+/** A turn of so slow a shard still ends long before it is taken to stand still. */
+export const MOST_SLOW_US = 10_000
+
 export function isFaultKind(kind: string): kind is FaultKind {
   return (FAULT_KINDS as readonly string[]).includes(kind)
 }

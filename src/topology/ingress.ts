@@ -71,7 +71,7 @@ export class Ingress {
 
   /** Makes what was dispatched visible to the shards and the counters to everybody. Once per batch. */
   publish(): void {
-    this.dispatcher.publish()
+    this.dispatcher.publish(this.view.nowUs)
     this.counters.publish()
   }
 

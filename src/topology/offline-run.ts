@@ -44,6 +44,8 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     shards: options.workers,
     producers: 1,
     ringCapacity: options.ringBytes,
+    // The reader waits.
+    shedAbove: null,
     heapMb: options.shardHeapMb,
     writeLines: run.writeLines,
     onShardDied: (shard, error, restartMs) =>

@@ -1,5 +1,6 @@
 /** The shards of a run, inline or in threads, behind one face: what the commands drive. */
 import { MonotonicClock } from '../base/clock.ts'
+import { PacketDrop } from '../base/drop.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
@@ -18,6 +19,8 @@ export interface Path {
   ringsOf(producer: number): readonly RingEnd[]
   /** Shared by receiving threads and shards; null inline. */
   readonly arrivalOrder: SharedArrayBuffer | null
+  /** Levels of shedding, shared by receiving threads; null inline. */
+  readonly shedLevels: SharedArrayBuffer | null
   /** Number of worker threads; 0: inline. */
   readonly workers: number
   /** Threads in their loops now. */
@@ -29,6 +32,8 @@ export interface Path {
   /** Offline: whether a packet of `bytes` would be taken now. */
   hasRoomFor(bytes: number): boolean
   usedRingBytes(): number
+  /** Share of the connections left out now, at the shard that is worst off. */
+  shedRatio(): number
   /** Live, once per tick: time goes on. A no-op where threads have clocks of their own. */
   tick(): void
   /** Closes all connections: the end of a pass. */
@@ -37,6 +42,8 @@ export interface Path {
   drain(): Promise<void>
   /** False when there is no such thread. */
   injectFault(shard: number, kind: FaultKind): boolean
+  /** Makes every packet of the shard take `us` microseconds more. False when there is no such thread. */
+  slowDown(shard: number, us: number): boolean
 }
 
 export async function openPath(options: ShardPoolOptions): Promise<Path> {
@@ -58,6 +65,10 @@ class ThreadedPath implements Path {
 
   get arrivalOrder(): SharedArrayBuffer {
     return this.pool.arrivalOrder
+  }
+
+  get shedLevels(): SharedArrayBuffer {
+    return this.pool.shedLevels
   }
 
   ringsOf(producer: number): readonly RingEnd[] {
@@ -92,6 +103,10 @@ class ThreadedPath implements Path {
     return this.pool.usedRingBytes()
   }
 
+  shedRatio(): number {
+    return this.pool.shedRatio()
+  }
+
   tick(): void {}
 
   flush(nowUs: number): Promise<void> {
@@ -107,6 +122,12 @@ class ThreadedPath implements Path {
     this.pool.injectFault(shard, kind)
     return true
   }
+
+  slowDown(shard: number, us: number): boolean {
+    if (shard < 0 || shard >= this.pool.size) return false
+    this.pool.slowDown(shard, us)
+    return true
+  }
 }
 
 /** The whole path on one thread: tests, debugging, the baseline of the benches. */
@@ -114,6 +135,7 @@ class InlinePath implements Path, PacketOutlet {
   readonly workers = 0
   readonly running = 0
   readonly arrivalOrder = null
+  readonly shedLevels = null
   readonly counterBlocks: readonly SharedArrayBuffer[]
   private readonly plan: ShardPlan
   private readonly shard: Shard
@@ -153,9 +175,9 @@ class InlinePath implements Path, PacketOutlet {
     return []
   }
 
-  offer(view: PacketView): boolean {
+  offer(view: PacketView): number {
     this.shard.packet(view)
-    return true
+    return PacketDrop.none
   }
 
   publish(): void {
@@ -173,6 +195,10 @@ class InlinePath implements Path, PacketOutlet {
   }
 
   usedRingBytes(): number {
+    return 0
+  }
+
+  shedRatio(): number {
     return 0
   }
 
@@ -196,6 +222,10 @@ class InlinePath implements Path, PacketOutlet {
   }
 
   injectFault(): boolean {
+    return false
+  }
+
+  slowDown(): boolean {
     return false
   }
 }

@@ -9,6 +9,7 @@
 import { MonotonicClock } from '../base/clock.ts'
 import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
+import { Shedding } from '../dispatch/shedding.ts'
 import { Counter, CounterBlock } from '../metrics/counters.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { Doorbell } from '../ring/doorbell.ts'
@@ -37,6 +38,11 @@ export interface ReceiverTask {
   readonly clockAnchor: MonotonicClock['anchor']
   readonly rings: readonly RingEnd[]
   readonly arrivalOrder: SharedArrayBuffer
+  readonly shedLevels: SharedArrayBuffer
+  /** Share of a ring above which whole connections are shed; null: never. */
+  readonly shedAbove: number | null
+  /** Of all. */
+  readonly receivers: number
   readonly control: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
 }
@@ -60,7 +66,10 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   const producers = task.rings.map(({ ring, bell }) => new RingProducer(ring, new Doorbell(bell)))
   const counters = new CounterBlock(task.counters)
   const order = new ArrivalOrder(task.arrivalOrder)
-  const ingress = new Ingress(task.ingress, new RingOutlet(producers), counters)
+  const { index, receivers, shedAbove } = task
+  const shedding =
+    shedAbove === null ? null : new Shedding(task.shedLevels, index, receivers, producers.length, shedAbove)
+  const ingress = new Ingress(task.ingress, new RingOutlet(producers, shedding), counters)
   const allowFrom = task.allowFrom === null ? null : new NetworkList(task.allowFrom)
   const readiness = new ReadinessSet(libc, descriptors)
   /** One clock reading a batch: a millisecond more or less does not matter to any timer. */

@@ -23,7 +23,10 @@ import { Command } from './thread-control.ts'
 import { workerFile } from './worker-file.ts'
 
 export interface ReceiverPoolOptions
-  extends Pick<ReceiverTask, 'datagramBytes' | 'allowFrom' | 'ingress' | 'clockAnchor' | 'arrivalOrder'> {
+  extends Pick<
+    ReceiverTask,
+    'datagramBytes' | 'allowFrom' | 'ingress' | 'clockAnchor' | 'arrivalOrder' | 'shedLevels' | 'shedAbove'
+  > {
   readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
   readonly receivers: number
   readonly receiveBufferBytes: number
@@ -166,9 +169,10 @@ export class ReceiverPool implements DatagramReceiver {
   }
 
   private taskOf({ rings, controlMemory, counters }: Member, index: number): ReceiverTask {
-    const { listen, datagramBytes, allowFrom, ingress, clockAnchor, arrivalOrder } = this.options
+    const { listen, datagramBytes, allowFrom, ingress, clockAnchor, arrivalOrder, shedLevels, shedAbove } = this.options
     return {
       index,
+      receivers: this.options.receivers,
       descriptors: this.sockets.descriptorsOf(index),
       formats: listen.map(({ format }) => format),
       datagramBytes,
@@ -177,6 +181,8 @@ export class ReceiverPool implements DatagramReceiver {
       ingress,
       clockAnchor,
       arrivalOrder,
+      shedLevels,
+      shedAbove,
       rings,
       control: controlMemory,
       counters,

@@ -25,6 +25,7 @@ export function serviceOptions(
     plan: shardPlan(options, sendingWork(options, true), true, clock.anchor, options.rate),
     workers: options.workers,
     ringBytes: options.ringBytes,
+    shedAbove: options.shedAbove === 100 ? null : options.shedAbove / 100,
     shardHeapMb: options.shardHeapMb,
     admin: options.admin,
     health: options.health,

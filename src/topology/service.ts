@@ -15,7 +15,7 @@ import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/int
 import { openReceiver } from '../sources/live/open-receiver.ts'
 import { openTcpAcceptor, type TcpAcceptor } from '../sources/live/tcp-acceptor.ts'
 import { Accounts } from './accounts.ts'
-import { isFaultKind } from './fault.ts'
+import { isFaultKind, MOST_SLOW_US, SLOW_FAULT } from './fault.ts'
 import { Ingress, type IngressOptions, type TunnelFormat } from './ingress.ts'
 import { openPath, type Path } from './path.ts'
 import type { ReceiverPool } from './receiver-pool.ts'
@@ -36,6 +36,8 @@ export interface ServiceOptions {
   readonly plan: ShardPlan
   readonly workers: number
   readonly ringBytes: number
+  /** Share of a ring above which whole connections are shed; null: never. */
+  readonly shedAbove: number | null
   readonly shardHeapMb: number
   readonly admin: Address | null
   readonly health: Address | null
@@ -88,6 +90,7 @@ export class Service {
       shards: options.workers,
       producers: options.receivers,
       ringCapacity: options.ringBytes,
+      shedAbove: options.shedAbove,
       heapMb: options.shardHeapMb,
       writeLines: () => Promise.resolve(),
       onShardDied: (shard, error, restartMs) =>
@@ -170,7 +173,7 @@ export class Service {
         metrics: this.metrics,
         health: () => this.rule.health(),
         summary: () => this.summary(),
-        injectFault: options.faultsEnabled ? (thread, index, kind) => this.injectFault(thread, index, kind) : null,
+        injectFault: options.faultsEnabled ? (...fault) => this.injectFault(...fault) : null,
       })
       this.servers.push(this.adminServer)
     }
@@ -265,6 +268,8 @@ export class Service {
       clockAnchor: options.clock.anchor,
       ringsOf: (receiver) => path.ringsOf(receiver),
       arrivalOrder: path.arrivalOrder!,
+      shedLevels: path.shedLevels!,
+      shedAbove: options.shedAbove,
       onReceiverDied: (receiver, error, restartMs) =>
         options.onWarning(
           `receiver ${receiver} died (${error.message}); what it held is counted as receiverLost; it starts again in ${restartMs} ms, its sockets go on queueing`,
@@ -303,6 +308,7 @@ export class Service {
 
   private tick(): void {
     this.accounts.counters.set(Counter.ringBytes, this.path.usedRingBytes())
+    this.accounts.counters.set(Counter.shedRatio, this.path.shedRatio())
     if (this.ingress !== null) {
       this.ingress.tick(this.options.clock.nowUs())
       this.ingress.publish()
@@ -316,7 +322,8 @@ export class Service {
   private look(): void {
     this.readKernelDrops()
     const totals = this.totals()
-    const dropped = (totals.packetDrops().ringFull ?? 0) + totals.get('kernelDropped')
+    const { ringFull = 0, shed = 0 } = totals.packetDrops()
+    const dropped = ringFull + shed + totals.get('kernelDropped')
     const { workers, receivers } = this.options
     this.rule.check(
       totals.get('packetsReceived'),
@@ -337,7 +344,11 @@ export class Service {
     return this.receiver === null && this.capture === null ? 0 : 1
   }
 
-  private injectFault(thread: 'shard' | 'receiver', index: string, kind: string): string | null {
+  private injectFault(thread: 'shard' | 'receiver', index: string, kind: string, us: string): string | null {
+    if (kind === SLOW_FAULT && thread === 'shard' && /^\d{1,4}$/.test(index) && /^\d{1,5}$/.test(us)) {
+      const isDone = Number(us) <= MOST_SLOW_US && this.path.slowDown(Number(index), Number(us))
+      return isDone ? `shard ${index}: ${kind}, ${us} us a packet` : null
+    }
     if (!/^\d{1,4}$/.test(index) || !isFaultKind(kind)) return null
     const isDone =
       thread === 'shard'

@@ -4,12 +4,14 @@
  *  byte   field       written by   meaning
  *   192   LINES_SENT  shard        characters of output posted, modulo 2^32
  *   256   LINES_DONE  main         characters of output written, modulo 2^32
+ *   320   SLOW_US     main         microseconds more that every packet is made to take (tests of overload), else 0; outlives the shard
  */
 import { THREAD_CONTROL_BYTES, ThreadControl } from './thread-control.ts'
 
 const LINES_SENT = THREAD_CONTROL_BYTES / 4
 const LINES_DONE = LINES_SENT + 16
-export const SHARD_CONTROL_BYTES = THREAD_CONTROL_BYTES + 128
+const SLOW_US = LINES_DONE + 16
+export const SHARD_CONTROL_BYTES = THREAD_CONTROL_BYTES + 192
 
 export class ShardControl extends ThreadControl {
   linesSent(characters: number): void {
@@ -28,5 +30,13 @@ export class ShardControl extends ThreadControl {
   /** What the dead shard posted is on its way or lost; its successor starts even. */
   forgetLines(): void {
     Atomics.store(this.words, LINES_DONE, Atomics.load(this.words, LINES_SENT))
+  }
+
+  get slowUs(): number {
+    return Atomics.load(this.words, SLOW_US)
+  }
+
+  set slowUs(us: number) {
+    Atomics.store(this.words, SLOW_US, us)
   }
 }

@@ -14,6 +14,7 @@ import { breakWith } from './fault.ts'
 import { Shard } from './shard.ts'
 import { ShardControl } from './shard-control.ts'
 import type { ShardPlan } from './shard-plan.ts'
+import { Slowness } from './slowness.ts'
 import { Command } from './thread-control.ts'
 
 export interface ShardTask {
@@ -77,17 +78,21 @@ export async function runShard(task: ShardTask): Promise<void> {
   const pauseMs = plan.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
   let censusMs = performance.now()
   let publishedMs = censusMs
+  const slowness = new Slowness()
   for (let quiet = 0; ; ) {
     control.beat()
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
     let records = 0
     const isLast = control.command === Command.drain
+    const { slowUs } = control
+    const turnRecords = Slowness.turnRecords(slowUs, TURN_RECORDS)
     inbox.beginTurn(clock.nowUs(), isLast)
-    while (records < TURN_RECORDS && (plan.isLive || shard.hasRoom()) && inbox.next(view)) {
+    while (records < turnRecords && (plan.isLive || shard.hasRoom()) && inbox.next(view)) {
       records++
       if (inbox.kind === RecordKind.flush) shard.closeAll()
       else shard.packet(view)
+      if (slowUs > 0) slowness.packet(slowUs)
     }
     if (records > 0) inbox.release()
     if (plan.isLive) shard.tick(clock.nowUs())
@@ -104,7 +109,7 @@ export async function runShard(task: ShardTask): Promise<void> {
     if (records > 0 || !inbox.isEmpty()) quiet = 0
     else if (isLast) break
     else quiet++
-    if (records === TURN_RECORDS) await nextTurn()
+    if (records === turnRecords) await nextTurn()
     else if (quiet > QUIET_MS / pauseMs && shard.requestsHeld === 0) await inbox.sleep(SLEEP_MS)
     else await sleep(pauseMs)
   }

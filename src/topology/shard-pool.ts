@@ -17,6 +17,7 @@ import {
 } from '../base/drop.ts'
 import type { PlainError } from '../base/errors.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
+import { Shedding, ShedLevels, shedLevelBytes } from '../dispatch/shedding.ts'
 import { TUNNEL_REGISTER_BYTES } from '../http/tunnel-register.ts'
 import {
   COUNTER_BLOCK_BYTES,
@@ -47,6 +48,8 @@ export interface ShardPoolOptions {
   readonly producers: number
   /** Data bytes of each ring, a power of two. */
   readonly ringCapacity: number
+  /** Share of a ring above which whole connections are shed; null: packets wait for room, or a full ring refuses them. */
+  readonly shedAbove: number | null
   /** V8 heap limit of each thread. Bodies lie outside it. */
   readonly heapMb: number
   /** Takes printed lines; resolves when they are written. */
@@ -85,6 +88,8 @@ export class ShardPool {
   private readonly rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
   /** Shared by all producers and shards. */
   readonly arrivalOrder: SharedArrayBuffer
+  /** Shared by all producers. */
+  readonly shedLevels: SharedArrayBuffer
   private readonly tasks: readonly SupervisedTask[]
   private readonly monitor: NodeJS.Timeout
   /** Producers on this thread, one for each shard; made when first asked for. */
@@ -95,6 +100,7 @@ export class ShardPool {
   constructor(options: ShardPoolOptions) {
     this.options = options
     this.arrivalOrder = new SharedArrayBuffer(arrivalOrderBytes(options.producers))
+    this.shedLevels = new SharedArrayBuffer(shedLevelBytes(options.producers, options.shards))
     const clock = new MonotonicClock(options.plan.clockAnchor)
     new ArrivalOrder(this.arrivalOrder).sawFragment(clock.nowUs() / 1000)
     this.members = Array.from({ length: options.shards }, () => {
@@ -175,8 +181,16 @@ export class ShardPool {
 
   /** Producer 0, on this thread. */
   get outlet(): RingOutlet {
-    this.mainOutlet ??= new RingOutlet(this.ownProducers)
+    const { producers, shards, shedAbove } = this.options
+    this.mainOutlet ??= new RingOutlet(
+      this.ownProducers,
+      shedAbove === null ? null : new Shedding(this.shedLevels, 0, producers, shards, shedAbove),
+    )
     return this.mainOutlet
+  }
+
+  shedRatio(): number {
+    return new ShedLevels(this.shedLevels, this.options.producers, this.options.shards).greatestShare()
   }
 
   usedRingBytes(): number {
@@ -194,6 +208,11 @@ export class ShardPool {
     this.members[shard]!.control.injectFault(kind)
   }
 
+  /** @param us microseconds more for every packet of the shard; 0: none */
+  slowDown(shard: number, us: number): void {
+    this.members[shard]!.control.slowUs = us
+  }
+
   /** Tells every shard to close its flows: the end of a pass over files, which this thread reads. */
   async flush(nowUs: number): Promise<void> {
     for (const producer of this.ownProducers) {
@@ -208,7 +227,7 @@ export class ShardPool {
   /** Lets every shard finish what is in its rings and wait for answers; stops those that take longer than the plan allows. */
   async drain(): Promise<void> {
     this.isDraining = true
-    this.mainOutlet?.publish()
+    for (const producer of this.producers ?? []) producer.publish()
     for (const { control, bell } of this.members) {
       control.command = Command.drain
       bell.ring()

@@ -17,7 +17,7 @@ class Rig {
     const outlet = {
       offer: (view: PacketView) => {
         if (!this.isFull) this.taken.push(view.hash)
-        return !this.isFull
+        return this.isFull ? PacketDrop.ringFull : PacketDrop.none
       },
       publish: () => {},
     }
@@ -63,10 +63,13 @@ describe('a packet', () => {
 describe('rings as outlet', () => {
   test('each shard reads the packets of its flows, in order, and the ring says how many', () => {
     const memories = Array.from({ length: 3 }, () => new SharedArrayBuffer(ringBytes(RING_MIN_CAPACITY)))
-    const outlet = new RingOutlet(memories.map((memory) => new RingProducer(memory)))
+    const outlet = new RingOutlet(
+      memories.map((memory) => new RingProducer(memory)),
+      null,
+    )
     const dispatcher = new Dispatcher({ vniInKey: false, ports: null, hashKey: 7 }, outlet, new CounterBlock())
     for (let i = 0; i < 300; i++) dispatcher.dispatch(viewOf({ sourcePort: 1000 + (i % 50), seq: i }))
-    dispatcher.publish()
+    dispatcher.publish(0)
     const view = new View()
     for (const [shard, memory] of memories.entries()) {
       const ring = new RingConsumer(memory)
@@ -87,7 +90,7 @@ describe('rings as outlet', () => {
 
   test('there is room only when there is room in every ring', () => {
     const rings = [0, 1].map(() => new RingProducer(new SharedArrayBuffer(ringBytes(RING_MIN_CAPACITY))))
-    const outlet = new RingOutlet(rings)
+    const outlet = new RingOutlet(rings, null)
     expect(outlet.hasRoomFor(1000)).toBe(true)
     while (rings[1]!.tryWrite(viewOf({ data: 'x'.repeat(1000) })));
     expect(outlet.hasRoomFor(1000)).toBe(false)

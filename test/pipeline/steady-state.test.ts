@@ -4,10 +4,12 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { MonotonicClock } from '../../src/base/clock.ts'
+import { PacketDrop } from '../../src/base/drop.ts'
 import type { ReplayOptions } from '../../src/config/options.ts'
 import { resolveOptions } from '../../src/config/resolve.ts'
 import { PacketView } from '../../src/decapsulation/packet-view.ts'
-import type { PacketOutlet } from '../../src/dispatch/dispatcher.ts'
+import { type PacketOutlet, RingOutlet } from '../../src/dispatch/dispatcher.ts'
+import { Shedding, shedLevelBytes } from '../../src/dispatch/shedding.ts'
 import { TunnelRegister } from '../../src/http/tunnel-register.ts'
 import { Counter, CounterBlock } from '../../src/metrics/counters.ts'
 import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
@@ -118,7 +120,10 @@ async function openShard(options: ReplayOptions): Promise<{ shard: Shard; counte
 /** The shard on this thread, and the shard behind a ring that this thread reads too. */
 function outlets(shard: Shard): Record<string, PacketOutlet> {
   const memory = new SharedArrayBuffer(ringBytes(1 << 20))
-  const producer = new RingProducer(memory)
+  const levels = new SharedArrayBuffer(shedLevelBytes(2, 1))
+  const rings = new RingOutlet([new RingProducer(memory)], new Shedding(levels, 0, 2, 1, 0.5))
+  // Another receiver sheds one connection in a million: ours is looked at, and passes.
+  new Int32Array(levels)[new Int32Array(levels).length / 2] = 16
   const consumer = new RingConsumer(memory)
   const view = new PacketView()
   const read = () => {
@@ -129,14 +134,14 @@ function outlets(shard: Shard): Record<string, PacketOutlet> {
     'on one thread': {
       offer: (packet) => {
         shard.packet(packet)
-        return true
+        return PacketDrop.none
       },
       publish: () => shard.publish(),
     },
-    'through a ring': {
-      offer: (packet) => producer.tryWrite(packet),
-      publish: () => {
-        producer.publish()
+    'through a ring, while others are shed': {
+      offer: (packet) => rings.offer(packet),
+      publish: (nowUs) => {
+        rings.publish(nowUs)
         read()
         shard.publish()
       },
@@ -149,7 +154,7 @@ const WARM_UP_ROUNDS = 4
 const MEASURED = 300_000
 
 describe('the steady state allocates nothing: in-order segments and acknowledgements', () => {
-  test.each(['on one thread', 'through a ring'])('%s', async (name) => {
+  test.each(['on one thread', 'through a ring, while others are shed'])('%s', async (name) => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
     const options = await replayOptions()

@@ -1,6 +1,6 @@
 /** Bounds on memory and waiting: reaching one is a counted drop. Options of run, replay and inspect. */
 import { optional } from '../field.ts'
-import { bytes, durationMs, integer, powerOfTwoBytes } from '../kind.ts'
+import { bytes, durationMs, integer, number, powerOfTwoBytes } from '../kind.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -21,6 +21,13 @@ export const LIVE_LIMIT_FIELDS = {
     ...reorderWindow,
     reason:
       'Mirrors deliver milliseconds out of order, but a lost segment is sent again after a second; only requests behind a gap wait.',
+  }),
+  shedAbove: optional(number(1, 100, 'a number from 1 to 100'), 50, {
+    group,
+    value: 'PERCENT',
+    help: 'A ring filled above this has whole connections shed, more of them the fuller it is, so that the others stay whole. 100: never; a full ring drops single packets.',
+    reason:
+      'Half of --ring-bytes rides out bursts and collections; the other half is the way over which the share grows, and keeps it calm.',
   }),
 }
 
