@@ -18,6 +18,7 @@ import { benchFileGrowth } from './pipeline/file-growth.ts'
 import { benchLive } from './pipeline/live.ts'
 import { benchLiveLimit } from './pipeline/live-limit.ts'
 import { benchLiveReplay } from './pipeline/live-replay.ts'
+import { benchOverload } from './pipeline/overload.ts'
 import { benchReplay } from './pipeline/replay.ts'
 import { benchCaches } from './profile/caches.ts'
 import { profileFile, profileLive } from './profile/profile.ts'
@@ -59,6 +60,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'pipeline/live-replay', run: benchLiveReplay },
   { name: 'service/start', run: benchStart },
   { name: 'service/idle', run: benchIdle },
+  { name: 'overload', run: benchOverload, isExtra: true },
   { name: 'endurance', run: benchEndurance, isExtra: true },
 ]
 

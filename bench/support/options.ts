@@ -49,6 +49,7 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   (no name: all of the above, and the goals at the end)
 
   endurance             minutes of live-replay, plotted
+  overload              one shard slower than its traffic: requests that still come out whole, plotted
   compare --base REF    this checkout against a commit, in turns; --workers as for pipeline/file
   nodes                 file to null and micro benches on Node 20, 22 and 24
   profile/file, …/live  a flame graph, and the functions with the most time of their own
