@@ -84,6 +84,11 @@ export const SCALARS = {
     kind: 'counter',
     help: 'Datagrams the kernel dropped because the receive buffer was full.',
   },
+  kernelReassemblyFailed: {
+    metric: 'mirrorshard_kernel_reassembly_failures_total',
+    kind: 'counter',
+    help: 'Fragmented IP datagrams that the kernel gave up putting together, of the whole network namespace, since the start (ReasmFails of /proc/net/snmp). Mirrored ones among them never reached us: they are in no other count. With --interface fragments are put together here instead.',
+  },
   receiveBufferBytes: {
     metric: 'mirrorshard_receive_buffer_bytes',
     kind: 'gauge',

@@ -12,6 +12,7 @@ import type { Summary } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
 import type { DatagramReceiver, ListenAddress, PeerAddress } from '../sources/datagram-receiver.ts'
 import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/interface-capture.ts'
+import { KernelReassembly } from '../sources/live/kernel-reassembly.ts'
 import { openReceiver } from '../sources/live/open-receiver.ts'
 import { openTcpAcceptor, type TcpAcceptor } from '../sources/live/tcp-acceptor.ts'
 import { Accounts } from './accounts.ts'
@@ -64,6 +65,7 @@ export class Service {
   /** The receiving side where this thread receives; null: receivers of their own do. */
   private readonly ingress: Ingress | null
   private readonly rule = new HealthRule()
+  private readonly reassembly = new KernelReassembly()
   private receiver: DatagramReceiver | null = null
   /** The same receiver, where it has threads of its own. */
   private receiverPool: ReceiverPool | null = null
@@ -336,6 +338,7 @@ export class Service {
   private readKernelDrops(): void {
     const dropped = this.receiver?.kernelDropped() ?? null
     if (dropped !== null) this.accounts.counters.set(Counter.kernelDropped, dropped)
+    this.accounts.counters.set(Counter.kernelReassemblyFailed, this.reassembly.failed() ?? 0)
   }
 
   private get receiversRunning(): number {
