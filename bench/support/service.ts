@@ -163,6 +163,7 @@ function takenOf({ packets }: Summary): number {
 /** What was lost or failed on the way, by place. */
 export interface Losses {
   readonly kernel: number
+  /** Because a shard did not follow: packets shed, and refused by a full ring. */
   readonly ring: number
   readonly otherPackets: number
   readonly gaps: number
@@ -172,7 +173,7 @@ export interface Losses {
 /** @param outcome what each request should have come to */
 export function lossesOf(summary: Summary, outcome: string): Losses {
   const { packets, requests, flows } = summary
-  const ring = packets.dropped.ringFull ?? 0
+  const ring = (packets.dropped.ringFull ?? 0) + (packets.dropped.shed ?? 0)
   return {
     kernel: packets.kernelDropped ?? 0,
     ring,
