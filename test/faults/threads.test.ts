@@ -108,8 +108,12 @@ describe('a shard under load', () => {
       // The kernel delivered everything, so what did not arrive must have a reason.
       expect(ledger.received + ledger.kernelDrops).toBe(seen.mirror.datagrams)
       expect(seen.others, 'only the broken one died').toHaveLength(1)
-      expect(seen.carried).toBeGreaterThan(0)
-      expect(origin.repeated('POST')).toEqual([])
+      // About half of the connections are the other shard's.
+      expect(seen.carried).toBeGreaterThan(seen.sentMeanwhile / 5)
+      expect(summary.flows.lost).toBeGreaterThan(0)
+      expect(summary.requests.dropped.shardLost).toBeGreaterThan(0)
+      // Nothing is sent a second time by the shard that is back.
+      expect(origin.repeated('GET')).toEqual([])
       expect(seen.after.descriptors).toBeLessThanOrEqual(seen.before.descriptors + 70)
     },
   )
@@ -136,7 +140,13 @@ describe.skipIf(!(await koffiAvailable()))('a receiver under load', () => {
       expect(seen.restartMs).toBeLessThan(RESTART_MS + GRACE_MS)
       expect(ledger.received + ledger.kernelDrops).toBe(seen.mirror.datagrams)
       expect(seen.others, 'only the broken one died').toHaveLength(1)
-      expect(seen.carried).toBeGreaterThan(0)
+      expect(seen.carried).toBeGreaterThan(seen.sentMeanwhile / 5)
+      // Its sockets went on queueing: a dead receiver costs what it had in its hands, and that is counted.
+      const requestsLost = seen.load.sentAt.size - seen.arrived
+      if (requestsLost > 0) {
+        const counted = (ledger.packetDrops.receiverLost ?? 0) + ledger.kernelDrops + sum(ledger.requestDrops)
+        expect(counted).toBeGreaterThan(0)
+      }
     },
   )
 })

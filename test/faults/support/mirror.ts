@@ -68,6 +68,19 @@ export function connectionOf(requests: readonly Wanted[]): Buffer[] {
   )
 }
 
+export interface Piece {
+  readonly seq: number
+  readonly ack?: number
+  readonly flags: number
+  readonly payload?: Buffer
+}
+
+/** One segment of a client, in its datagram. */
+export function segmentOf(client: Endpoint, { seq, ack = 0, flags, payload = NOTHING }: Piece): Buffer {
+  const header = { seq, ack, flags, options: NOTHING }
+  return vxlanOf(tcpFrames(client, SERVER, header, payload, { ...PLAIN, id: seq })[0]!)
+}
+
 /** As many as a receive buffer surely holds, then the receiver gets its turn. */
 const BURST = 128
 
