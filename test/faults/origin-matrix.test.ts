@@ -152,6 +152,10 @@ describe.each(['wire', 'undici'])('--engine %s', (engine) => {
       // An answer may have come before the fault began, or behind it.
       expect([...allowed, '2xx'], countsInWords(ofFaulty)).toEqual(expect.arrayContaining(seen.map(([name]) => name)))
       expect(sum(ofFaulty) - ofFaulty['2xx'], 'the fault was felt').toBeGreaterThan(0)
+    } else if (fault.isRace) {
+      expect(['2xx', 'reset'], countsInWords(ofFaulty)).toEqual(expect.arrayContaining(seen.map(([name]) => name)))
+      expect(ofFaulty.reset ?? 0).toBeLessThan(faulty.sentAt.size / 5)
+      expect(percentile(others, 0.99)).toBeLessThan(Math.max(OTHERS_P99_MS, baselineP99 * 3))
     } else {
       expect(countsInWords(ofFaulty)).toBe(countsInWords({ [allowed[0]!]: faulty.sentAt.size }))
       // The others neither failed nor waited.

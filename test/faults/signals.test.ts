@@ -23,7 +23,7 @@ async function underLoad(answerMs: number, drainLimitMs: number) {
     [0, 1].map((i) => ({ method: 'POST', target: `/${n}/${i}`, body: Buffer.from('b') })),
   )
   load.start(150)
-  await until(() => origin.requests > 100, 10_000, 'traffic flows')
+  await until(() => origin.requests > 40, 10_000, 'traffic flows')
   return { origin, program, mirror, load }
 }
 
