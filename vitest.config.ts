@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    // Minutes of faults, one at a time: `npm run test:faults`.
+    exclude: ['**/node_modules/**', 'test/faults/**'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: 'forks',

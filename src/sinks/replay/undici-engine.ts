@@ -294,6 +294,9 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
 
   onComplete(): void {
     this.isBusy = false
+    // The answer came before the request had left: the next one would stand behind bytes that the origin may never read. undici opens
+    // another connection for it.
+    if (this.socket!.writableLength > 0) this.socket!.destroy()
     const { clock, listener } = this.context
     listener.answered(this.index, outcomeOfStatus(this.status), clock.nowUs() - this.startedUs, this.bodyBytes)
   }

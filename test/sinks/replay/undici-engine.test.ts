@@ -13,6 +13,5 @@ replayEngineContract('undici', {
     oneContinue: true,
     hidesPoison: true,
     noBlankLines: true,
-    reusesUnread: true,
   },
 })

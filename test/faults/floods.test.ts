@@ -1,0 +1,360 @@
+/** Floods and full stores: live, over real UDP, at small limits, while ordinary traffic goes on. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Random } from '../../src/demo/traffic/random.ts'
+import { TcpFlag } from '../../src/wire/tcp.ts'
+import { tellFigures } from './support/figures.ts'
+import { difference, sum } from './support/identity.ts'
+import { connectionOf, Load, Mirror, nextClient, requestBytes, segmentOf } from './support/mirror.ts'
+import { Origin } from './support/origin.ts'
+import { closeAfterEach, openProgram, type Program, until } from './support/program.ts'
+
+const SEED = 20_261_124
+const USUAL_PER_SECOND = 60
+const SEGMENT = 1400
+/** What arrives is not waited for any longer behind a flood. */
+const FLOOD_LIMIT_MS = 20_000
+
+let origin: Origin
+let round = 0
+beforeAll(async () => {
+  origin = await Origin.listen()
+})
+afterAll(() => origin.close())
+closeAfterEach()
+
+interface Flood {
+  readonly args: readonly string[]
+  readonly datagrams: (mirror: Mirror, program: Program) => Promise<void>
+  /** Ordinary connections that begin during the flood may be refused: the table is full. */
+  readonly refusesNew?: boolean
+  readonly workers?: number
+}
+
+async function under(flood: Flood) {
+  const program = await openProgram({ to: origin.url, workers: flood.workers ?? 1, args: flood.args })
+  const mirror = await Mirror.open(program.port)
+  const path = `/${++round}`
+  const usual = new Load(mirror, (n) => [0, 1].map((i) => ({ method: 'GET', target: `${path}/usual/${n}/${i}` })))
+  await usual.runFor(300, USUAL_PER_SECOND)
+  await until(() => [...usual.sentAt.keys()].every((t) => origin.arrivedAt.has(t)), 5000, 'traffic flows')
+  const before = await program.ledger()
+  const stateBefore = program.state()
+  // A connection that was there before, and says something in the middle of the flood.
+  const old = nextClient()
+  const oldRequest = requestBytes({ method: 'GET', target: `${path}/old` })
+  mirror.push([segmentOf(old, { seq: 99, flags: TcpFlag.syn })])
+  await sleep(50)
+
+  const peak = { rssMb: stateBefore.rssMb, flows: 0, outOfOrder: 0, queued: 0 }
+  let isOver = false
+  const watching = (async () => {
+    while (!isOver) {
+      const { samples } = await program.ledger()
+      peak.rssMb = Math.max(peak.rssMb, program.state().rssMb)
+      peak.flows = Math.max(peak.flows, samples.get('mirrorshard_flows_open')!)
+      peak.outOfOrder = Math.max(peak.outOfOrder, samples.get('mirrorshard_reassembly_out_of_order_bytes')!)
+      await sleep(50)
+    }
+  })()
+  usual.start(USUAL_PER_SECOND)
+  const startedMs = performance.now()
+  const flooding = flood.datagrams(mirror, program)
+  await sleep(200)
+  mirror.push([segmentOf(old, { seq: 100, flags: TcpFlag.ack | TcpFlag.psh, payload: oldRequest })])
+  await flooding
+  const floodMs = Math.round(performance.now() - startedMs)
+  usual.stop()
+  await until(
+    async () => {
+      const now = await program.ledger()
+      return now.packetsHeld === 0 && now.received + now.kernelDrops >= mirror.datagrams
+    },
+    FLOOD_LIMIT_MS,
+    'the flood is worked off',
+  )
+  const workedOffMs = Math.round(performance.now() - startedMs) - floodMs
+  isOver = true
+  await watching
+  const during = await program.ledger()
+  return { program, mirror, path, usual, before, during, stateBefore, peak, floodMs, workedOffMs }
+}
+
+type Under = Awaited<ReturnType<typeof under>>
+
+/** What holds behind every flood. */
+async function expectAlive(seen: Under, more: Readonly<Record<string, string | number>> = {}) {
+  const { program, mirror, path, usual, before } = seen
+  const fresh = connectionOf([{ method: 'GET', target: `${path}/after` }])
+  mirror.push(fresh)
+  const backMs = await until(() => origin.arrivedAt.has(`${path}/after`), 5000, 'ordinary traffic after the flood')
+  const now = await program.ledger()
+  const arrived = [...usual.sentAt.keys()].filter((target) => origin.arrivedAt.has(target)).length
+  const packetDrops = difference(now.packetDrops, before.packetDrops)
+  const requestDrops = difference(now.requestDrops, before.requestDrops)
+  const gaps =
+    now.samples.get('mirrorshard_reassembly_gaps_total')! - before.samples.get('mirrorshard_reassembly_gaps_total')!
+  tellFigures({
+    datagrams: mirror.datagrams,
+    'flood ms': seen.floodMs,
+    'worked off ms behind it': seen.workedOffMs,
+    'kernel drops': now.kernelDrops,
+    'packets dropped': packetDrops,
+    'requests dropped': requestDrops,
+    gaps,
+    'ordinary requests': `${arrived} of ${usual.sentAt.size}`,
+    'connection from before': origin.arrivedAt.has(`${path}/old`) ? 'replayed' : 'not replayed',
+    'new one after ms': backMs,
+    'flows at most': seen.peak.flows,
+    'out-of-order bytes at most': seen.peak.outOfOrder,
+    'RSS MB': `${seen.stateBefore.rssMb} → ${program.state().rssMb}, most ${seen.peak.rssMb}`,
+    ...more,
+  })
+  expect(program.said.filter((line) => line.includes('died'))).toEqual([])
+  expect(now.received + now.kernelDrops).toBe(mirror.datagrams + 0)
+  expect(origin.repeated('GET')).toEqual([])
+  mirror.close()
+  await program.finish()
+  return { now, packetDrops, requestDrops, gaps, arrived }
+}
+
+/** Ordinary requests all arrived, unless the kernel, which is counted, took their packets. */
+function expectUsualReplayed(seen: Under, arrived: number, kernelDrops: number): void {
+  if (kernelDrops === 0) expect(arrived).toBe(seen.usual.sentAt.size)
+  expect(arrived).toBeGreaterThan(seen.usual.sentAt.size * 0.5)
+}
+
+test('ring full: packets are dropped by name while a shard stands still, and traffic goes on when it is back', async () => {
+  const seen = await under({
+    args: ['--ring-bytes', '262144'],
+    datagrams: async (mirror, program) => {
+      await program.break('shard=0', 'spin')
+      for (let n = 0; n < 300; n++)
+        await mirror.send(connectionOf([{ method: 'POST', target: `/ring/${n}`, body: Buffer.alloc(4000, 'r') }]))
+      await until(
+        () => program.said.some((line) => line.includes('worker 0 died')),
+        5000,
+        'the spinning shard is ended',
+      )
+      // Said so above; here a shard is meant to have died.
+      ;(program.said as string[]).length = 0
+      await sleep(500)
+    },
+  })
+  const { packetDrops } = await expectAlive(seen)
+  expect(packetDrops.ringFull).toBeGreaterThan(500)
+})
+
+test('out-of-order bytes: connections with a hole in front stay below the cap of connection and shard', async () => {
+  const TOTAL = 262_144
+  const EACH = 32_768
+  const seen = await under({
+    args: [
+      '--out-of-order-bytes',
+      String(EACH),
+      '--out-of-order-total-bytes',
+      String(TOTAL),
+      '--reorder-window-ms',
+      '60000',
+    ],
+    datagrams: async (mirror) => {
+      for (let n = 0; n < 60; n++) {
+        const client = nextClient()
+        const pieces = [segmentOf(client, { seq: 99, flags: TcpFlag.syn })]
+        // The first 1,400 bytes never come.
+        for (let i = 1; i <= 40; i++)
+          pieces.push(
+            segmentOf(client, { seq: 100 + i * SEGMENT, flags: TcpFlag.ack, payload: Buffer.alloc(SEGMENT, 'o') }),
+          )
+        await mirror.send(pieces)
+      }
+    },
+  })
+  expect(seen.peak.outOfOrder).toBeGreaterThan(EACH)
+  // A block store rounds up: the bound is on bytes of segments, so nothing above it may be seen.
+  expect(seen.peak.outOfOrder).toBeLessThanOrEqual(TOTAL)
+  const { arrived, now, gaps } = await expectAlive(seen)
+  expect(gaps).toBeGreaterThan(0)
+  expectUsualReplayed(seen, arrived, now.kernelDrops)
+})
+
+test('body bytes: bodies above the cap are dropped by name, and what stands behind them is replayed', async () => {
+  const seen = await under({
+    args: ['--max-body-bytes', '65536'],
+    datagrams: async (mirror) => {
+      for (let n = 0; n < 40; n++)
+        await mirror.send(
+          connectionOf([
+            { method: 'POST', target: `/body/${n}`, body: Buffer.alloc(200_000, 'b') },
+            { method: 'GET', target: `/behind-body/${n}` },
+          ]),
+        )
+    },
+  })
+  const { requestDrops, arrived, now } = await expectAlive(seen)
+  expect(requestDrops.bodyTooLarge).toBe(40)
+  expect([...origin.arrivedAt.keys()].filter((target) => target.startsWith('/body/'))).toEqual([])
+  if (now.kernelDrops === 0)
+    expect([...origin.arrivedAt.keys()].filter((target) => target.startsWith('/behind-body/'))).toHaveLength(40)
+  expectUsualReplayed(seen, arrived, now.kernelDrops)
+})
+
+test('queue bytes: bodies beyond the memory of the queue are dropped by name while the origin is slow', async () => {
+  const slow = await Origin.listen()
+  slow.answer = () => {}
+  const program = await openProgram({
+    to: slow.url,
+    workers: 1,
+    args: [
+      '--queue-bytes',
+      '1000000',
+      '--connections',
+      '4',
+      '--headers-timeout-ms',
+      '800',
+      '--drain-timeout-ms',
+      '1000',
+    ],
+  })
+  const mirror = await Mirror.open(program.port)
+  for (let n = 0; n < 60; n++)
+    await mirror.send(connectionOf([{ method: 'POST', target: `/q/${n}`, body: Buffer.alloc(100_000, 'q') }]))
+  await until(async () => (await program.ledger()).parsed === 60, 5000, 'all are read')
+  const full = await program.ledger()
+  const held = full.samples.get('mirrorshard_replay_queued_bytes')!
+  tellFigures({
+    'held bytes': held,
+    'of at most': 1_000_000,
+    'requests dropped': full.requestDrops,
+    outcomes: full.outcomes,
+  })
+  expect(full.requestDrops.queueFull).toBeGreaterThan(40)
+  expect(held).toBeLessThanOrEqual(1_000_000)
+  mirror.close()
+  await program.finish()
+  await slow.close()
+})
+
+const MAX_FLOWS = 2000
+const FLOOD_FLOWS = 30_000
+
+test('SYN flood: the flow table stays at its limit, by name, a connection from before goes on, and new ones are taken when it is over', async () => {
+  const seen = await under({
+    args: ['--max-flows', String(MAX_FLOWS), '--flow-idle-timeout-ms', '1500'],
+    datagrams: async (mirror) => {
+      for (let n = 0; n < FLOOD_FLOWS / 100; n++)
+        await mirror.send(Array.from({ length: 100 }, () => segmentOf(nextClient(), { seq: 1, flags: TcpFlag.syn })))
+    },
+  })
+  expect(seen.peak.flows).toBeLessThanOrEqual(MAX_FLOWS)
+  expect(origin.arrivedAt.has(`${seen.path}/old`)).toBe(true)
+  await until(
+    async () => (await seen.program.ledger()).samples.get('mirrorshard_flows_open')! < MAX_FLOWS / 2,
+    10_000,
+    'the flood is forgotten',
+  )
+  const { packetDrops } = await expectAlive(seen)
+  expect(sum(packetDrops)).toBeGreaterThan(0)
+})
+
+test('flow-table flood: connections with the first half of a request each', async () => {
+  const half = Buffer.from('POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf')
+  const seen = await under({
+    args: ['--max-flows', String(MAX_FLOWS), '--flow-idle-timeout-ms', '1500'],
+    datagrams: async (mirror) => {
+      for (let n = 0; n < FLOOD_FLOWS / 200; n++) {
+        const pieces: Buffer[] = []
+        for (let i = 0; i < 100; i++) {
+          const client = nextClient()
+          pieces.push(segmentOf(client, { seq: 99, flags: TcpFlag.syn }))
+          pieces.push(segmentOf(client, { seq: 100, flags: TcpFlag.ack, payload: half }))
+        }
+        await mirror.send(pieces)
+      }
+    },
+  })
+  expect(seen.peak.flows).toBeLessThanOrEqual(MAX_FLOWS)
+  expect(origin.arrivedAt.has(`${seen.path}/old`)).toBe(true)
+  await until(
+    async () => (await seen.program.ledger()).samples.get('mirrorshard_flows_open')! < MAX_FLOWS / 2,
+    10_000,
+    'the flood is forgotten',
+  )
+  const { packetDrops, requestDrops } = await expectAlive(seen)
+  expect(sum(packetDrops)).toBeGreaterThan(0)
+  // Halves never leave; those that were held are dropped by name.
+  expect(origin.arrivedAt.has('/half')).toBe(false)
+  expect(sum(requestDrops)).toBeGreaterThan(0)
+})
+
+test('one elephant flow: others are replayed beside it', async () => {
+  const BODIES = 12
+  const seen = await under({
+    args: [],
+    workers: 2,
+    datagrams: async (mirror) => {
+      await mirror.send(
+        connectionOf(
+          Array.from({ length: BODIES }, (_, n) => ({
+            method: 'POST',
+            target: `/elephant/${n}`,
+            body: Buffer.alloc(3_000_000, 'e'),
+          })),
+        ),
+        4,
+      )
+    },
+  })
+  const { arrived, now } = await expectAlive(seen)
+  const elephants = [...origin.arrivedAt.keys()].filter((target) => target.startsWith('/elephant/')).length
+  if (now.kernelDrops === 0 && sum(now.packetDrops) === 0) expect(elephants).toBe(BODIES)
+  expectUsualReplayed(seen, arrived, now.kernelDrops)
+})
+
+test('far-ahead segments: anywhere in the sequence space, for connections that are open', async () => {
+  const random = new Random(SEED)
+  const seen = await under({
+    args: ['--out-of-order-total-bytes', '1048576'],
+    datagrams: async (mirror) => {
+      const clients = Array.from({ length: 50 }, () => nextClient())
+      await mirror.send(clients.map((client) => segmentOf(client, { seq: 99, flags: TcpFlag.syn })))
+      for (let n = 0; n < 300; n++)
+        await mirror.send(
+          Array.from({ length: 100 }, () =>
+            segmentOf(random.pick(clients), {
+              seq: random.word() | 0,
+              flags: TcpFlag.ack,
+              payload: Buffer.alloc(64, 'f'),
+            }),
+          ),
+        )
+    },
+  })
+  expect(seen.peak.outOfOrder, `seed ${SEED}`).toBeLessThanOrEqual(1_048_576)
+  const { arrived, now } = await expectAlive(seen)
+  expectUsualReplayed(seen, arrived, now.kernelDrops)
+})
+
+test('fragments without an end: the store stays at its limit, by name', async () => {
+  const { fragmentIpv4, ipv4, ethernet, tcp } = await import('../support/packets.ts')
+  const { vxlanOf } = await import('./support/mirror.ts')
+  const seen = await under({
+    args: ['--fragment-datagrams', '500', '--fragment-timeout-ms', '1000'],
+    datagrams: async (mirror) => {
+      for (let n = 0; n < 100; n++) {
+        const pieces: Buffer[] = []
+        for (let i = 0; i < 100; i++) {
+          const packet = ipv4({ payload: tcp({ data: Buffer.alloc(64) }) })
+          // The first of several; the others never come.
+          pieces.push(vxlanOf(ethernet(0x0800, fragmentIpv4(packet, 40, n * 100 + i)[0]!)))
+        }
+        await mirror.send(pieces)
+      }
+    },
+  })
+  await until(async () => (await seen.program.ledger()).packetsHeld === 0, 5000, 'waiting fragments are given up')
+  const { packetDrops, arrived, now } = await expectAlive(seen)
+  expect(packetDrops.fragmentLimit).toBeGreaterThan(0)
+  expect(packetDrops.fragmentTimeout).toBeGreaterThan(0)
+  expectUsualReplayed(seen, arrived, now.kernelDrops)
+})

@@ -1,0 +1,108 @@
+/** The origin is away for half a minute, under load: what that costs, and how soon it is found again. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { tellFigures } from './support/figures.ts'
+import { sum } from './support/identity.ts'
+import { Load, Mirror } from './support/mirror.ts'
+import { Origin } from './support/origin.ts'
+import { socketsTo } from './support/process-state.ts'
+import { closeAfterEach, openProgram, until } from './support/program.ts'
+
+const OUTAGE_MS = 30_000
+const CONNECTIONS_PER_SECOND = 150
+const REQUESTS_EACH = 3
+/** Full after two seconds of this load: the queue's bound is reached too. */
+const QUEUE_REQUESTS = 500
+/** The longest pause of a circuit breaker that began with one second: 1, 2, 4, 8 (15 s in all), then 15. */
+const LONGEST_PAUSE_MS = 15_000
+const SHARDS = 2
+const SLACK_MS = 2000
+/** Of noise: what is queued, half a megabyte, is far below. */
+const FLAT_MB = 24
+
+closeAfterEach()
+
+describe('an origin that is down for 30 s under load, and comes back', () => {
+  test.concurrent.each(['wire', 'undici'])(
+    '--engine %s: memory flat, drops by reason, the circuit opens and closes',
+    async (engine) => {
+      const origin = await Origin.listen()
+      const program = await openProgram({
+        to: origin.url,
+        workers: SHARDS,
+        engine,
+        args: ['--queue-requests', String(QUEUE_REQUESTS), '--request-timeout-ms', '3000'],
+      })
+      const mirror = await Mirror.open(program.port)
+      const load = new Load(mirror, (n) =>
+        Array.from({ length: REQUESTS_EACH }, (_, i) => ({ method: 'GET', target: `/${engine}/${n}/${i}` })),
+      ).start(CONNECTIONS_PER_SECOND)
+      await until(() => origin.requests > 1000, 20_000, 'traffic flows')
+      const before = await program.ledger()
+      await origin.goDown()
+      const downMs = performance.now()
+      // Once the queue is full and the breaker open, nothing may grow.
+      await sleep(6000)
+      const early = program.state()
+      const during = await program.ledger()
+      const pids = [early.rssMb]
+      let most = 0
+      while (performance.now() - downMs < OUTAGE_MS) {
+        await sleep(500)
+        pids.push(program.state().rssMb)
+        const { samples } = await program.ledger()
+        most = Math.max(most, samples.get('mirrorshard_replay_queued')!)
+      }
+      const late = program.state()
+      const down = await program.ledger()
+      const socketsDown = socketsTo(origin.port)
+      await origin.comeUp()
+      const upMs = performance.now()
+      const had = origin.requests
+      const recoveryMs = await until(
+        () => origin.requests > had,
+        LONGEST_PAUSE_MS + SLACK_MS,
+        'the first request is back',
+      )
+      // Each shard finds out by itself.
+      const closedMs = await until(
+        async () => (await program.ledger()).samples.get('mirrorshard_replay_circuit_open') === 0,
+        LONGEST_PAUSE_MS + SLACK_MS,
+        'every circuit is closed',
+      )
+      await sleep(500)
+      const fresh = load.one()
+      await until(() => fresh.every(({ target }) => origin.arrivedAt.has(target)), 2000, 'a new connection is replayed')
+      load.stop()
+      const after = await program.settled()
+      const drops = Object.fromEntries(
+        Object.entries(after.requestDrops).map(([name, n]) => [name, n - (before.requestDrops[name] ?? 0)]),
+      )
+      tellFigures({
+        'requests sent': load.sentAt.size,
+        outcomes: after.outcomes,
+        dropped: drops,
+        'circuit opened': after.samples.get('mirrorshard_replay_circuit_opened_total')!,
+        'connections tried while down': (down.outcomes.refused ?? 0) + (down.outcomes.reset ?? 0),
+        'first request back after ms': recoveryMs,
+        'all circuits closed after ms': Math.round(performance.now() - upMs > 0 ? recoveryMs + closedMs : 0),
+        'queue at most': `${most} of ${QUEUE_REQUESTS}`,
+        'RSS MB at 6 s, at 30 s, most': `${early.rssMb}, ${late.rssMb}, ${Math.max(...pids)}`,
+        descriptors: `${early.descriptors} → ${program.state().descriptors}`,
+        'sockets while down': `${socketsDown.established} + ${socketsDown.timeWait} TIME_WAIT`,
+      })
+      expect(during.samples.get('mirrorshard_replay_circuit_open')).toBe(SHARDS)
+      expect(Math.max(...pids)).toBeLessThan(early.rssMb + FLAT_MB)
+      expect(most).toBeLessThanOrEqual(QUEUE_REQUESTS)
+      expect(drops.circuitOpen).toBeGreaterThan(1000)
+      // Sixteen failures open a circuit; then one probe per pause.
+      expect((down.outcomes.refused ?? 0) + (down.outcomes.reset ?? 0)).toBeLessThan(SHARDS * (16 + 8) + 64)
+      expect(socketsDown.established).toBe(0)
+      expect(sum(after.outcomes) + sum(after.requestDrops)).toBe(load.sentAt.size)
+      expect(origin.repeated('GET')).toEqual([])
+      mirror.close()
+      await program.finish()
+      await origin.close()
+    },
+  )
+})

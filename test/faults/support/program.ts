@@ -1,0 +1,111 @@
+/** The built program as a process, and what a fault test asks of it. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterEach } from 'vitest'
+import { type LiveSummary, openService, type Service, type ServiceOrder } from '../../../bench/support/service.ts'
+import { expectIdentity, expectSummaryIdentity, type Ledger } from './identity.ts'
+import { type ProcessState, stateOf } from './process-state.ts'
+
+/** Built by `npm run test:faults` before anything runs. */
+export const MAIN = fileURLToPath(new URL('../../../dist/src/main.js', import.meta.url))
+
+export interface Program {
+  readonly service: Service
+  readonly pid: number
+  readonly port: number
+  /** What it said on stderr since it receives. */
+  readonly said: readonly string[]
+  /** Reads /metrics, which must add up. */
+  ledger(): Promise<Ledger & { readonly samples: ReadonlyMap<string, number> }>
+  state(): ProcessState
+  /** Waits until nothing is held, and nothing more comes. */
+  settled(): Promise<Ledger & { readonly samples: ReadonlyMap<string, number> }>
+  /** Breaks a thread. @param thread `shard=0` or `receiver=1` */
+  break(thread: string, kind: string): Promise<void>
+  /** Ends it as an operator does; the summary must add up. */
+  finish(): Promise<LiveSummary>
+}
+
+export type ProgramOrder = Partial<ServiceOrder> & { readonly to: string }
+
+const SETTLE_MS = 15_000
+const QUIET_MS = 150
+
+const open: { program: Program; directory: string }[] = []
+
+/** Nothing that a test started outlives it. */
+export function closeAfterEach(): void {
+  afterEach(closeAll)
+}
+
+export async function closeAll(): Promise<void> {
+  for (const { program, directory } of open.splice(0)) {
+    program.service.child.kill('SIGCONT')
+    program.service.child.kill('SIGKILL')
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+export async function openProgram(order: ProgramOrder): Promise<Program> {
+  const directory = mkdtempSync(join(tmpdir(), 'mirrorshard-faults-'))
+  const service = await openService(
+    { workers: 2, main: MAIN, ...order, env: { MIRRORSHARD_FAULTS: '1', ...order.env } },
+    directory,
+  )
+  const said: string[] = []
+  createInterface(service.child.stderr!).on('line', (line) => said.push(line))
+  const pid = service.child.pid!
+  const ledger = async () => expectIdentity(await service.metrics())
+  const program: Program = {
+    service,
+    pid,
+    port: service.port,
+    said,
+    ledger,
+    state: () => stateOf(pid),
+    settled: async () => {
+      const untilMs = performance.now() + SETTLE_MS
+      for (let last = -1; ; ) {
+        const now = await ledger()
+        if (now.packetsHeld === 0 && now.requestsHeld === 0 && now.received === last) return now
+        if (performance.now() > untilMs) throw new Error(`still held after ${SETTLE_MS} ms: ${JSON.stringify(now)}`)
+        last = now.received
+        await sleep(QUIET_MS)
+      }
+    },
+    break: async (thread, kind) => {
+      const answer = await fetch(`${service.admin}/debug/fault?${thread}&kind=${kind}`, { method: 'POST' })
+      if (!answer.ok) throw new Error(`${thread} ${kind}: ${answer.status} ${await answer.text()}`)
+    },
+    finish: async () => {
+      const summary = await service.finish()
+      expectSummaryIdentity(summary)
+      return summary
+    },
+  }
+  open.push({ program, directory })
+  return program
+}
+
+/** @returns milliseconds it took. @throws Error when it was not so in time */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  limitMs: number,
+  what: string,
+): Promise<number> {
+  const startedMs = performance.now()
+  while (!(await condition())) {
+    if (performance.now() - startedMs > limitMs) throw new Error(`not so after ${limitMs} ms: ${what}`)
+    await sleep(10)
+  }
+  return Math.round(performance.now() - startedMs)
+}
+
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0)
+}
