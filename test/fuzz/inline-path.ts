@@ -9,12 +9,11 @@ import { HttpConnection, type HttpContext } from '../../src/http/http-connection
 import { MessageView } from '../../src/http/message.ts'
 import { PartialHead } from '../../src/http/partial-head.ts'
 import { ProtocolCensus } from '../../src/http/protocol.ts'
-import { TunnelRegister } from '../../src/http/tunnel-register.ts'
 import { Counter, CounterBlock, PACKET_DROPS, REQUEST_DROPS } from '../../src/metrics/counters.ts'
-import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
 import { CaptureRecord } from '../../src/sources/capture-record.ts'
 import { Ingress, type TunnelFormat } from '../../src/topology/ingress.ts'
+import { emptyProgressRegister, emptyTunnelRegister } from './registers.ts'
 import { hold } from './target.ts'
 
 export interface PathShape {
@@ -78,7 +77,7 @@ export class InlinePath {
       },
       counters,
       census: new ProtocolCensus(),
-      tunnels: new TunnelRegister(),
+      tunnels: emptyTunnelRegister(),
       upgradeWaitUs: 5_000_000,
       ports: null,
       requestsInParsing: 0,
@@ -121,7 +120,7 @@ export class InlinePath {
         },
       },
       counters,
-      new ProgressRegister(),
+      emptyProgressRegister(),
     )
     this.ingress = new Ingress(
       {

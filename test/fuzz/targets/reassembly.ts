@@ -3,6 +3,7 @@ import type { Random } from '../../../src/demo/traffic/random.ts'
 import { ACK, FIN, privates, Rig, RST, SYN } from '../../reassembly/rig.ts'
 import { Choices, type Input } from '../input.ts'
 import { mutateBytes, mutateList } from '../mutate.ts'
+import { emptyProgressRegister } from '../registers.ts'
 import { hold, type Target } from '../target.ts'
 
 const ISNS = [1000, -5, 0x7ffffff0, -0x80000000]
@@ -57,10 +58,11 @@ function play([settings, ...packets]: Input, isStraight: boolean) {
     vniInKey: choices.below(2) === 1,
   }
   const takesUpTo = choices.pick([Number.POSITIVE_INFINITY, 7, 1])
-  const rig = new Rig(options, {
+  const temper = {
     waitsForPeer: choices.pick([-1, 0, 1]),
-    takes: (_, length) => Math.min(length, takesUpTo),
-  })
+    takes: (_: number, length: number) => Math.min(length, takesUpTo),
+  }
+  const rig = new Rig(options, temper, emptyProgressRegister())
   if (!isStraight) privates<{ tryPlain: () => boolean }>(rig.reassembler).tryPlain = () => false
   /** By connection and side: the next sequence number, were nothing lost. */
   const sent = [isn, 5000, 1 - isn, -1]
