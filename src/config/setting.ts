@@ -65,6 +65,15 @@ export function describeIssue(setting: Setting, field: Field, issue: z.core.$Zod
 function show(value: unknown): string {
   if (value === null || value === undefined) return 'nothing'
   if (typeof value === 'number') return String(value)
-  const text = JSON.stringify(value).replace(/\/\/[^/@"]*@/g, '//…@')
+  const text = asJson(value).replace(/\/\/[^/@"]*@/g, '//…@')
   return text.length > 80 ? `${text.slice(0, 77)}…` : text
+}
+
+function asJson(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    // An anchor of YAML may stand inside what it names: `&a [*a]`.
+    return 'a value that contains itself'
+  }
 }

@@ -1,5 +1,5 @@
 /** Drives a Decapsulator the way every test needs it: the packet lies between garbage, and the garbage must not matter. */
-import { expect } from 'vitest'
+import assert from 'node:assert/strict'
 import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
 import { Decapsulator, type DecapsulatorOptions, Verdict } from '../../src/decapsulation/decapsulator.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
@@ -100,7 +100,7 @@ export function walk(given: Given | readonly Given[], options: Partial<Decapsula
   const one = run(0x00)
   for (const garbage of [0xff, 0x46]) {
     const other = run(garbage)
-    expect(other.found).toEqual(one.found)
+    assert.deepEqual(other.found, one.found)
     if (!other.counters.equals(one.counters)) throw new Error('bytes around the packet changed what was counted')
   }
   return one.found.at(-1)!

@@ -1,0 +1,234 @@
+/** The whole path on one thread, put together as a shard does it, with a sink that shows each request to whoever asked. */
+import { PACKET_DROP_NAMES, REQUEST_DROP_NAMES } from '../../src/base/drop.ts'
+import type { PacketView } from '../../src/decapsulation/packet-view.ts'
+import { CapturedConnection } from '../../src/exchange/captured-connection.ts'
+import type { Connection } from '../../src/exchange/connection.ts'
+import { RequestForwarder } from '../../src/exchange/request-forwarder.ts'
+import { HeadReader } from '../../src/http/head.ts'
+import { HttpConnection, type HttpContext } from '../../src/http/http-connection.ts'
+import { MessageView } from '../../src/http/message.ts'
+import { PartialHead } from '../../src/http/partial-head.ts'
+import { ProtocolCensus } from '../../src/http/protocol.ts'
+import { Counter, CounterBlock, PACKET_DROPS, REQUEST_DROPS } from '../../src/metrics/counters.ts'
+import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
+import { CaptureRecord } from '../../src/sources/capture-record.ts'
+import { Ingress, type TunnelFormat } from '../../src/topology/ingress.ts'
+import { emptyProgressRegister, emptyTunnelRegister } from './registers.ts'
+import { hold } from './target.ts'
+
+export interface PathShape {
+  readonly verifyChecksums: boolean
+  readonly vniInKey: boolean
+  readonly overlap: ReassemblyOptions['overlap']
+  readonly maxFlows: number
+  readonly outOfOrderBytes: number
+  readonly maxBodyBytes: number
+  readonly fragmentBytes: number
+}
+
+export const USUAL_SHAPE: PathShape = {
+  verifyChecksums: false,
+  vniInKey: false,
+  overlap: 'linux',
+  maxFlows: 1000,
+  outOfOrderBytes: 1 << 20,
+  maxBodyBytes: 8 << 20,
+  fragmentBytes: 1 << 20,
+}
+
+const MAX_HEADERS = 100
+const PEER = { family: 4, words: new Int32Array([0x7f000001, 0, 0, 0]), port: 1 } as const
+
+export class InlinePath {
+  readonly counters = new CounterBlock()
+  requests = 0
+  private given = 0
+  private readonly ingress: Ingress
+  private readonly reassembler: Reassembler
+  private readonly context: HttpContext
+  private readonly record = new CaptureRecord()
+  private readonly shape: PathShape
+  private partialHeads = 0
+  private largest = 0
+  private timeUs = 1_700_000_000_000_000
+
+  constructor(shape: PathShape, taken: (message: MessageView, connection: Connection) => void) {
+    this.shape = shape
+    const { verifyChecksums, vniInKey, overlap, maxFlows, outOfOrderBytes, maxBodyBytes, fragmentBytes } = shape
+    const { counters } = this
+    this.context = {
+      reader: new HeadReader({
+        maxHeadBytes: 65_536,
+        maxFields: MAX_HEADERS,
+        readsWideLines: false,
+        skipsResponseFields: true,
+      }),
+      view: new MessageView(MAX_HEADERS),
+      maxHeadBytes: 65_536,
+      maxBodyBytes,
+      keepBodies: true,
+      takePartialHead: () => {
+        this.partialHeads++
+        return new PartialHead()
+      },
+      givePartialHead: (partial) => {
+        this.partialHeads--
+        partial.bytes.fill(0x58)
+      },
+      counters,
+      census: new ProtocolCensus(),
+      tunnels: emptyTunnelRegister(),
+      upgradeWaitUs: 5_000_000,
+      ports: null,
+      requestsInParsing: 0,
+    }
+    const sink = {
+      request: (message: MessageView, connection: Connection) => {
+        this.requests++
+        hold(
+          message.bodyBytes <= maxBodyBytes,
+          `a body of ${message.bodyBytes} bytes where ${maxBodyBytes} are the limit`,
+        )
+        hold(
+          message.headEnd - message.headAt <= 65_536 && message.fieldCount <= MAX_HEADERS,
+          'a head beyond its limits',
+        )
+        taken(message, connection)
+      },
+      connectionClosed: () => {},
+    }
+    let connections = 0
+    this.reassembler = new Reassembler(
+      {
+        maxFlows,
+        vniInKey,
+        overlap,
+        idleTimeoutMs: 60_000,
+        closingTimeoutMs: 5000,
+        outOfOrderBytes,
+        outOfOrderTotalBytes: 2 * outOfOrderBytes,
+        reorderWindowPackets: 64,
+        reorderWindowMs: 1000,
+      },
+      {
+        open: (slot, clientDirection) => {
+          const { table } = this.reassembler
+          const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
+          return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, (client) => {
+            return new RequestForwarder(new CapturedConnection(++connections, table, slot, client), sink)
+          })
+        },
+      },
+      counters,
+      emptyProgressRegister(),
+    )
+    this.ingress = new Ingress(
+      {
+        decapsulation: {
+          vlanDepth: 4,
+          tunnelDepth: 4,
+          verifyChecksums,
+          fragments: { datagrams: 64, bytes: fragmentBytes, timeoutMs: 5000 },
+          allowFrom: null,
+          vnis: null,
+        },
+        dispatch: { vniInKey, ports: null, hashKey: 0x5eed },
+      },
+      { offer: (view) => this.offer(view), publish: () => {} },
+      counters,
+    )
+  }
+
+  /** @param cut bytes missing at the end of what was on the wire @param laterUs since the packet before */
+  frame(bytes: Buffer, linkType: number, cut: number, laterUs: number): void {
+    const { record } = this
+    this.timeUs += laterUs
+    record.bytes = bytes
+    record.at = 0
+    record.end = bytes.length
+    record.wireLength = bytes.length + cut
+    record.linkType = linkType
+    record.timeUs = this.timeUs
+    this.given++
+    this.ingress.frame(record)
+    this.checkPackets()
+  }
+
+  datagram(bytes: Buffer, format: TunnelFormat, isCut: boolean, laterUs: number): void {
+    this.timeUs += laterUs
+    this.given++
+    this.ingress.datagram(bytes, 0, bytes.length, isCut, format, PEER, null, this.timeUs)
+    this.checkPackets()
+  }
+
+  tick(laterUs: number): void {
+    this.timeUs += laterUs
+    this.ingress.tick(this.timeUs)
+    this.reassembler.tick(this.timeUs)
+    this.checkPackets()
+  }
+
+  /** The end of the input: everything is settled. */
+  end(): void {
+    this.ingress.flush()
+    this.checkPackets()
+    this.reassembler.closeAll()
+    this.checkPackets()
+    const left = {
+      flows: this.reassembler.table.size,
+      open: this.reassembler.open,
+      fragments: this.get('fragmentsHeld'),
+      fragmentBytes: this.get('fragmentBytes'),
+      outOfOrder: this.get('outOfOrderBytes'),
+      requests: this.context.requestsInParsing,
+      partialHeads: this.partialHeads,
+    }
+    hold(
+      Object.values(left).every((n) => n === 0),
+      () => `left at the end: ${JSON.stringify(left)}`,
+    )
+  }
+
+  get(name: keyof typeof Counter): number {
+    return this.counters.get(Counter[name])
+  }
+
+  private offer(view: PacketView): boolean {
+    this.largest = Math.max(this.largest, view.end - view.tcpAt)
+    this.reassembler.packet(view)
+    return true
+  }
+
+  /** What adds up, after every packet. */
+  private checkPackets(): void {
+    const packets = {
+      received: this.get('packetsReceived'),
+      processed: this.get('packetsProcessed'),
+      dropped: this.sum(PACKET_DROPS, PACKET_DROP_NAMES.length),
+      held: this.get('fragmentsHeld'),
+    }
+    hold(
+      packets.received === this.given && packets.received === packets.processed + packets.dropped + packets.held,
+      () => `packets do not add up: ${JSON.stringify(packets)}`,
+    )
+    const requests = {
+      parsed: this.get('requestsParsed'),
+      dropped: this.sum(REQUEST_DROPS, REQUEST_DROP_NAMES.length),
+      sent: this.requests,
+      held: this.context.requestsInParsing,
+    }
+    hold(
+      requests.parsed === requests.dropped + requests.sent + requests.held && requests.held >= 0,
+      () => `requests do not add up: ${JSON.stringify(requests)}`,
+    )
+    const stored = this.get('outOfOrderBytes')
+    hold(stored >= 0 && stored <= 2 * this.shape.outOfOrderBytes + this.largest + 192, `${stored} bytes out of order`)
+    const waiting = this.get('fragmentBytes')
+    hold(waiting >= 0 && waiting <= this.shape.fragmentBytes, `${waiting} bytes of fragments`)
+    hold(this.reassembler.open <= this.shape.maxFlows, `${this.reassembler.open} flows`)
+  }
+
+  private sum(from: number, count: number): number {
+    return this.counters.values.subarray(from, from + count).reduce((a, b) => a + b, 0)
+  }
+}
