@@ -24,7 +24,7 @@ export interface PacketOutlet {
 }
 
 export class Dispatcher {
-  private readonly options: DispatchOptions
+  private options: DispatchOptions
   private readonly outlet: PacketOutlet
   private readonly counters: CounterBlock
 
@@ -46,6 +46,11 @@ export class Dispatcher {
     view.hash = fiveTupleHash(view.bytes, view.ipAt, view.ipVersion, view.tcpAt, salt, this.options.hashKey)
     if (this.outlet.offer(view)) this.counters.add(Counter.packetsDispatched)
     else this.counters.packetDrop(PacketDrop.ringFull)
+  }
+
+  /** Takes over the ports between two packets. The rest decides which shard owns a connection, and stays. */
+  change({ ports }: DispatchOptions): void {
+    this.options = { ...this.options, ports }
   }
 
   publish(): void {

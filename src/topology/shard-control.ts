@@ -2,8 +2,8 @@
  * How the main thread and one shard's thread talk besides the ring: the words of thread-control.ts, and
  *
  *  byte   field       written by   meaning
- *   192   LINES_SENT  shard        characters of output posted, modulo 2^32
- *   256   LINES_DONE  main         characters of output written, modulo 2^32
+ *   320   LINES_SENT  shard        characters of output posted, modulo 2^32
+ *   384   LINES_DONE  main         characters of output written, modulo 2^32
  */
 import { THREAD_CONTROL_BYTES, ThreadControl } from './thread-control.ts'
 
