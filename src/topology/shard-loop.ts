@@ -82,13 +82,16 @@ export async function runShard(task: ShardTask): Promise<void> {
       hasRoom: () => control.linesPending() < MAX_PENDING_CHARACTERS,
     },
   })
+  const breakIfTold = () => {
+    const fault = control.takeFault()
+    if (fault !== null) breakWith(fault)
+  }
   const pauseMs = plan.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
   let censusMs = performance.now()
   let publishedMs = censusMs
   for (let quiet = 0; ; ) {
     control.beat()
-    const fault = control.takeFault()
-    if (fault !== null) breakWith(fault)
+    breakIfTold()
     if (control.hasChange) {
       const number = control.wanted
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
@@ -129,6 +132,7 @@ export async function runShard(task: ShardTask): Promise<void> {
   shard.publish()
   const heart = setInterval(() => {
     control.beat()
+    breakIfTold()
     shard.publish()
   }, SLEEP_MS)
   await shard.drain(plan.drainTimeoutMs)

@@ -10,7 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { openSender } from '../../../bench/pipeline/datagram-sender.ts'
-import { keepAliveFrames, type TrafficSize } from '../../../bench/support/keep-alive-traffic.ts'
+import {
+  CLIENT_NETWORK,
+  FRAME_DESTINATION_ADDRESS,
+  FRAME_SOURCE_ADDRESS,
+  keepAliveFrames,
+  type TrafficSize,
+} from '../../../bench/support/keep-alive-traffic.ts'
 import { parseMetrics, type Samples, sumOverLabels } from '../../../bench/support/prometheus.ts'
 import type { Summary } from '../../../src/report/summary.ts'
 
@@ -219,14 +225,21 @@ export class Traffic {
   readonly requests: number
   /** Sent so far, by calls that the kernel did not refuse. */
   sent = 0
+  /** Requests among them: each is whole in one segment. */
+  requestsSent = 0
+  private readonly isRequest: readonly boolean[]
   private readonly bytes: Buffer
   private readonly offsets: Int32Array
 
   constructor(seed: number, size: TrafficSize) {
-    const frames = [...keepAliveFrames(seed, size)].map((frame) =>
-      Buffer.concat([Buffer.from([8, 0, 0, 0, 0, 0, 7, 0]), frame]),
-    )
+    const frames = [...keepAliveFrames(seed, size)].map((frame) => {
+      // A network of clients for each seed: connections that are sent one after the other are different ones.
+      const isFromClient = frame[FRAME_SOURCE_ADDRESS] === CLIENT_NETWORK
+      frame[(isFromClient ? FRAME_SOURCE_ADDRESS : FRAME_DESTINATION_ADDRESS) + 1] = seed & 255
+      return Buffer.concat([Buffer.from([8, 0, 0, 0, 0, 0, 7, 0]), frame])
+    })
     this.packets = frames.length
+    this.isRequest = frames.map((frame) => frame.includes('X-Request-Id: '))
     this.requests = size.connections * size.requestsPerConnection
     this.offsets = new Int32Array(frames.length + 1)
     for (const [i, frame] of frames.entries()) this.offsets[i + 1] = this.offsets[i]! + frame.length
@@ -248,6 +261,7 @@ export class Traffic {
         try {
           await sequence.send(at, count)
           this.sent += count
+          for (let i = at; i < at + count; i++) if (this.isRequest[i]) this.requestsSent++
         } catch {
           // Refused: nobody has the port. The error is of an earlier datagram.
         }
