@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { sayLastWords } from './base/last-words.ts'
 /** Entry point of the command line: streams, exit code and the last line of defence; the rest is in cli/. */
 import type { HandlerLoaders } from './cli/commands.ts'
 import { reportFatal } from './cli/fatal.ts'
@@ -19,9 +20,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 // Nobody is there to be told.
 process.stderr.on('error', () => {})
+// Rejections that nobody handles come here too.
 process.on('uncaughtException', (error) => {
+  sayLastWords(error)
   process.exit(reportFatal(error, process.env, process.stderr))
 })
+
+/** How long the end waits for a reader of stderr that stands still. */
+const UNREAD_MS = 1000
 
 const argv = process.argv.slice(2)
 if (argv[0] === '--version' || argv[0] === '-V') {
@@ -35,3 +41,7 @@ if (argv[0] === '--version' || argv[0] === '-V') {
     process.exitCode = reportFatal(error, process.env, process.stderr)
   }
 }
+// Words that nobody takes from a full pipe must not keep a process that is done.
+setTimeout(() => {
+  if (process.exitCode !== undefined && process.stdout.writableLength === 0) process.exit()
+}, UNREAD_MS).unref()

@@ -7,7 +7,8 @@ import type { CaptureOptions, DemoOptions, InspectOptions, ReplayOptions, RunOpt
  * @throws MirrorError whose `exitCode` the process ends with, and whose message is printed as it is
  */
 export interface CommandHandlers {
-  run(options: RunOptions): Promise<number>
+  /** @param reread the options once more, with the file as it is then @throws as at the start */
+  run(options: RunOptions, reread: () => Promise<RunOptions>): Promise<number>
   replay(options: ReplayOptions): Promise<number>
   inspect(options: InspectOptions): Promise<number>
   capture(options: CaptureOptions): Promise<number>

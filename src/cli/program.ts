@@ -82,8 +82,9 @@ async function execute<C extends CommandName>(
   const { options, warnings } = await resolveOptions(command, given, env)
   for (const warning of warnings) stderr.write(`${prefixed(`warning: ${warning}`)}\n`)
   const { execute: handler } = await loaders[command]()
+  const reread = async () => (await resolveOptions(command, given, env)).options
   // The cast: the compiler does not see that one C picks both the handler and its options.
-  return await (handler as (o: typeof options) => Promise<number>)(options)
+  return await (handler as (o: typeof options, again: typeof reread) => Promise<number>)(options, reread)
 }
 
 async function validate(words: readonly string[], env: NodeJS.ProcessEnv, stdout: TextOutput): Promise<number> {

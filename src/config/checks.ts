@@ -50,6 +50,15 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
+    keys: ['reusePort', 'receiver', 'interface'],
+    fault(values, _, name) {
+      if (values.reusePort !== true) return null
+      if (values.interface !== null) return `${name('reusePort')} shares sockets: ${name('interface')} has none`
+      if (values.receiver === 'dgram') return `${name('reusePort')} needs ${name('receiver')} recvmmsg, got dgram`
+      return null
+    },
+  },
+  {
     keys: ['loop', 'files'],
     fault: (values, _, name) =>
       (values.loop as number) > 1 && (values.files as string[]).includes('-')

@@ -25,6 +25,8 @@ interface Meta {
   readonly help: string
   /** Why the default is what it is, or what to weigh when changing it. Printed in the docs, not in help. */
   readonly reason?: string
+  /** `run` takes a new value over while it works, when SIGHUP has it read the file again. */
+  readonly reloads?: true
   /** Where the option comes from: `argument` = the words behind the options, `command line` = everywhere but the YAML file. */
   readonly from?: 'anywhere' | 'command line' | 'argument'
 }

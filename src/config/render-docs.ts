@@ -18,6 +18,9 @@ Every option can be given in three ways. The first in this list that gives it de
 2. an environment variable: \`MIRRORSHARD_WORKERS=2\`; one set to nothing counts as not set
 3. the YAML file named by \`--config\` (or \`MIRRORSHARD_CONFIG\`): \`workers: 2\`
 
+On SIGHUP \`run\` reads the file again. Options marked *reloads* take their new values while it works, nothing is lost meanwhile; others that changed are named in a
+warning and stay as they were. A file with a fault changes nothing ([operations.md](operations.md)).
+
 Otherwise its default holds. The file is one flat mapping for all commands, and each command takes the options that are its own, so
 one file serves \`run\`, \`replay\` and \`inspect\`. A key that no command knows is an error.
 
@@ -72,7 +75,9 @@ function variants(fields: readonly (readonly [CommandName, Field])[]): [CommandN
 
 function row(key: string, field: Field, commands: readonly CommandName[]): string {
   const name =
-    field.from === 'argument' ? `\`${field.value}...\`` : `\`--${flagName(key)}\`<br>\`${environmentName(key)}\``
+    field.from === 'argument'
+      ? `\`${field.value}...\``
+      : `\`--${flagName(key)}\`<br>\`${environmentName(key)}\`${field.reloads ? '<br>reloads' : ''}`
   const value = isSwitch(field) ? 'switch' : field.kind.expected
   const byDefault = isSwitch(field) ? 'off' : field.defaultText === '' ? '(required)' : field.defaultText
   const meaning = field.reason === undefined ? field.help : `${field.help} *${field.reason}*`

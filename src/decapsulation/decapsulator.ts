@@ -145,13 +145,13 @@ const ENDED_EARLY: ReadonlySet<number> = new Set([
 
 export class Decapsulator {
   readonly view = new PacketView()
-  private readonly options: DecapsulatorOptions
+  private options: DecapsulatorOptions
   private readonly counters: CounterBlock
   private readonly fragments: FragmentStore
   /** Time of what comes next, never going back: waiting fragments grow old by it. A field, because a number passed along would be boxed. */
   nowUs = 0
   /** Something is asked of every packet that only the walk checks. */
-  private readonly takesOnlyWalked: boolean
+  private takesOnlyWalked: boolean
 
   // The walk's cursor: fields, because a JavaScript function returns one number.
   private bytes: Buffer = this.view.bytes
@@ -171,6 +171,12 @@ export class Decapsulator {
     this.counters = counters
     this.takesOnlyWalked = options.verifyChecksums || options.vnis !== null
     this.fragments = new FragmentStore(options.fragments, counters)
+  }
+
+  /** Takes over whom to hear, between two packets; the rest stays. */
+  change({ allowFrom, vnis }: Pick<DecapsulatorOptions, 'allowFrom' | 'vnis'>): void {
+    this.options = { ...this.options, allowFrom, vnis }
+    this.takesOnlyWalked = this.options.verifyChecksums || vnis !== null
   }
 
   /** A whole frame of a capture. `wireEnd - at` is its length on the wire. */

@@ -25,7 +25,7 @@ export interface PacketOutlet {
 }
 
 export class Dispatcher {
-  private readonly options: DispatchOptions
+  private options: DispatchOptions
   private readonly outlet: PacketOutlet
   private readonly counters: CounterBlock
 
@@ -48,6 +48,11 @@ export class Dispatcher {
     const refusal = this.outlet.offer(view)
     if (refusal === PacketDrop.none) this.counters.add(Counter.packetsDispatched)
     else this.counters.packetDrop(refusal)
+  }
+
+  /** Takes over the ports between two packets. The rest decides which shard owns a connection, and stays. */
+  change({ ports }: DispatchOptions): void {
+    this.options = { ...this.options, ports }
   }
 
   /** @param nowUs of a clock that never goes back */

@@ -51,7 +51,7 @@ export interface HttpContext extends ParserContext {
   readonly tunnels: TunnelRegister
   readonly upgradeWaitUs: number
   /** Server ports taken; null: any. */
-  readonly ports: ReadonlySet<number> | null
+  ports: ReadonlySet<number> | null
   /** Requests recognised and not yet complete or dropped, over all connections. */
   requestsInParsing: number
 }

@@ -16,6 +16,8 @@ const MOST_GOOD_CHECKS = 60
 /** Looks at the counters once a second. Overload: packets dropped because rings or the kernel's buffer are full, connections shed. */
 export class HealthRule {
   state: RunState = 'starting'
+  /** What is wrong with threads that die again and again, a sentence each. */
+  crashing: readonly string[] = []
   private isOverloaded = false
   private goodChecks = 0
   private goodChecksNeeded = GOOD_CHECKS
@@ -51,6 +53,7 @@ export class HealthRule {
   health(): Health {
     if (this.state !== 'receiving') return { isHealthy: false, reason: this.state }
     if (this.isOverloaded) return { isHealthy: false, reason: 'overloaded: packets are dropped for want of room' }
+    if (this.crashing.length > 0) return { isHealthy: false, reason: `crash loop: ${this.crashing.join('; ')}` }
     if (this.workersMissing > 0)
       return { isHealthy: true, reason: `receiving, ${this.workersMissing} workers being started again` }
     if (this.receiversMissing > 0)

@@ -7,27 +7,33 @@ export interface Journal {
   /** @param event one word for machines @param sentence the same for a person */
   info(event: string, sentence: string, details: Readonly<Record<string, unknown>>): unknown
   warn(text: string, details?: Readonly<Record<string, unknown>>): unknown
+  setLevel(level: LogLevel): void
 }
 
 /** @param beforeLine called before a plain line is written: the terminal may show something that must go first */
 export function openJournal(stream: NodeJS.WriteStream, level: LogLevel, beforeLine: () => void): Journal {
   if (stream.isTTY !== true) {
-    const log = new LazyLog(level)
+    const log = new LazyLog(stream, level)
     return {
       prepare: () => log.load(),
       info: (event, _sentence, details) => log.write((logger) => logger.info(details, event)),
       warn: (text, details = {}) => log.write((logger) => logger.warn(details, text)),
+      setLevel: (next) => log.setLevel(next),
     }
   }
   const line = (text: string) => {
     beforeLine()
     stream.write(`mirrorshard: ${text}\n`)
   }
-  const shows = (of: LogLevel) => LEVELS.indexOf(level) <= LEVELS.indexOf(of)
+  let shown = level
+  const shows = (of: LogLevel) => LEVELS.indexOf(shown) <= LEVELS.indexOf(of)
   return {
     prepare: () => {},
     info: (_event, sentence) => shows('info') && line(sentence),
     warn: (text) => shows('warn') && line(`warning: ${text}`),
+    setLevel: (next) => {
+      shown = next
+    },
   }
 }
 
@@ -35,12 +41,14 @@ const LEVELS: readonly LogLevel[] = ['trace', 'debug', 'info', 'warn', 'error', 
 
 /** pino takes 30 ms to load. Lines wait for it, in order; once it is there they are written at once. */
 class LazyLog {
-  private readonly level: LogLevel
+  private readonly stream: NodeJS.WritableStream
+  private level: LogLevel
   private logger: Logger | null = null
   private isLoading = false
   private readonly waiting: ((logger: Logger) => void)[] = []
 
-  constructor(level: LogLevel) {
+  constructor(stream: NodeJS.WritableStream, level: LogLevel) {
+    this.stream = stream
     this.level = level
   }
 
@@ -52,12 +60,17 @@ class LazyLog {
     }
   }
 
+  setLevel(level: LogLevel): void {
+    this.level = level
+    if (this.logger !== null) this.logger.level = level
+  }
+
   load(): void {
     if (this.isLoading) return
     this.isLoading = true
     // A failure is nobody's to handle: it ends the process, told on stderr.
     void import('../base/log.ts').then(({ openLog }) => {
-      this.logger = openLog(this.level)
+      this.logger = openLog(this.level, this.stream)
       for (const line of this.waiting.splice(0)) line(this.logger)
     })
   }

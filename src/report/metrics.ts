@@ -56,11 +56,26 @@ interface ThreadCount {
   readonly running: number
 }
 
+/** Threads of one kind that died of one cause. */
+interface ThreadDeaths {
+  readonly thread: string
+  readonly cause: string
+  readonly count: number
+}
+
+interface Reloads {
+  readonly success: number
+  readonly failure: number
+  readonly lastSuccessMs: number
+}
+
 export interface MetricSources {
   totals(): Totals
   census(): readonly [string, number][]
   workers(): ThreadCount
   receivers(): ThreadCount
+  deaths(): readonly ThreadDeaths[]
+  reloads(): Reloads
 }
 
 export function openRegistry(sources: MetricSources): Registry {
@@ -140,6 +155,36 @@ export function openRegistry(sources: MetricSources): Registry {
   threads('mirrorshard_receivers', 'Receiving threads, configured and running. 1: the main thread receives.', () =>
     sources.receivers(),
   )
+  new PromCounter({
+    name: 'mirrorshard_thread_deaths_total',
+    help: 'Threads that died and were started again. cause: throw (exception), exit, heap (its limit), stuck (stood still), start (did not come up).',
+    labelNames: ['thread', 'cause'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { thread, cause, count } of sources.deaths()) this.inc({ thread, cause }, count)
+    },
+  })
+  new PromCounter({
+    name: 'mirrorshard_config_reloads_total',
+    help: 'Times the configuration was read again (SIGHUP). failure: it was refused, and nothing changed.',
+    labelNames: ['result'],
+    registers: [registry],
+    collect() {
+      const { success, failure } = sources.reloads()
+      this.reset()
+      this.inc({ result: 'success' }, success)
+      this.inc({ result: 'failure' }, failure)
+    },
+  })
+  new Gauge({
+    name: 'mirrorshard_config_last_success_timestamp_seconds',
+    help: 'When the configuration in force was read, Unix time: at the start, or at the last reload that succeeded.',
+    registers: [registry],
+    collect() {
+      this.set(sources.reloads().lastSuccessMs / 1000)
+    },
+  })
   return registry
 }
 

@@ -80,6 +80,8 @@ export function describeMetrics(): Metric[] {
     census: () => [],
     workers: () => ({ configured: 0, running: 0 }),
     receivers: () => ({ configured: 0, running: 0 }),
+    deaths: () => [],
+    reloads: () => ({ success: 0, failure: 0, lastSuccessMs: 0 }),
   })
   const registered = registry.getMetricsAsArray() as unknown as (Metric & { readonly labelNames?: readonly string[] })[]
   const metrics = registered

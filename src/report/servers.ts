@@ -8,6 +8,8 @@ import type { Summary } from './summary.ts'
 export interface Address {
   readonly host: string
   readonly port: number
+  /** A listening socket that was made for it elsewhere, and belongs to the server from now on. */
+  readonly fd?: number
 }
 
 /** What health says: receiving, or why not. */
@@ -21,7 +23,9 @@ export interface AdminSources {
   health(): Health
   summary(): Summary
   /** Breaks a thread, for tests of supervision; null where faults are not enabled. Answers what it did, or null for bad arguments. */
-  injectFault: ((thread: 'shard' | 'receiver', index: string, kind: string, us: string) => string | null) | null
+  injectFault:
+    | ((thread: 'shard' | 'receiver' | 'main', index: string, kind: string, us: string) => string | null)
+    | null
 }
 
 export interface OpenServer {
@@ -47,7 +51,7 @@ export async function openAdminServer(address: Address, sources: AdminSources): 
       return send(response, 403, 'text/plain', 'the Host header must name a loopback address\n')
     if (url.pathname === '/debug/fault' && sources.injectFault !== null) {
       if (request.method !== 'POST') return send(response, 405, 'text/plain', 'POST only\n')
-      const thread = url.searchParams.has('receiver') ? 'receiver' : 'shard'
+      const thread = (['main', 'receiver'] as const).find((name) => url.searchParams.has(name)) ?? 'shard'
       const text = (name: string) => url.searchParams.get(name) ?? ''
       const done = sources.injectFault(thread, text(thread), text('kind'), text('us'))
       if (done === null)
@@ -55,7 +59,8 @@ export async function openAdminServer(address: Address, sources: AdminSources): 
           response,
           400,
           'text/plain',
-          'expected shard=N or receiver=N, and kind=throw|exit|oom|spin; or shard=N&kind=slow&us=0 to 10000\n',
+          'expected shard=N or receiver=N and kind=throw|exit|oom|spin, shard=N and kind=slow&us=0 to 10000, ' +
+            'or main and kind=throw|reject|exit|oom\n',
         )
       return send(response, 200, 'text/plain', `${done}\n`)
     }
@@ -99,7 +104,10 @@ function listen(option: string, address: Address, route: Route): Promise<OpenSer
         }),
       )
     })
-    server.listen(address.port, address.host, () => {
+    const { fd, host, port } = address
+    server.listen(fd === undefined ? { host, port } : { fd }, () => {
+      // A failing accept (out of descriptors) fails one request; the next may pass.
+      server.on('error', () => {})
       const bound = server.address() as AddressInfo
       resolve({ address: { host: bound.address, port: bound.port }, close: () => close(server) })
     })

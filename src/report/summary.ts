@@ -38,6 +38,8 @@ export interface Summary {
   readonly seconds: number
   readonly cpuSeconds: number
   readonly fromFirstPacket: { readonly seconds: number; readonly cpuSeconds: number }
+  /** Why the run ended, where not because it was told to. Without a drain what was held stands as held. */
+  readonly fault?: string
 }
 
 /** Clock and processor readings a summary is made of. */

@@ -5,7 +5,7 @@ import type { MessageView } from '../http/message.ts'
 import type { CounterBlock } from '../metrics/counters.ts'
 import type { SharedRateLimiter } from './replay/rate-limiter.ts'
 import { RequestSelection, type SelectionOptions } from './replay/selection.ts'
-import type { Sink } from './sink.ts'
+import type { Sink, SinkSettings } from './sink.ts'
 
 export interface NullSinkDeps {
   /** Uniform in [0, 1). */
@@ -20,13 +20,15 @@ export class NullSink implements Sink {
   readonly held = 0
   readonly unsettledConnections = 0
   private readonly counters: CounterBlock
-  private readonly selection: RequestSelection
-  private readonly limiter: SharedRateLimiter | null
+  private selection: RequestSelection
+  private limiter: SharedRateLimiter | null
   private readonly shed: boolean
+  private readonly random: () => number
 
   /** @param options `shed`: live traffic beyond the rate is dropped; otherwise `hasRoom` holds back the feeder */
   constructor(options: SelectionOptions & { readonly shed: boolean }, counters: CounterBlock, deps: NullSinkDeps) {
     this.counters = counters
+    this.random = deps.random
     this.selection = new RequestSelection(options, deps.random)
     this.limiter = deps.rateLimiter
     this.shed = options.shed
@@ -41,6 +43,11 @@ export class NullSink implements Sink {
   }
 
   connectionClosed(): void {}
+
+  change({ selection, rateLimiter }: SinkSettings): void {
+    this.selection = new RequestSelection(selection, this.random)
+    this.limiter = rateLimiter
+  }
 
   hasRoom(): boolean {
     return this.shed || this.limiter === null || this.limiter.waitUs() === 0

@@ -6,6 +6,15 @@
  */
 import type { Connection } from '../exchange/connection.ts'
 import type { MessageView } from '../http/message.ts'
+import type { SharedRateLimiter } from './replay/rate-limiter.ts'
+import type { SelectionOptions } from './replay/selection.ts'
+
+/** What may change while a sink works: it holds for requests that come after it. */
+export interface SinkSettings {
+  readonly selection: SelectionOptions
+  readonly keepHost: boolean
+  readonly rateLimiter: SharedRateLimiter | null
+}
 
 export interface Sink {
   /** Whether request bodies must be kept for `request`; false where only their length matters. */
@@ -24,5 +33,6 @@ export interface Sink {
   readonly unsettledConnections: number
   /** Resolves when nothing is held, or when `limitMs` have passed: then what is left is dropped as `drainTimeout`. */
   drain(limitMs: number): Promise<void>
+  change(settings: SinkSettings): void
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 /** What a receiver of mirrored datagrams looks like from outside: batched recvmmsg and node:dgram both are one. */
+import type { MirrorError } from '../base/errors.ts'
 
 /** Outer source address of a datagram, reused from call to call. */
 export class PeerAddress {
@@ -30,6 +31,10 @@ export interface ReceiverOptions {
   readonly receiveBufferBytes: number
   /** Longest datagram taken whole, bytes: 2,048 or 9,216 where jumbo frames are mirrored. */
   readonly datagramBytes: number
+  /** Other processes may bind the same addresses, as a predecessor or a successor: recvmmsg only. */
+  readonly sharesPorts?: boolean
+  /** Receiving cannot go on. */
+  readonly onFailed?: (error: MirrorError) => void
 }
 
 export interface DatagramReceiver {
@@ -40,6 +45,10 @@ export interface DatagramReceiver {
   readonly grantedBufferBytes: readonly number[]
   /** Datagrams the kernel dropped at these sockets so far; null where it cannot be read. */
   kernelDropped(): number | null
+  /** All is ready: where the addresses are shared, datagrams come here from now on. */
+  takeOver?(): void
+  /** Once a second or so. */
+  look?(): void
   /** Stops receiving after handing over what the sockets already hold, then closes them. Idempotent. */
   stop(): Promise<void>
 }

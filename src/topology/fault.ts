@@ -11,6 +11,21 @@ export function isFaultKind(kind: string): kind is FaultKind {
   return (FAULT_KINDS as readonly string[]).includes(kind)
 }
 
+/** The main thread's own: uncaught, rejected and not handled, ended, out of heap. */
+const MAIN_FAULT_KINDS = ['throw', 'reject', 'exit', 'oom'] as const
+
+/** In a turn of its own, as faults come. @returns false for a kind there is not */
+export function breakMainWith(kind: string): boolean {
+  const known = MAIN_FAULT_KINDS.find((name) => name === kind)
+  if (known === undefined) return false
+  // Time for the answer to who asked.
+  setTimeout(() => {
+    if (known === 'reject') void Promise.reject(new Error('fault injected: reject'))
+    else breakWith(known)
+  }, 20)
+  return true
+}
+
 export function breakWith(kind: FaultKind): void {
   switch (kind) {
     case 'throw':

@@ -81,6 +81,12 @@ export class Ingress {
     this.publish()
   }
 
+  /** Takes over other options between two packets. The hash's key, the depths and the bounds of fragments stay what they were. */
+  change({ decapsulation, dispatch }: IngressOptions): void {
+    this.decapsulator.change(decapsulation)
+    this.dispatcher.change(dispatch)
+  }
+
   get latestUs(): number {
     return this.view.nowUs
   }

@@ -48,6 +48,11 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     shedAbove: null,
     heapMb: options.shardHeapMb,
     writeLines: run.writeLines,
+    // The reader would wait for it for ever.
+    onShardGivenUp: (error) =>
+      queueMicrotask(() => {
+        throw error
+      }),
     onShardDied: (shard, error, restartMs) =>
       warn(
         `worker ${shard} died (${error.message}); its requests are counted as shardLost; it starts again in ${restartMs} ms`,

@@ -11,6 +11,7 @@ import type { FaultKind } from './fault.ts'
 import { type LineOutput, Shard } from './shard.ts'
 import type { ShardPlan } from './shard-plan.ts'
 import type { RingEnd, ShardPool, ShardPoolOptions } from './shard-pool.ts'
+import type { SupervisedTask } from './supervised-task.ts'
 
 export interface Path {
   /** For packets that come in on this thread. */
@@ -38,6 +39,10 @@ export interface Path {
   tick(): void
   /** Closes all connections: the end of a pass. */
   flush(nowUs: number): Promise<void>
+  /** Every shard takes over what may change of the plan. Resolves when all have. */
+  change(plan: ShardPlan): Promise<void>
+  /** Threads and how they fare; none inline. */
+  readonly supervised: readonly SupervisedTask[]
   /** Ends everything; at most the plan's drain time-out. */
   drain(): Promise<void>
   /** False when there is no such thread. */
@@ -113,6 +118,14 @@ class ThreadedPath implements Path {
     return this.pool.flush(nowUs)
   }
 
+  change(plan: ShardPlan): Promise<void> {
+    return this.pool.change(plan)
+  }
+
+  get supervised(): readonly SupervisedTask[] {
+    return this.pool.supervised
+  }
+
   drain(): Promise<void> {
     return this.pool.drain()
   }
@@ -136,14 +149,23 @@ class InlinePath implements Path, PacketOutlet {
   readonly running = 0
   readonly arrivalOrder = null
   readonly shedLevels = null
+  readonly supervised = []
   readonly counterBlocks: readonly SharedArrayBuffer[]
-  private readonly plan: ShardPlan
+  private plan: ShardPlan
+  private rate: SharedArrayBuffer
   private readonly shard: Shard
   private readonly output: QueuedLines
   private readonly clock: MonotonicClock
   private readonly timer: NodeJS.Timeout
 
-  private constructor(plan: ShardPlan, shard: Shard, counters: SharedArrayBuffer, output: QueuedLines) {
+  private constructor(
+    plan: ShardPlan,
+    shard: Shard,
+    counters: SharedArrayBuffer,
+    rate: SharedArrayBuffer,
+    output: QueuedLines,
+  ) {
+    this.rate = rate
     this.counterBlocks = [counters]
     this.plan = plan
     this.shard = shard
@@ -156,15 +178,16 @@ class InlinePath implements Path, PacketOutlet {
 
   static async open(plan: ShardPlan, writeLines: (lines: string) => Promise<void>): Promise<InlinePath> {
     const counters = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
     const output = new QueuedLines(writeLines)
     const shard = await Shard.open(plan, {
       counters: new CounterBlock(counters),
       tunnels: new TunnelRegister(),
       progress: new ProgressRegister(),
-      rateMemory: new SharedArrayBuffer(RATE_LIMITER_BYTES),
+      rateMemory: rate,
       output,
     })
-    return new InlinePath(plan, shard, counters, output)
+    return new InlinePath(plan, shard, counters, rate, output)
   }
 
   get outlet(): PacketOutlet {
@@ -210,6 +233,12 @@ class InlinePath implements Path, PacketOutlet {
   async flush(): Promise<void> {
     this.shard.closeAll()
     this.shard.publish()
+  }
+
+  async change(plan: ShardPlan): Promise<void> {
+    if (plan.ratePerSecond !== this.plan.ratePerSecond) this.rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
+    this.plan = plan
+    this.shard.change(plan, this.rate)
   }
 
   async drain(): Promise<void> {

@@ -2,9 +2,9 @@
  * How the main thread and one receiving thread talk besides rings and counters: the words of thread-control.ts, and
  *
  *  byte   field   written by   meaning
- *   192   TAKEN   receiver     f64, datagrams taken from the kernel so far; stored after each system call, before the first of them is
+ *   320   TAKEN   receiver     f64, datagrams taken from the kernel so far; stored after each system call, before the first of them is
  *                              looked at. What a receiver that died had taken and not handed over follows from it
- *   256   ERRNO   receiver     the last error of receiving that was neither an empty socket nor a signal, else 0
+ *   384   ERRNO   receiver     the last error of receiving that was neither an empty socket nor a signal, else 0
  */
 import { THREAD_CONTROL_BYTES, ThreadControl } from './thread-control.ts'
 

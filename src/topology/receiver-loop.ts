@@ -6,6 +6,7 @@
  * - the clock, while packets come: a pause, then all there is;
  * - poll(2) after a quiet spell: the first packet wakes the thread. It looks up by itself often enough to show that it lives.
  */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { MonotonicClock } from '../base/clock.ts'
 import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
@@ -45,7 +46,12 @@ export interface ReceiverTask {
   readonly receivers: number
   readonly control: SharedArrayBuffer
   readonly counters: SharedArrayBuffer
+  /** Changes of options come here. */
+  readonly port: MessagePort
 }
+
+/** What a receiver is told while it works. */
+export type ReceiverChange = Pick<ReceiverTask, 'ingress' | 'allowFrom'>
 
 /** 250,000 packets/s bring 1,000 in this time: 1.3 MB of a receive buffer of 32 MiB and more. */
 const PAUSE_MS = 4
@@ -59,7 +65,7 @@ const POLL_MS = 50
 const TICK_US = 20_000
 
 export async function runReceiver(task: ReceiverTask): Promise<void> {
-  const { descriptors, formats } = task
+  const { descriptors, formats, port } = task
   const libc = await loadLibc()
   const control = new ReceiverControl(task.control)
   const clock = new MonotonicClock(task.clockAnchor)
@@ -70,7 +76,8 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   const shedding =
     shedAbove === null ? null : new Shedding(task.shedLevels, index, receivers, producers.length, shedAbove)
   const ingress = new Ingress(task.ingress, new RingOutlet(producers, shedding), counters)
-  const allowFrom = task.allowFrom === null ? null : new NetworkList(task.allowFrom)
+  const networks = (list: ReceiverTask['allowFrom']) => (list === null ? null : new NetworkList(list))
+  let allowFrom = networks(task.allowFrom)
   const readiness = new ReadinessSet(libc, descriptors)
   /** One clock reading a batch: a millisecond more or less does not matter to any timer. */
   let nowUs = clock.nowUs()
@@ -109,6 +116,15 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   while (control.command === Command.run) {
     control.beat()
     if (received === 0) breakIfTold()
+    if (control.hasChange) {
+      const number = control.wanted
+      for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+        const change = next.message as ReceiverChange
+        ingress.change(change.ingress)
+        allowFrom = networks(change.allowFrom)
+      }
+      control.changed(number)
+    }
     received = 0
     let hasMore = false
     const sinceMs = clock.nowUs() / 1000
@@ -150,4 +166,5 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     }
   }
   ingress.flush()
+  port.close()
 }

@@ -4,6 +4,7 @@
  * sockets, which went on queueing.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { PACKET_DROP_NAMES, PacketDrop } from '../base/drop.ts'
 import { MirrorError, type PlainError, toPlainError } from '../base/errors.ts'
@@ -11,14 +12,15 @@ import { COUNTER_BLOCK_BYTES, Counter, CounterBlock, PACKET_DROPS } from '../met
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { RingMemory } from '../ring/ring.ts'
 import type { DatagramReceiver, ListenAddress } from '../sources/datagram-receiver.ts'
-import { errnoName, type ImportKoffi, loadLibc } from '../sources/live/libc.ts'
+import { type ImportKoffi, loadLibc } from '../sources/live/libc.ts'
+import { ReceiveErrors } from '../sources/live/receive-errors.ts'
 import { SteeredSockets } from '../sources/live/steered-sockets.ts'
 import type { FaultKind } from './fault.ts'
 import type { TunnelFormat } from './ingress.ts'
 import { RECEIVER_CONTROL_BYTES, ReceiverControl } from './receiver-control.ts'
-import type { ReceiverTask } from './receiver-loop.ts'
-import type { RingEnd } from './shard-pool.ts'
-import { CHECK_MS, SupervisedTask } from './supervised-task.ts'
+import type { ReceiverChange, ReceiverTask } from './receiver-loop.ts'
+import { changed, type RingEnd } from './shard-pool.ts'
+import { CHECK_MS, START_TRIES, SupervisedTask } from './supervised-task.ts'
 import { Command } from './thread-control.ts'
 import { workerFile } from './worker-file.ts'
 
@@ -30,9 +32,13 @@ export interface ReceiverPoolOptions
   readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
   readonly receivers: number
   readonly receiveBufferBytes: number
+  /** See ReceiverOptions. */
+  readonly sharesPorts: boolean
   /** Rings of a receiver, shard by shard. */
   readonly ringsOf: (receiver: number) => readonly RingEnd[]
   readonly onReceiverDied: (receiver: number, error: PlainError, restartMs: number) => void
+  /** Receiving cannot go on: a thread does not come up, or its sockets are not usable any more. Not called before `open` has resolved: that rejects. */
+  readonly onFailed: (error: MirrorError) => void
   readonly onWarning: (text: string) => void
 }
 
@@ -41,6 +47,8 @@ interface Member {
   readonly controlMemory: SharedArrayBuffer
   readonly control: ReceiverControl
   readonly counters: SharedArrayBuffer
+  /** To the thread that runs now. */
+  port: MessagePort | null
   /** Deaths since the drain began. */
   drainDeaths: number
 }
@@ -56,12 +64,19 @@ export class ReceiverPool implements DatagramReceiver {
   private readonly members: readonly Member[]
   private readonly tasks: readonly SupervisedTask[]
   private readonly monitor: NodeJS.Timeout
-  private readonly warnedErrors = new Set<number>()
+  private readonly errors: ReceiveErrors
   private isDraining = false
+  private isOpen = false
+  private failure: MirrorError | null = null
+  /** What a thread that starts now is told. */
+  private current: ReceiverChange
+  private changes = 0
   private stopped: Promise<void> | undefined
 
   private constructor(options: ReceiverPoolOptions, sockets: SteeredSockets) {
     this.options = options
+    this.current = options
+    this.errors = new ReceiveErrors(options.onWarning, (error) => this.fail(error))
     this.sockets = sockets
     this.members = Array.from({ length: options.receivers }, (_, i) => {
       const controlMemory = new SharedArrayBuffer(RECEIVER_CONTROL_BYTES)
@@ -70,6 +85,7 @@ export class ReceiverPool implements DatagramReceiver {
         controlMemory,
         control: new ReceiverControl(controlMemory),
         counters: new SharedArrayBuffer(COUNTER_BLOCK_BYTES),
+        port: null,
         drainDeaths: 0,
       }
     })
@@ -90,7 +106,7 @@ export class ReceiverPool implements DatagramReceiver {
       (member, i) =>
         new SupervisedTask({
           name: 'receiver',
-          run: (signal) => this.pool.run(this.taskOf(member, i), { signal }),
+          run: (signal) => this.runOnce(member, i, signal),
           heartbeat: () => member.control.heartbeat,
           settle: () => {
             account(member)
@@ -98,6 +114,13 @@ export class ReceiverPool implements DatagramReceiver {
             return !(this.isDraining && ++member.drainDeaths === DRAIN_ATTEMPTS)
           },
           onDied: (error, restartMs) => options.onReceiverDied(i, error, restartMs),
+          onGivenUp: (error) =>
+            this.fail(
+              new MirrorError(
+                'ERR_RECEIVER',
+                `receiver ${i} does not start, tried ${START_TRIES} times: ${error.message}`,
+              ),
+            ),
         }),
     )
     this.monitor = setInterval(() => this.check(), CHECK_MS)
@@ -115,9 +138,19 @@ export class ReceiverPool implements DatagramReceiver {
         { cause: error },
       )
     }
-    const sockets = await SteeredSockets.open(options.listen, options.receivers, options.receiveBufferBytes)
+    const sockets = await SteeredSockets.open(options.listen, options.receivers, options.receiveBufferBytes, {
+      withOtherProcesses: options.sharesPorts,
+      withTimes: true,
+    })
     const pool = new ReceiverPool(options, sockets)
-    while (pool.members.some(({ control }) => control.heartbeat === 0)) await sleep(2)
+    while (pool.members.some(({ control }) => control.heartbeat === 0)) {
+      if (pool.failure !== null) {
+        await pool.stop()
+        throw pool.failure
+      }
+      await sleep(2)
+    }
+    pool.isOpen = true
     return pool
   }
 
@@ -139,6 +172,22 @@ export class ReceiverPool implements DatagramReceiver {
     return this.tasks.filter((task) => task.isRunning).length
   }
 
+  /** Of every receiver, in order. */
+  get supervised(): readonly SupervisedTask[] {
+    return this.tasks
+  }
+
+  /** Every receiver takes over what may change; one that is dead starts with it. Resolves when all have. */
+  async change({ ingress, allowFrom }: ReceiverChange): Promise<void> {
+    this.current = { ingress, allowFrom }
+    const number = ++this.changes
+    for (const { port, control } of this.members) {
+      port?.postMessage(this.current)
+      control.wantChange(number)
+    }
+    await changed(this.members, number, () => this.isDraining)
+  }
+
   /** Datagrams taken by each. */
   get taken(): readonly number[] {
     return this.members.map(({ control }) => control.taken)
@@ -146,6 +195,14 @@ export class ReceiverPool implements DatagramReceiver {
 
   kernelDropped(): number | null {
     return this.sockets.kernelDropped()
+  }
+
+  takeOver(): void {
+    this.sockets.takeOver()
+  }
+
+  look(): void {
+    this.sockets.look()
   }
 
   /** False when there is no such receiver. */
@@ -161,6 +218,7 @@ export class ReceiverPool implements DatagramReceiver {
 
   private async drainAndClose(): Promise<void> {
     this.isDraining = true
+    this.sockets.refuse()
     for (const { control } of this.members) control.command = Command.drain
     await Promise.all(this.tasks.map((task) => task.done))
     clearInterval(this.monitor)
@@ -168,8 +226,28 @@ export class ReceiverPool implements DatagramReceiver {
     await this.pool.destroy()
   }
 
-  private taskOf({ rings, controlMemory, counters }: Member, index: number): ReceiverTask {
-    const { listen, datagramBytes, allowFrom, ingress, clockAnchor, arrivalOrder, shedLevels, shedAbove } = this.options
+  private async runOnce(member: Member, index: number, signal: AbortSignal): Promise<void> {
+    const { port1, port2 } = new MessageChannel()
+    port1.unref()
+    member.port = port1
+    // It starts with what holds now.
+    member.control.changed(member.control.wanted)
+    try {
+      await this.pool.run(this.taskOf(member, index, port2), { transferList: [port2], signal })
+    } finally {
+      member.port = null
+      port1.close()
+    }
+  }
+
+  private fail(error: MirrorError): void {
+    this.failure ??= error
+    if (this.isOpen) this.options.onFailed(this.failure)
+  }
+
+  private taskOf({ rings, controlMemory, counters }: Member, index: number, port: MessagePort): ReceiverTask {
+    const { listen, datagramBytes, clockAnchor, arrivalOrder, shedLevels, shedAbove } = this.options
+    const { allowFrom, ingress } = this.current
     return {
       index,
       receivers: this.options.receivers,
@@ -186,6 +264,7 @@ export class ReceiverPool implements DatagramReceiver {
       rings,
       control: controlMemory,
       counters,
+      port,
     }
   }
 
@@ -193,9 +272,7 @@ export class ReceiverPool implements DatagramReceiver {
     for (const task of this.tasks) task.check()
     for (const { control } of this.members) {
       const { errno } = control
-      if (errno === 0 || this.warnedErrors.has(errno)) continue
-      this.warnedErrors.add(errno)
-      this.options.onWarning(`receiving failed with ${errnoName(errno)}; trying on`)
+      if (errno !== 0) this.errors.heard(errno)
     }
   }
 }

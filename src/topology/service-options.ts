@@ -12,6 +12,7 @@ export function serviceOptions(
 ): ServiceOptions {
   return {
     listen: options.listen,
+    sharesPorts: options.reusePort,
     receiver: options.receiver === 'auto' ? undefined : options.receiver,
     receiveBufferBytes: options.receiveBufferBytes,
     datagramBytes: options.datagramBytes,

@@ -1,92 +1,78 @@
 /**
- * A running mirror target: receivers and servers around the path, from start to drained. `run` and `demo` drive it; it does not
- * touch signals or the terminal.
+ * A running mirror target: intake, path and servers from start to drained. `run` and `demo` drive it; it does not touch signals or the
+ * terminal.
  */
-import type { MonotonicClock } from '../base/clock.ts'
-import { type Network, NetworkList } from '../decapsulation/networks.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MirrorError } from '../base/errors.ts'
 import { Counter } from '../metrics/counters.ts'
 import { HealthRule } from '../report/health.ts'
 import { MetricsPage } from '../report/metrics-page.ts'
 import { type Address, type OpenServer, openAdminServer, openHealthServer } from '../report/servers.ts'
 import type { Summary } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
-import type { DatagramReceiver, ListenAddress, PeerAddress } from '../sources/datagram-receiver.ts'
-import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/interface-capture.ts'
-import { KernelReassembly } from '../sources/live/kernel-reassembly.ts'
-import { openReceiver } from '../sources/live/open-receiver.ts'
-import { openTcpAcceptor, type TcpAcceptor } from '../sources/live/tcp-acceptor.ts'
+import type { ListenAddress } from '../sources/datagram-receiver.ts'
+import { openSharedTcp } from '../sources/live/shared-tcp.ts'
 import { Accounts } from './accounts.ts'
-import { isFaultKind, MOST_SLOW_US, SLOW_FAULT } from './fault.ts'
-import { Ingress, type IngressOptions, type TunnelFormat } from './ingress.ts'
+import { breakMainWith, isFaultKind, MOST_SLOW_US, SLOW_FAULT } from './fault.ts'
+import { Intake, type IntakeChange, type IntakeOptions } from './intake.ts'
 import { openPath, type Path } from './path.ts'
-import type { ReceiverPool } from './receiver-pool.ts'
 import type { ShardPlan } from './shard-plan.ts'
+import { DEATH_CAUSES, type SupervisedTask } from './supervised-task.ts'
 
-export interface ServiceOptions {
-  readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
-  readonly receiver: 'recvmmsg' | 'dgram' | undefined
-  /** Threads that receive; 1: this one does. */
-  readonly receivers: number
-  readonly receiveBufferBytes: number
-  readonly datagramBytes: number
-  /** Sources allowed to mirror. */
-  readonly allowFrom: readonly Network[] | null
-  /** Packets come from this interface instead of from sockets; null: sockets. */
-  readonly interface: { readonly name: string; readonly filter: string; readonly bufferBytes: number } | null
-  readonly ingress: IngressOptions
+export interface ServiceOptions extends IntakeOptions {
   readonly plan: ShardPlan
   readonly workers: number
   readonly ringBytes: number
-  /** Share of a ring above which whole connections are shed; null: never. */
-  readonly shedAbove: number | null
   readonly shardHeapMb: number
   readonly admin: Address | null
   readonly health: Address | null
   /** POST /debug/fault works. */
   readonly faultsEnabled: boolean
-  readonly clock: MonotonicClock
-  readonly onWarning: (text: string, details?: Record<string, unknown>) => void
   /** For this thread to do in the time that others take to start; not waited for. */
   readonly whileThreadsStart: () => void
 }
 
-const SNAP_LENGTH = 65_535
+/** What may change while the service runs. */
+export interface ServiceChange extends IntakeChange {
+  readonly plan: ShardPlan
+}
+
 /** Time goes on in the fragment store, in an inline shard and in the kernel's drop count. */
 const TICK_MS = 20
-const KERNEL_DROPS_MS = 1000
-const PORT_ATTEMPTS = 8
+const LOOK_MS = 1000
 /** Past the first packets; before any usual scrape. */
 const METRICS_LOAD_MS = 500
+/** A predecessor keeps its admin address to its end; how often we ask for it. */
+const ADMIN_RETRY_MS = 250
 
 export class Service {
   readonly accounts: Accounts
+  /** Resolves when the service cannot go on. It goes on with what it has until it is closed. */
+  readonly failed: Promise<MirrorError>
   private readonly options: ServiceOptions
   private readonly path: Path
-  /** The receiving side where this thread receives; null: receivers of their own do. */
-  private readonly ingress: Ingress | null
+  private readonly intake: Intake
   private readonly rule = new HealthRule()
-  private readonly reassembly = new KernelReassembly()
-  private receiver: DatagramReceiver | null = null
-  /** The same receiver, where it has threads of its own. */
-  private receiverPool: ReceiverPool | null = null
-  private capture: InterfaceCapture | null = null
-  private acceptor: TcpAcceptor | null = null
   private readonly servers: OpenServer[] = []
+  private healthServer: OpenServer | null = null
   private adminServer: OpenServer | null = null
   private metrics: MetricsPage | null = null
   private readonly timers: NodeJS.Timeout[] = []
   private isClosing = false
+  private readonly reloads = { success: 0, failure: 0, lastSuccessMs: Date.now() }
 
-  private constructor(options: ServiceOptions, path: Path) {
+  private constructor(options: ServiceOptions, path: Path, accounts: Accounts, failure: Failure) {
     this.options = options
-    this.accounts = new Accounts(options.interface === null)
+    this.accounts = accounts
     this.path = path
-    this.accounts.attach(path)
-    this.ingress = options.receivers > 1 ? null : new Ingress(options.ingress, path.outlet, this.accounts.counters)
+    this.failed = failure.happened
+    accounts.attach(path)
+    this.intake = new Intake(options, path, accounts, failure.happen)
   }
 
   /** Starts everything and receives. @throws MirrorError when an address or interface cannot be had; nothing stays open then */
   static async open(options: ServiceOptions): Promise<Service> {
+    const failure = new Failure()
     const path = await openPath({
       plan: options.plan,
       shards: options.workers,
@@ -103,8 +89,9 @@ export class Service {
             code: error.code,
           },
         ),
+      onShardGivenUp: failure.happen,
     })
-    const service = new Service(options, path)
+    const service = new Service(options, path, new Accounts(options.interface === null), failure)
     try {
       await service.start()
     } catch (error) {
@@ -116,15 +103,15 @@ export class Service {
 
   /** Real addresses, where port 0 was asked for. */
   get listening(): readonly ListenAddress[] {
-    return this.receiver?.bound ?? []
+    return this.intake.listening
   }
 
   get receiverKind(): string {
-    return this.capture !== null ? `interface ${this.capture.interfaceName}` : (this.receiver?.kind ?? '')
+    return this.intake.kind
   }
 
   get grantedBufferBytes(): readonly number[] {
-    return this.receiver?.grantedBufferBytes ?? []
+    return this.intake.grantedBufferBytes
   }
 
   get admin(): Address | null {
@@ -133,7 +120,7 @@ export class Service {
 
   /** Datagrams taken by each receiving thread; empty where this thread receives. */
   receivedByThread(): readonly number[] {
-    return this.receiverPool?.taken ?? []
+    return this.intake.takenByThread
   }
 
   totals(): Totals {
@@ -144,17 +131,25 @@ export class Service {
     return this.accounts.summary()
   }
 
+  /** Takes over other options without losing a packet. Resolves when all threads work by them. */
+  async change({ plan, ingress, allowFrom }: ServiceChange): Promise<void> {
+    await Promise.all([this.path.change(plan), this.intake.change({ ingress, allowFrom })])
+  }
+
+  /** The configuration was read again: for the metrics. */
+  noteReload(result: 'success' | 'failure'): void {
+    this.reloads[result]++
+    if (result === 'success') this.reloads.lastSuccessMs = Date.now()
+  }
+
   /** Stops receiving, finishes what was received, waits for answers up to the plan's limit, closes everything. Idempotent. */
   async close(): Promise<void> {
     if (this.isClosing) return
     this.isClosing = true
     this.rule.state = 'draining'
-    await this.receiver?.stop()
-    await this.capture?.stop()
-    await this.acceptor?.stop()
-    this.readKernelDrops()
-    this.ingress?.flush()
-    this.accounts.counters.publish()
+    // Where a successor has the port too, it answers from now on.
+    if (this.options.sharesPorts) await this.healthServer?.close()
+    await this.intake.stop()
     await this.path.drain()
     for (const timer of this.timers) clearInterval(timer)
     for (const server of this.servers) await server.close()
@@ -163,166 +158,86 @@ export class Service {
   private async start(): Promise<void> {
     const { options } = this
     // Health first: a load balancer is told that we are starting.
-    if (options.health !== null) this.servers.push(await openHealthServer(options.health, () => this.rule.health()))
-    if (options.admin !== null) {
-      this.metrics = new MetricsPage({
-        totals: () => this.totals(),
-        census: () => this.accounts.census(),
-        workers: () => ({ configured: options.workers, running: this.path.running }),
-        receivers: () => ({ configured: options.receivers, running: this.receiversRunning }),
-      })
-      this.adminServer = await openAdminServer(options.admin, {
-        metrics: this.metrics,
+    if (options.health !== null && !options.sharesPorts) await this.openHealth(options.health)
+    if (options.admin !== null) await this.openAdmin(options.admin)
+    // All start side by side: until the shards have, packets wait in their rings; without a socket they would be lost.
+    const opened = this.intake.open()
+    await Promise.all([this.path.started(), opened.then(() => options.whileThreadsStart())])
+    this.intake.takeOver()
+    this.timers.push(setInterval(() => this.tick(), TICK_MS))
+    this.timers.push(setInterval(() => this.look(), LOOK_MS))
+    this.rule.state = 'receiving'
+    // Beside a predecessor that is well: a check that came here any earlier would have been told that the target is not.
+    if (options.health !== null && options.sharesPorts) await this.openHealth(options.health)
+    const { metrics } = this
+    // What fails to load now fails again, and is answered, when it is asked for.
+    if (metrics !== null) this.timers.push(setTimeout(() => metrics.load().catch(() => {}), METRICS_LOAD_MS).unref())
+  }
+
+  private async openHealth(address: Address): Promise<void> {
+    const where = this.options.sharesPorts ? { ...address, fd: await openSharedTcp(address) } : address
+    this.healthServer = await openHealthServer(where, () => this.rule.health())
+    this.servers.push(this.healthServer)
+  }
+
+  private async openAdmin(address: Address): Promise<void> {
+    const { options } = this
+    const metrics = new MetricsPage({
+      totals: () => this.totals(),
+      census: () => this.accounts.census(),
+      workers: () => ({ configured: options.workers, running: this.path.running }),
+      receivers: () => ({ configured: options.receivers, running: this.intake.running }),
+      deaths: () => [...deathsOf('shard', this.path.supervised), ...deathsOf('receiver', this.intake.supervised)],
+      reloads: () => this.reloads,
+    })
+    this.metrics = metrics
+    const open = async () => {
+      this.adminServer = await openAdminServer(address, {
+        metrics,
         health: () => this.rule.health(),
         summary: () => this.summary(),
         injectFault: options.faultsEnabled ? (...fault) => this.injectFault(...fault) : null,
       })
       this.servers.push(this.adminServer)
     }
-    // All start side by side: until the shards have, packets wait in their rings; without a socket they would be lost.
-    const opened = options.interface !== null ? this.openInterface(options.interface) : this.openSockets()
-    await Promise.all([this.path.started(), opened.then(() => options.whileThreadsStart())])
-    this.timers.push(setInterval(() => this.tick(), TICK_MS))
-    this.timers.push(setInterval(() => this.look(), KERNEL_DROPS_MS))
-    this.rule.state = 'receiving'
-    const { metrics } = this
-    // What fails to load now fails again, and is answered, when it is asked for.
-    if (metrics !== null) this.timers.push(setTimeout(() => metrics.load().catch(() => {}), METRICS_LOAD_MS).unref())
-  }
-
-  private async openSockets(): Promise<void> {
-    const { options, accounts } = this
-    const receiver = await this.openListeners()
-    for (const [i, granted] of receiver.grantedBufferBytes.entries()) {
-      // Linux reports twice what it grants.
-      if (granted >= 2 * options.receiveBufferBytes) continue
-      const { host, port } = receiver.bound[i]!
+    try {
+      await open()
+    } catch (error) {
+      if (!options.sharesPorts || !isInUse(error)) throw error
       options.onWarning(
-        `the kernel granted ${granted / 2} bytes of receive buffer for ${host}:${port} where ${options.receiveBufferBytes} were asked: ` +
-          `bursts may be lost; raise net.core.rmem_max or run with CAP_NET_ADMIN`,
-        { granted: granted / 2, asked: options.receiveBufferBytes },
+        `--admin ${address.host}:${address.port} is in use, by a predecessor perhaps: taken when it is free`,
       )
+      void this.openLater(open)
     }
-    const granted = receiver.grantedBufferBytes.reduce((a, b) => a + b, 0) / 2
-    accounts.counters.set(Counter.receiveBufferBytes, granted * options.receivers)
   }
 
-  /** UDP, and TCP on the same ports: for load balancers' checks. */
-  private async openListeners(): Promise<DatagramReceiver> {
-    for (let attempt = 1; ; attempt++) {
-      const receiver = await this.openReceiver()
-      this.receiver = receiver
+  /** One process has the admin address at a time: two sets of counters behind one would look like one that jumps. */
+  private async openLater(open: () => Promise<void>): Promise<void> {
+    while (!this.isClosing) {
+      await sleep(ADMIN_RETRY_MS, undefined, { ref: false })
+      if (this.isClosing) return
       try {
-        this.acceptor = await openTcpAcceptor(receiver.bound)
-        return receiver
+        await open()
+        // It was closed meanwhile, without this server.
+        if (this.isClosing) await this.adminServer?.close()
+        return
       } catch (error) {
-        await receiver.stop()
-        this.receiver = null
-        // A free UDP port that the system chose may be in use for TCP: let it choose another.
-        if (attempt === PORT_ATTEMPTS || !this.options.listen.some(({ port }) => port === 0)) throw error
+        if (isInUse(error)) continue
+        this.options.onWarning((error as Error).message)
+        return
       }
     }
-  }
-
-  private openReceiver(): Promise<DatagramReceiver> {
-    const { options, ingress, accounts } = this
-    if (ingress === null) return this.openReceiverPool()
-    const { clock } = options
-    const allowFrom = options.allowFrom === null ? null : new NetworkList(options.allowFrom)
-    const formats = options.listen.map((l) => l.format)
-    // One clock reading a batch: a millisecond more or less does not matter to any timer.
-    let nowUs = 0
-    let isBatchOpen = false
-    return openReceiver(
-      options.receiver,
-      {
-        addresses: options.listen,
-        receiveBufferBytes: options.receiveBufferBytes,
-        datagramBytes: options.datagramBytes,
-      },
-      {
-        datagram: (bytes: Buffer, at: number, end: number, isCut: boolean, peer: PeerAddress, socket: number) => {
-          if (!isBatchOpen) {
-            isBatchOpen = true
-            nowUs = clock.nowUs()
-            accounts.markFirstPacket()
-          }
-          ingress.datagram(bytes, at, end, isCut, formats[socket]!, peer, allowFrom, nowUs)
-        },
-        batchEnd: () => {
-          isBatchOpen = false
-          ingress.publish()
-        },
-      },
-    )
-  }
-
-  private async openReceiverPool(): Promise<DatagramReceiver> {
-    const { options, accounts, path } = this
-    const { ReceiverPool } = await import('./receiver-pool.ts')
-    const pool = await ReceiverPool.open({
-      listen: options.listen,
-      receivers: options.receivers,
-      receiveBufferBytes: options.receiveBufferBytes,
-      datagramBytes: options.datagramBytes,
-      allowFrom: options.allowFrom,
-      ingress: options.ingress,
-      clockAnchor: options.clock.anchor,
-      ringsOf: (receiver) => path.ringsOf(receiver),
-      arrivalOrder: path.arrivalOrder!,
-      shedLevels: path.shedLevels!,
-      shedAbove: options.shedAbove,
-      onReceiverDied: (receiver, error, restartMs) =>
-        options.onWarning(
-          `receiver ${receiver} died (${error.message}); what it held is counted as receiverLost; it starts again in ${restartMs} ms, its sockets go on queueing`,
-          { receiver, code: error.code },
-        ),
-      onWarning: options.onWarning,
-    })
-    this.receiverPool = pool
-    accounts.attachReceivers(pool.counterBlocks)
-    return pool
-  }
-
-  private async openInterface({
-    name,
-    filter,
-    bufferBytes,
-  }: {
-    name: string
-    filter: string
-    bufferBytes: number
-  }): Promise<void> {
-    const { accounts } = this
-    const ingress = this.ingress!
-    this.capture = await openInterfaceCapture(
-      { interfaceName: name, filter, bufferBytes, snapLength: SNAP_LENGTH },
-      {
-        packet: (record) => {
-          accounts.markFirstPacket()
-          ingress.frame(record)
-        },
-        batchEnd: () => ingress.publish(),
-      },
-      this.options.clock,
-    )
   }
 
   private tick(): void {
     this.accounts.counters.set(Counter.ringBytes, this.path.usedRingBytes())
     this.accounts.counters.set(Counter.shedRatio, this.path.shedRatio())
-    if (this.ingress !== null) {
-      this.ingress.tick(this.options.clock.nowUs())
-      this.ingress.publish()
-    } else {
-      if (this.receivedByThread().some((taken) => taken > 0)) this.accounts.markFirstPacket()
-      this.accounts.counters.publish()
-    }
+    this.intake.tick()
     this.path.tick()
   }
 
   private look(): void {
-    this.readKernelDrops()
+    this.intake.look()
     const totals = this.totals()
     const { ringFull = 0, shed = 0 } = totals.packetDrops()
     const dropped = ringFull + shed + totals.get('kernelDropped')
@@ -331,32 +246,52 @@ export class Service {
       totals.get('packetsReceived'),
       dropped,
       workers - this.path.running,
-      receivers - this.receiversRunning,
+      receivers - this.intake.running,
     )
+    this.rule.crashing = [...crashing('worker', this.path.supervised), ...crashing('receiver', this.intake.supervised)]
   }
 
-  private readKernelDrops(): void {
-    const dropped = this.receiver?.kernelDropped() ?? null
-    if (dropped !== null) this.accounts.counters.set(Counter.kernelDropped, dropped)
-    this.accounts.counters.set(Counter.kernelReassemblyFailed, this.reassembly.failed() ?? 0)
-  }
-
-  private get receiversRunning(): number {
-    if (this.receiverPool !== null) return this.receiverPool.running
-    // This thread, or nobody yet.
-    return this.receiver === null && this.capture === null ? 0 : 1
-  }
-
-  private injectFault(thread: 'shard' | 'receiver', index: string, kind: string, us: string): string | null {
+  private injectFault(thread: 'shard' | 'receiver' | 'main', index: string, kind: string, us: string): string | null {
+    if (thread === 'main') return breakMainWith(kind) ? `main: ${kind}` : null
     if (kind === SLOW_FAULT && thread === 'shard' && /^\d{1,4}$/.test(index) && /^\d{1,5}$/.test(us)) {
       const isDone = Number(us) <= MOST_SLOW_US && this.path.slowDown(Number(index), Number(us))
       return isDone ? `shard ${index}: ${kind}, ${us} us a packet` : null
     }
     if (!/^\d{1,4}$/.test(index) || !isFaultKind(kind)) return null
-    const isDone =
-      thread === 'shard'
-        ? this.path.injectFault(Number(index), kind)
-        : (this.receiverPool?.injectFault(Number(index), kind) ?? false)
-    return isDone ? `${thread} ${index}: ${kind}` : null
+    const breaker = thread === 'shard' ? this.path : this.intake
+    return breaker.injectFault(Number(index), kind) ? `${thread} ${index}: ${kind}` : null
   }
+}
+
+/** The first failure that the service cannot outlive. */
+class Failure {
+  readonly happened: Promise<MirrorError>
+  readonly happen: (error: MirrorError) => void
+
+  constructor() {
+    let resolve: (error: MirrorError) => void = () => {}
+    this.happened = new Promise((resolved) => {
+      resolve = resolved
+    })
+    this.happen = resolve
+  }
+}
+
+function deathsOf(thread: string, tasks: readonly SupervisedTask[]) {
+  return DEATH_CAUSES.map((cause) => ({
+    thread,
+    cause,
+    count: tasks.reduce((sum, task) => sum + (task.deaths.get(cause) ?? 0), 0),
+  }))
+}
+
+function crashing(name: string, tasks: readonly SupervisedTask[]): string[] {
+  return tasks.flatMap(({ crashLoop }, i) =>
+    crashLoop === null ? [] : [`${name} ${i} died ${crashLoop.deaths} times in a row: ${crashLoop.error}`],
+  )
+}
+
+function isInUse(error: unknown): boolean {
+  const { cause } = error as { cause?: { code?: unknown } }
+  return error instanceof MirrorError && cause?.code === 'EADDRINUSE'
 }

@@ -2,9 +2,9 @@
  * How the main thread and one shard's thread talk besides the ring: the words of thread-control.ts, and
  *
  *  byte   field       written by   meaning
- *   192   LINES_SENT  shard        characters of output posted, modulo 2^32
- *   256   LINES_DONE  main         characters of output written, modulo 2^32
- *   320   SLOW_US     main         microseconds more that every packet is made to take (tests of overload), else 0; outlives the shard
+ *   320   LINES_SENT  shard        characters of output posted, modulo 2^32
+ *   384   LINES_DONE  main         characters of output written, modulo 2^32
+ *   448   SLOW_US     main         microseconds more that every packet is made to take (tests of overload), else 0; outlives the shard
  */
 import { THREAD_CONTROL_BYTES, ThreadControl } from './thread-control.ts'
 

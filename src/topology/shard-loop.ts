@@ -1,6 +1,6 @@
 /** The endless task of a shard's thread: rings in, shard, sleep on a clock. */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import type { MessagePort } from 'node:worker_threads'
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { MonotonicClock } from '../base/clock.ts'
 import { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
@@ -28,8 +28,15 @@ export interface ShardTask {
   readonly tunnels: SharedArrayBuffer
   readonly progress: SharedArrayBuffer
   readonly rate: SharedArrayBuffer
-  /** Lines and census go to the main thread here. */
+  /** Lines and census go to the main thread here; changes of options come from there. */
   readonly port: MessagePort
+}
+
+/** What a shard is told while it works. */
+export interface ShardChange {
+  readonly plan: ShardPlan
+  /** Memory of the plan's rate. */
+  readonly rate: SharedArrayBuffer
 }
 
 /** What a shard posts to the main thread. */
@@ -56,7 +63,8 @@ const CENSUS_MS = 1000
 const MAX_PENDING_CHARACTERS = 8 << 20
 
 export async function runShard(task: ShardTask): Promise<void> {
-  const { plan, port } = task
+  const { port } = task
+  let { plan } = task
   const control = new ShardControl(task.control)
   const inbox = new Inbox(task.rings, new Doorbell(task.bell), new ArrivalOrder(task.order))
   const view = new PacketView()
@@ -75,14 +83,26 @@ export async function runShard(task: ShardTask): Promise<void> {
       hasRoom: () => control.linesPending() < MAX_PENDING_CHARACTERS,
     },
   })
+  const breakIfTold = () => {
+    const fault = control.takeFault()
+    if (fault !== null) breakWith(fault)
+  }
   const pauseMs = plan.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
   let censusMs = performance.now()
   let publishedMs = censusMs
   const slowness = new Slowness()
   for (let quiet = 0; ; ) {
     control.beat()
-    const fault = control.takeFault()
-    if (fault !== null) breakWith(fault)
+    breakIfTold()
+    if (control.hasChange) {
+      const number = control.wanted
+      for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+        const change = next.message as ShardChange
+        plan = change.plan
+        shard.change(plan, change.rate)
+      }
+      control.changed(number)
+    }
     let records = 0
     const isLast = control.command === Command.drain
     const { slowUs } = control
@@ -117,6 +137,7 @@ export async function runShard(task: ShardTask): Promise<void> {
   shard.publish()
   const heart = setInterval(() => {
     control.beat()
+    breakIfTold()
     shard.publish()
   }, SLEEP_MS)
   await shard.drain(plan.drainTimeoutMs)

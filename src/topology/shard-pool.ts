@@ -3,7 +3,7 @@
  * started again while the others go on.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { MonotonicClock } from '../base/clock.ts'
 import {
@@ -15,7 +15,7 @@ import {
   RequestDrop,
   ResponseDrop,
 } from '../base/drop.ts'
-import type { PlainError } from '../base/errors.ts'
+import { MirrorError, type PlainError } from '../base/errors.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Shedding, ShedLevels, shedLevelBytes } from '../dispatch/shedding.ts'
 import { TUNNEL_REGISTER_BYTES } from '../http/tunnel-register.ts'
@@ -35,10 +35,10 @@ import { RingMemory, RingProducer, ringBytes } from '../ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
 import type { FaultKind } from './fault.ts'
 import { SHARD_CONTROL_BYTES, ShardControl } from './shard-control.ts'
-import type { ShardMessage, ShardTask } from './shard-loop.ts'
+import type { ShardChange, ShardMessage, ShardTask } from './shard-loop.ts'
 import type { ShardPlan } from './shard-plan.ts'
-import { CHECK_MS, SupervisedTask } from './supervised-task.ts'
-import { Command } from './thread-control.ts'
+import { CHECK_MS, START_TRIES, SupervisedTask } from './supervised-task.ts'
+import { Command, type ThreadControl } from './thread-control.ts'
 import { workerFile } from './worker-file.ts'
 
 export interface ShardPoolOptions {
@@ -56,6 +56,8 @@ export interface ShardPoolOptions {
   readonly writeLines: (lines: string) => Promise<void>
   /** A shard died; `restartMs` until it is started again. */
   readonly onShardDied: (shard: number, error: PlainError, restartMs: number) => void
+  /** A shard's thread does not come up, and is not tried again. Not called before `started` has resolved: that rejects. */
+  readonly onShardGivenUp: (error: MirrorError) => void
 }
 
 /** What a producer needs of one shard. */
@@ -76,6 +78,10 @@ interface Member {
   readonly counters: SharedArrayBuffer
   readonly tunnels: SharedArrayBuffer
   readonly progress: SharedArrayBuffer
+  /** To the thread that runs now. */
+  port: MessagePort | null
+  /** Deaths since the drain began. */
+  drainDeaths: number
   census: [string, number][]
   /** The census of its predecessors that died. */
   pastCensus: [string, number][]
@@ -83,9 +89,12 @@ interface Member {
 
 export class ShardPool {
   private readonly options: ShardPoolOptions
+  /** What a thread that starts now is to do. */
+  private plan: ShardPlan
+  private changes = 0
   private readonly pool: Piscina<ShardTask, void>
   private readonly members: Member[]
-  private readonly rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
+  private rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
   /** Shared by all producers and shards. */
   readonly arrivalOrder: SharedArrayBuffer
   /** Shared by all producers. */
@@ -96,9 +105,12 @@ export class ShardPool {
   private producers: readonly RingProducer[] | null = null
   private mainOutlet: RingOutlet | null = null
   private isDraining = false
+  private hasStarted = false
+  private failure: MirrorError | null = null
 
   constructor(options: ShardPoolOptions) {
     this.options = options
+    this.plan = options.plan
     this.arrivalOrder = new SharedArrayBuffer(arrivalOrderBytes(options.producers))
     this.shedLevels = new SharedArrayBuffer(shedLevelBytes(options.producers, options.shards))
     const clock = new MonotonicClock(options.plan.clockAnchor)
@@ -120,6 +132,8 @@ export class ShardPool {
         counters: new SharedArrayBuffer(COUNTER_BLOCK_BYTES),
         tunnels: new SharedArrayBuffer(TUNNEL_REGISTER_BYTES),
         progress: new SharedArrayBuffer(PROGRESS_REGISTER_BYTES),
+        port: null,
+        drainDeaths: 0,
         census: [],
         pastCensus: [],
       }
@@ -144,9 +158,14 @@ export class ShardPool {
           heartbeat: () => member.control.heartbeat,
           settle: () => {
             this.account(member)
-            return !(this.isDraining && member.ringMemories.every((ring) => ring.used() === 0))
+            if (!this.isDraining) return true
+            return member.ringMemories.some((ring) => ring.used() > 0) && ++member.drainDeaths < DRAIN_TRIES
           },
           onDied: (error, restartMs) => options.onShardDied(i, error, restartMs),
+          onGivenUp: (error) =>
+            this.giveUp(
+              new MirrorError('ERR_SHARD', `worker ${i} does not start, tried ${START_TRIES} times: ${error.message}`),
+            ),
         }),
     )
     this.monitor = setInterval(() => {
@@ -157,7 +176,11 @@ export class ShardPool {
 
   /** Resolves when every shard has begun its loop. */
   async started(): Promise<void> {
-    while (this.members.some((m) => m.control.heartbeat === 0)) await sleep(2)
+    while (this.members.some((m) => m.control.heartbeat === 0)) {
+      if (this.failure !== null) throw this.failure
+      await sleep(2)
+    }
+    this.hasStarted = true
   }
 
   /** Shards now in their loops. */
@@ -213,6 +236,25 @@ export class ShardPool {
     this.members[shard]!.control.slowUs = us
   }
 
+  /** Of every shard, in order. */
+  get supervised(): readonly SupervisedTask[] {
+    return this.tasks
+  }
+
+  /** Every shard takes over what may change of the plan; one that is dead starts with it. Resolves when all have. */
+  async change(plan: ShardPlan): Promise<void> {
+    // The limiter's schedule is counted in requests at its rate: another rate begins another one.
+    if (plan.ratePerSecond !== this.plan.ratePerSecond) this.rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
+    this.plan = plan
+    const number = ++this.changes
+    for (const { port, control, bell } of this.members) {
+      port?.postMessage({ plan, rate: this.rate } satisfies ShardChange)
+      control.wantChange(number)
+      bell.ring()
+    }
+    await changed(this.members, number, () => this.isDraining)
+  }
+
   /** Tells every shard to close its flows: the end of a pass over files, which this thread reads. */
   async flush(nowUs: number): Promise<void> {
     for (const producer of this.ownProducers) {
@@ -234,6 +276,7 @@ export class ShardPool {
     }
     await Promise.all(this.tasks.map((task) => task.done))
     for (const task of this.tasks) task.close()
+    for (const member of this.members) this.abandon(member)
     clearInterval(this.monitor)
     await this.pool.destroy()
   }
@@ -245,6 +288,9 @@ export class ShardPool {
 
   private async runOnce(member: Member, signal: AbortSignal): Promise<void> {
     const { port1, port2 } = new MessageChannel()
+    member.port = port1
+    // It starts with the plan of now.
+    member.control.changed(member.control.wanted)
     let pending = Promise.resolve()
     const ended = new Promise<void>((resolve) => port1.once('close', resolve))
     port1.on('message', (message: ShardMessage) => {
@@ -255,7 +301,7 @@ export class ShardPool {
       }
     })
     const task: ShardTask = {
-      plan: this.options.plan,
+      plan: this.plan,
       rings: member.rings,
       bell: member.bellMemory,
       order: this.arrivalOrder,
@@ -271,8 +317,23 @@ export class ShardPool {
       await ended
       await pending
     } finally {
+      member.port = null
       port1.close()
     }
+  }
+
+  private giveUp(error: MirrorError): void {
+    this.failure = error
+    if (this.hasStarted) this.options.onShardGivenUp(error)
+  }
+
+  /** What nobody took out of the rings is lost too: the shard died too often at the end to be started once more. */
+  private abandon(member: Member): void {
+    const left = member.ringMemories.reduce((packets, ring) => packets + ring.packetsWritten - ring.packetsTaken, 0)
+    if (left === 0) return
+    const block = new CounterBlock(member.counters)
+    block.packetDrop(PacketDrop.shardLost, left)
+    block.publish()
   }
 
   /**
@@ -302,6 +363,22 @@ export class ShardPool {
     member.census = []
     member.control.forgetLines()
   }
+}
+
+/** Starts of a shard that dies while it drains: what kills it may lie in its ring. */
+const DRAIN_TRIES = 3
+/** Threads look for changes in every turn: the longest waits 200 ms. One that stands still is started again, with what is new. */
+const CHANGE_LIMIT_MS = 5_000
+
+/** Resolves when the threads have taken over change `number`, or there is no more use in waiting. */
+export async function changed(
+  members: readonly { readonly control: ThreadControl }[],
+  number: number,
+  isOver: () => boolean,
+): Promise<void> {
+  const untilMs = performance.now() + CHANGE_LIMIT_MS
+  while (members.some(({ control }) => control.applied !== number) && !isOver() && performance.now() < untilMs)
+    await sleep(2)
 }
 
 const SHARD_GAUGES = [

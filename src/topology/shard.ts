@@ -80,7 +80,7 @@ export class Shard implements StreamConsumerFactory {
       census: this.census,
       tunnels: parts.tunnels,
       upgradeWaitUs: http.upgradeWaitMs * 1000,
-      ports: http.ports === null ? null : new Set(http.ports),
+      ports: portsOf(plan),
       requestsInParsing: 0,
     }
   }
@@ -96,6 +96,18 @@ export class Shard implements StreamConsumerFactory {
   /** Live time passes, also without packets. */
   tick(nowUs: number): void {
     this.reassembler.tick(nowUs)
+  }
+
+  /** Takes over what may change while it runs. @param rateMemory of the new plan's rate, shared by all shards */
+  change(plan: ShardPlan, rateMemory: SharedArrayBuffer): void {
+    this.context.ports = portsOf(plan)
+    const { work } = plan
+    if (work.kind === 'print') return
+    this.sink?.change({
+      selection: work.options,
+      keepHost: work.kind === 'replay' && work.options.keepHost,
+      rateLimiter: rateLimiterOf(plan, rateMemory),
+    })
   }
 
   /** The end of the input, or of a pass over it: every connection is closed. */
@@ -157,12 +169,20 @@ async function openPrinter({ work, http }: ShardPlan, { output, counters }: Shar
   return new Printer(options, (lines) => output.write(lines), counters)
 }
 
+function portsOf({ http }: ShardPlan): ReadonlySet<number> | null {
+  return http.ports === null ? null : new Set(http.ports)
+}
+
+function rateLimiterOf({ ratePerSecond, clockAnchor }: ShardPlan, memory: SharedArrayBuffer): SharedRateLimiter | null {
+  return ratePerSecond === null ? null : new SharedRateLimiter(memory, ratePerSecond, new MonotonicClock(clockAnchor))
+}
+
 /** Loads only what the plan uses: the replay engine is most of a start's cost. Null: exchanges are printed. */
-async function openSink({ work, ratePerSecond, clockAnchor }: ShardPlan, parts: ShardParts): Promise<Sink | null> {
+async function openSink(plan: ShardPlan, parts: ShardParts): Promise<Sink | null> {
+  const { work, clockAnchor } = plan
   if (work.kind === 'print') return null
   const clock = new MonotonicClock(clockAnchor)
-  const rateLimiter = ratePerSecond === null ? null : new SharedRateLimiter(parts.rateMemory, ratePerSecond, clock)
-  const deps = { clock, random: Math.random, rateLimiter }
+  const deps = { clock, random: Math.random, rateLimiter: rateLimiterOf(plan, parts.rateMemory) }
   if (work.kind === 'discard') return new NullSink(work.options, parts.counters, deps)
   const { ReplaySink } = await import('../sinks/replay/replay-sink.ts')
   const engine = await loadEngine(work.options.engine)

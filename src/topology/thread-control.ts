@@ -5,6 +5,8 @@
  *     0   COMMAND     main         run, or drain: finish what is there and return
  *    64   HEARTBEAT   thread       turns of its loop, modulo 2^32: a thread whose heartbeat stands still is stuck
  *   128   FAULT       main         a fault to break with (tests of supervision), else 0; the thread sets it back to 0
+ *   192   WANTED      main         number of the last change of options that was posted to the thread
+ *   256   APPLIED     thread       number of the last change that it took over
  *
  *  One writer per field but FAULT, which is handed over and back; each on a cache line of its own. What follows belongs to the kind
  *  of thread.
@@ -14,7 +16,9 @@ import { FAULT_KINDS, type FaultKind } from './fault.ts'
 const COMMAND = 0
 const HEARTBEAT = 16
 const FAULT = 32
-export const THREAD_CONTROL_BYTES = 192
+const WANTED = 48
+const APPLIED = 64
+export const THREAD_CONTROL_BYTES = 320
 
 export const Command = { run: 0, drain: 1 } as const
 
@@ -46,6 +50,29 @@ export class ThreadControl {
 
   get heartbeat(): number {
     return Atomics.load(this.words, HEARTBEAT)
+  }
+
+  /** Main: a change of options lies in the thread's port. Stored after it was posted. */
+  wantChange(number: number): void {
+    Atomics.store(this.words, WANTED, number)
+  }
+
+  /** Thread, once a turn: whether changes wait in its port. */
+  get hasChange(): boolean {
+    return this.words[WANTED] !== this.words[APPLIED]
+  }
+
+  /** Thread: everything in its port is taken over. @param number as `wanted` said before the port was read */
+  changed(number: number): void {
+    Atomics.store(this.words, APPLIED, number)
+  }
+
+  get wanted(): number {
+    return Atomics.load(this.words, WANTED)
+  }
+
+  get applied(): number {
+    return Atomics.load(this.words, APPLIED)
   }
 
   injectFault(kind: FaultKind): void {

@@ -193,10 +193,10 @@ export class InlinePath {
     return this.counters.get(Counter[name])
   }
 
-  private offer(view: PacketView): boolean {
+  private offer(view: PacketView): number {
     this.largest = Math.max(this.largest, view.end - view.tcpAt)
     this.reassembler.packet(view)
-    return true
+    return PacketDrop.none
   }
 
   /** What adds up, after every packet. */

@@ -28,6 +28,7 @@ export const REPLAY_FIELDS = {
     help: 'Where requests are sent: scheme, host and port. null reads and parses everything and sends nothing.',
   }),
   percent: optional(number(0, 100, 'a number from 0 to 100'), 100, {
+    reloads: true,
     group: 'Replay',
     value: 'P',
     help: 'Share of the requests to send.',
@@ -36,6 +37,7 @@ export const REPLAY_FIELDS = {
     sampleBy,
     { by: 'connection' },
     {
+      reloads: true,
       group: 'Replay',
       value: 'KEY',
       help: 'What --percent keeps or leaves as a whole: random (each request), connection, client (address), header:NAME (its value).',
@@ -43,27 +45,32 @@ export const REPLAY_FIELDS = {
     },
   ),
   methods: unset(listOf(method), 'all', {
+    reloads: true,
     group: 'Replay',
     value: 'GET,HEAD,…',
     help: 'Methods to send.',
     reason: 'GET,HEAD is the careful start with an environment that must not be changed.',
   }),
   include: unset(globs, 'all', {
+    reloads: true,
     group: 'Replay',
     value: 'GLOB',
     help: 'Send only requests whose path matches; may be repeated. * is any run of characters, / among them, ? is one.',
   }),
   exclude: unset(globs, 'none', {
+    reloads: true,
     group: 'Replay',
     value: 'GLOB',
     help: 'Do not send requests whose path matches; may be repeated. Wins over --include.',
   }),
   rate: unset(rate, 'no limit', {
+    reloads: true,
     group: 'Replay',
     value: 'N/s',
     help: 'Most requests per second. Beyond it live traffic is dropped and counted; files wait.',
   }),
   keepHost: optional(truth, false, {
+    reloads: true,
     group: 'Replay',
     help: 'Leave the captured Host header as it is.',
     reason: 'The origin is another site than production, and virtual hosts are chosen by this header.',
@@ -159,6 +166,7 @@ export const ORIGIN_FIELDS = {
 /** Of run: files are sent to their end. */
 export const DRAIN_FIELDS = {
   drainTimeoutMs: optional(durationMs(0, HOUR_MS), 15_000, {
+    reloads: true,
     group: 'Connections to the origin (advanced)',
     value: 'MS',
     help: 'Longest wait for requests still queued or in flight when the service is stopped.',

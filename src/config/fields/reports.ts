@@ -18,6 +18,7 @@ const adminMeta = {
 /** Of every command. */
 export const COMMON_FIELDS = {
   logLevel: optional(choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'), 'info', {
+    reloads: true,
     group,
     value: 'LEVEL',
     help: 'What goes to standard error: trace, debug, info, warn, error, fatal or silent.',

@@ -43,12 +43,14 @@ const allowFromMeta = {
 /** Of run, replay and inspect. */
 export const TRAFFIC_FIELDS = {
   ports: unset(listOf(integer(1, 65_535, 'a TCP port from 1 to 65535')), 'any', {
+    reloads: true,
     group: 'Traffic',
     value: 'PORT,…',
     help: 'Server ports to read; other TCP traffic is skipped.',
     reason: 'HTTP is found by its content, so ports need naming only to leave services out.',
   }),
   vni: unset(listOf(integer(0, 16_777_215, 'a VNI from 0 to 16777215')), 'any', {
+    reloads: true,
     group: 'Traffic',
     value: 'VNI,…',
     help: 'VNIs to read; packets of others are dropped and counted.',
@@ -82,8 +84,14 @@ export const LISTEN_FIELDS = {
     reason:
       '4789 is the port of VXLAN (RFC 7348), which AWS VPC Traffic Mirroring sends. The same TCP port accepts and closes, for load balancers’ health checks.',
   }),
+  reusePort: optional(truth, false, {
+    group: 'Traffic',
+    help: 'Let a successor bind the same ports before this process ends, both with this option: hand-over without a gap (docs/operations.md). recvmmsg only.',
+    reason: 'Off, a second process started by mistake is refused, instead of taking the traffic.',
+  }),
   allowFrom: computed(listOf(cidr), nearbyNetworks, 'loopback, private, link-local', {
     ...allowFromMeta,
+    reloads: true,
   }),
 }
 

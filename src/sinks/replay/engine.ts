@@ -55,6 +55,8 @@ export interface Engine {
   prepare(message: MessageView, connection: Connection, lane: Lane): OutgoingRequest | null
   /** @param slot 0 to slots - 1, free @param request made by `prepare` of this engine */
   send(slot: number, request: OutgoingRequest): void
+  /** From now on requests are prepared with the captured Host, or with the origin's. */
+  keepHost(isKept: boolean): void
   /** Gives up a slot's request and its connection: `failed` follows. Nothing happens to a free slot. */
   abort(slot: number): void
   /**

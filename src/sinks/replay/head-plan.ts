@@ -167,7 +167,8 @@ export class HeadPlan {
   forwardedHostAt = -1
 
   private readonly originHost: string
-  private readonly keepsHost: boolean
+  /** May change between two requests. */
+  keepsHost: boolean
 
   /** @param originHost host[:port] of the origin, for Host */
   constructor(originHost: string, keepsHost: boolean) {

@@ -4,7 +4,7 @@ import { RequestDrop } from '../../base/drop.ts'
 import type { Connection } from '../../exchange/connection.ts'
 import type { MessageView } from '../../http/message.ts'
 import { Counter, type CounterBlock } from '../../metrics/counters.ts'
-import type { Sink } from '../sink.ts'
+import type { Sink, SinkSettings } from '../sink.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { type Engine, type EngineFactory, type EngineListener, Fault, IDLE_SWEEP_MS, SWEEP_MS } from './engine.ts'
 import { Lanes } from './lanes.ts'
@@ -44,9 +44,10 @@ export class ReplaySink implements Sink, EngineListener {
   private readonly options: ReplaySinkOptions
   private readonly counters: CounterBlock
   private readonly clock: Clock
-  private readonly selection: RequestSelection
+  private readonly random: () => number
+  private selection: RequestSelection
   /** Asked when a request is taken (shed) or when it leaves (not shed). */
-  private readonly limiter: SharedRateLimiter | null
+  private limiter: SharedRateLimiter | null
   private readonly circuit: CircuitBreaker
   private readonly engine: Engine
   private readonly lanes: Lanes
@@ -77,6 +78,7 @@ export class ReplaySink implements Sink, EngineListener {
     this.counters = counters
     this.clock = deps.clock
     this.limiter = deps.rateLimiter
+    this.random = deps.random
     this.selection = new RequestSelection(options, deps.random)
     this.circuit = new CircuitBreaker(
       { failures: options.circuitFailures, pauseMs: options.circuitOpenMs, maxPauseMs: options.circuitMaxOpenMs },
@@ -122,6 +124,12 @@ export class ReplaySink implements Sink, EngineListener {
 
   connectionClosed(connection: Connection): void {
     this.lanes.connectionClosed(connection.id)
+  }
+
+  change({ selection, keepHost, rateLimiter }: SinkSettings): void {
+    this.selection = new RequestSelection(selection, this.random)
+    this.limiter = rateLimiter
+    this.engine.keepHost(keepHost)
   }
 
   hasRoom(): boolean {

@@ -74,6 +74,10 @@ export class UndiciEngine implements Engine {
     for (let i = 0; i < this.slots; i++) this.all.push(new UndiciSlot(i, shared))
   }
 
+  keepHost(isKept: boolean): void {
+    this.plan.keepsHost = isKept
+  }
+
   prepare(message: MessageView, connection: Connection, lane: Lane): FieldRequest | null {
     if (!this.plan.read(message)) return null
     const request = buildFieldRequest(message, this.plan, this.originHost, connection, lane)

@@ -26,12 +26,13 @@ export class WireEngine implements Engine {
   readonly slots: number
   private readonly all: WireSlot[] = []
   private readonly builder: WireRequestBuilder
+  private readonly plan: HeadPlan
   private readonly context: SlotContext
 
   constructor(options: EngineOptions, clock: Clock, listener: EngineListener) {
     this.slots = options.connections
-    const plan = new HeadPlan(options.origin.host, options.keepHost)
-    this.builder = new WireRequestBuilder(plan, options.origin.host)
+    this.plan = new HeadPlan(options.origin.host, options.keepHost)
+    this.builder = new WireRequestBuilder(this.plan, options.origin.host)
     this.context = {
       builder: this.builder,
       options,
@@ -47,6 +48,10 @@ export class WireEngine implements Engine {
 
   prepare(message: MessageView, connection: Connection, lane: Lane): WireRequest | null {
     return this.builder.build(message, connection, lane)
+  }
+
+  keepHost(isKept: boolean): void {
+    this.plan.keepsHost = isKept
   }
 
   send(slot: number, request: WireRequest): void {

@@ -13,6 +13,7 @@ import { MirrorError } from '../../base/errors.ts'
 export interface Libc {
   socket(domain: number, type: number, protocol: number): number
   bind(fd: number, address: Uint8Array, addressLen: number): number
+  listen(fd: number, backlog: number): number
   getsockname(fd: number, address: Uint8Array, addressLen: Uint32Array): number
   setsockopt(fd: number, level: number, option: number, value: Int32Array | Uint8Array, valueLen: number): number
   getsockopt(fd: number, level: number, option: number, value: Int32Array, valueLen: Uint32Array): number
@@ -101,6 +102,7 @@ function bindFunctions(koffi: Koffi): Libc {
   return {
     socket: int<Libc['socket']>('socket', ['int', 'int', 'int']),
     bind: int<Libc['bind']>('bind', ['int', 'void *', 'uint']),
+    listen: int<Libc['listen']>('listen', ['int', 'int']),
     getsockname: int<Libc['getsockname']>('getsockname', ['int', 'void *', 'void *']),
     setsockopt: int<Libc['setsockopt']>('setsockopt', ['int', 'int', 'int', 'void *', 'uint']),
     getsockopt: int<Libc['getsockopt']>('getsockopt', ['int', 'int', 'int', 'void *', 'void *']),

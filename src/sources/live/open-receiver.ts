@@ -1,4 +1,5 @@
 /** Which receiver: batched where it works, node:dgram elsewhere, or the one asked for. */
+import { MirrorError } from '../../base/errors.ts'
 import type { DatagramHandler, DatagramReceiver, ReceiverOptions } from '../datagram-receiver.ts'
 import { openDgramReceiver } from './dgram-receiver.ts'
 import { type ImportKoffi, type Libc, loadLibc } from './libc.ts'
@@ -14,13 +15,19 @@ export async function openReceiver(
   handler: DatagramHandler,
   importKoffi?: ImportKoffi,
 ): Promise<DatagramReceiver> {
+  if (kind === 'dgram' && options.sharesPorts) throw needsRecvmmsg('--receiver is dgram')
   if (kind === 'dgram') return openDgramReceiver(options, handler)
   let libc: Libc
   try {
     libc = await loadLibc(importKoffi)
   } catch (error) {
     if (kind === 'recvmmsg') throw error
+    if (options.sharesPorts) throw needsRecvmmsg((error as Error).message)
     return openDgramReceiver(options, handler)
   }
   return openRecvmmsgReceiver(options, handler, libc)
+}
+
+function needsRecvmmsg(why: string): MirrorError {
+  return new MirrorError('ERR_RECEIVER', `--reuse-port needs --receiver recvmmsg: ${why}`)
 }

@@ -22,6 +22,23 @@ export function readInodes(bound: readonly ListenAddress[]): number[] | null {
   return readColumn(bound, INODE_COLUMN)
 }
 
+/** Sockets of all processes that are bound to this very address, in this network namespace. */
+export function countBound(address: ListenAddress): number {
+  const wanted = localAddressColumn(address)
+  let count = 0
+  for (const table of TABLES) {
+    let text: string
+    try {
+      text = readFileSync(table, 'latin1')
+    } catch {
+      // No IPv6.
+      continue
+    }
+    for (const line of text.split('\n').slice(1)) if (line.trim().split(/\s+/)[LOCAL_ADDRESS_COLUMN] === wanted) count++
+  }
+  return count
+}
+
 function readColumn(bound: readonly ListenAddress[], column: number): number[] | null {
   const values = new Map<string, number>()
   for (const table of TABLES) {

@@ -8,11 +8,13 @@
  *   event loop; 0.2 % of a core, most of it our own tick.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { DatagramHandler, DatagramReceiver, ReceiverOptions } from '../datagram-receiver.ts'
+import type { DatagramHandler, DatagramReceiver, ListenAddress, ReceiverOptions } from '../datagram-receiver.ts'
 import { BATCHES_PER_TURN, BatchReader } from './batch-reader.ts'
-import { errnoName, type Libc, loadLibc, type PollHandle } from './libc.ts'
+import { type Libc, loadLibc, type PollHandle } from './libc.ts'
 import { resolveListenAddresses } from './listen-address.ts'
+import { ReceiveErrors } from './receive-errors.ts'
 import { IDLE_TICK_MS, mostDatagramsIn } from './receiver-limits.ts'
+import { SteeredSockets } from './steered-sockets.ts'
 import { UdpSocket } from './udp-socket.ts'
 
 const TICK_MS = 4
@@ -26,47 +28,65 @@ export async function openRecvmmsgReceiver(
   libc?: Libc,
 ): Promise<DatagramReceiver> {
   const calls = libc ?? (await loadLibc())
-  const addresses = await resolveListenAddresses(options.addresses)
-  const sockets: UdpSocket[] = []
-  try {
-    for (const address of addresses) sockets.push(new UdpSocket(calls, address, options.receiveBufferBytes))
-  } catch (error) {
-    for (const socket of sockets) socket.close()
-    throw error
-  }
-  return new RecvmmsgReceiver(calls, sockets, options.datagramBytes, handler)
+  const sockets = options.sharesPorts ? await openShared(options) : await OwnSockets.open(calls, options)
+  return new RecvmmsgReceiver(calls, sockets, options, handler)
 }
 
-class RecvmmsgReceiver implements DatagramReceiver {
-  readonly kind = 'recvmmsg'
-  readonly bound
-  readonly grantedBufferBytes
-  private readonly libc: Libc
-  private readonly sockets: readonly UdpSocket[]
-  private readonly reader: BatchReader
-  private readonly handler: DatagramHandler
-  /** One per socket; each handle is kept from the first quiet spell to stop(). */
-  private readonly polls: PollHandle[] = []
-  private readonly clock: NodeJS.Timeout
-  private idleClock: NodeJS.Timeout | undefined
-  private emptyTicks = 0
-  private isQuiet = false
-  private stopped: Promise<void> | undefined
+interface Sockets {
+  readonly bound: readonly ListenAddress[]
+  readonly grantedBufferBytes: readonly number[]
+  descriptorsOf(receiver: number): readonly number[]
+  takeOver(): void
+  look(): void
+  refuse(): void
+  kernelDropped(): number | null
+  close(): void
+}
 
-  constructor(libc: Libc, sockets: readonly UdpSocket[], datagramBytes: number, handler: DatagramHandler) {
-    this.libc = libc
+function openShared({ addresses, receiveBufferBytes }: ReceiverOptions): Promise<Sockets> {
+  // With one socket an address there is nothing to look for in a datagram, whatever its format.
+  const listen = addresses.map((address) => ({ ...address, format: 'vxlan' as const }))
+  return SteeredSockets.open(listen, 1, receiveBufferBytes, { withOtherProcesses: true, withTimes: false })
+}
+
+/** One for each address, which nobody else can have. */
+class OwnSockets implements Sockets {
+  private readonly sockets: readonly UdpSocket[]
+
+  private constructor(sockets: readonly UdpSocket[]) {
     this.sockets = sockets
-    this.reader = new BatchReader(
-      libc,
-      sockets.map((socket) => socket.fd),
-      datagramBytes,
-      handler,
-      warnOnce(),
-    )
-    this.handler = handler
-    this.bound = sockets.map((socket) => socket.bound)
-    this.grantedBufferBytes = sockets.map((socket) => socket.grantedBufferBytes)
-    this.clock = setTimeout(this.turn, TICK_MS)
+  }
+
+  static async open(libc: Libc, options: ReceiverOptions): Promise<OwnSockets> {
+    const addresses = await resolveListenAddresses(options.addresses)
+    const sockets: UdpSocket[] = []
+    try {
+      for (const address of addresses) sockets.push(new UdpSocket(libc, address, options.receiveBufferBytes))
+    } catch (error) {
+      for (const socket of sockets) socket.close()
+      throw error
+    }
+    return new OwnSockets(sockets)
+  }
+
+  get bound(): readonly ListenAddress[] {
+    return this.sockets.map((socket) => socket.bound)
+  }
+
+  get grantedBufferBytes(): readonly number[] {
+    return this.sockets.map((socket) => socket.grantedBufferBytes)
+  }
+
+  descriptorsOf(): readonly number[] {
+    return this.sockets.map((socket) => socket.fd)
+  }
+
+  takeOver(): void {}
+
+  look(): void {}
+
+  refuse(): void {
+    for (const socket of this.sockets) socket.refuse()
   }
 
   kernelDropped(): number | null {
@@ -79,6 +99,55 @@ class RecvmmsgReceiver implements DatagramReceiver {
     return total
   }
 
+  close(): void {
+    for (const socket of this.sockets) socket.close()
+  }
+}
+
+class RecvmmsgReceiver implements DatagramReceiver {
+  readonly kind = 'recvmmsg'
+  readonly bound
+  readonly grantedBufferBytes
+  private readonly descriptors: readonly number[]
+  private readonly libc: Libc
+  private readonly sockets: Sockets
+  private readonly reader: BatchReader
+  private readonly handler: DatagramHandler
+  /** One per socket; each handle is kept from the first quiet spell to stop(). */
+  private readonly polls: PollHandle[] = []
+  private readonly clock: NodeJS.Timeout
+  private idleClock: NodeJS.Timeout | undefined
+  private emptyTicks = 0
+  private isQuiet = false
+  private stopped: Promise<void> | undefined
+
+  constructor(libc: Libc, sockets: Sockets, options: ReceiverOptions, handler: DatagramHandler) {
+    this.libc = libc
+    this.sockets = sockets
+    this.descriptors = sockets.descriptorsOf(0)
+    const errors = new ReceiveErrors(
+      (text) => process.emitWarning(text, { code: 'ERR_RECEIVER' }),
+      (error) => options.onFailed?.(error),
+    )
+    this.reader = new BatchReader(libc, this.descriptors, options.datagramBytes, handler, errors.heard)
+    this.handler = handler
+    this.bound = sockets.bound
+    this.grantedBufferBytes = sockets.grantedBufferBytes
+    this.clock = setTimeout(this.turn, TICK_MS)
+  }
+
+  kernelDropped(): number | null {
+    return this.sockets.kernelDropped()
+  }
+
+  takeOver(): void {
+    this.sockets.takeOver()
+  }
+
+  look(): void {
+    this.sockets.look()
+  }
+
   stop(): Promise<void> {
     this.stopped ??= this.drainAndClose()
     return this.stopped
@@ -89,7 +158,7 @@ class RecvmmsgReceiver implements DatagramReceiver {
     if (this.stopped !== undefined) return
     let received = 0
     let hasMore = false
-    for (let i = 0; i < this.sockets.length; i++) {
+    for (let i = 0; i < this.descriptors.length; i++) {
       let batches = 0
       let count = 0
       do {
@@ -114,7 +183,7 @@ class RecvmmsgReceiver implements DatagramReceiver {
   private waitForReadiness(): void {
     this.isQuiet = true
     if (this.polls.length === 0)
-      for (const socket of this.sockets) this.polls.push(this.libc.poll(socket.fd, { readable: true }, this.onReadable))
+      for (const fd of this.descriptors) this.polls.push(this.libc.poll(fd, { readable: true }, this.onReadable))
     else for (const poll of this.polls) poll.start({ readable: true }, this.onReadable)
     // The handler's tick, and a net under readiness, should an event get lost: ten calls a second.
     if (this.idleClock === undefined) this.idleClock = setTimeout(this.turn, IDLE_TICK_MS)
@@ -145,7 +214,8 @@ class RecvmmsgReceiver implements DatagramReceiver {
     this.polls.length = 0
     // Never inside a datagram() call that asked for the stop: the batch is still being read.
     await nextTurn()
-    for (let i = 0; i < this.sockets.length; i++) {
+    this.sockets.refuse()
+    for (let i = 0; i < this.descriptors.length; i++) {
       // What the socket can hold: senders who go on must not keep us for ever.
       let left = mostDatagramsIn(this.grantedBufferBytes[i]!)
       for (let batches = 1; left > 0; batches++) {
@@ -156,16 +226,6 @@ class RecvmmsgReceiver implements DatagramReceiver {
       }
     }
     this.handler.batchEnd()
-    for (const socket of this.sockets) socket.close()
-  }
-}
-
-/** Says each error of receiving once: they come with every turn. */
-function warnOnce(): (errno: number) => void {
-  const warned = new Set<number>()
-  return (errno) => {
-    if (warned.has(errno)) return
-    warned.add(errno)
-    process.emitWarning(`receiving failed with ${errnoName(errno)}; trying on`, { code: 'ERR_RECEIVER' })
+    this.sockets.close()
   }
 }

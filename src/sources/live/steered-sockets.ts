@@ -4,14 +4,29 @@
  * The thread that opens them owns them: descriptors belong to the process, so any thread may read from its own, and when that thread dies
  * the socket goes on queueing for its successor.
  *
- * They share their address with SO_REUSEPORT, which would let a second process join in. It cannot take anything: the program names
- * ours only, whose indices come from the order of binding. And a port that is in use already is found first by binding without it.
+ * They share their address with SO_REUSEPORT, which would let a second process join in. It cannot take anything unasked: the program
+ * names ours only, by their index in order of binding. Whether it may join at all is `--reuse-port`: without, a port that is in use
+ * already is found first by binding without SO_REUSEPORT.
+ *
+ * With it, a successor takes the address over while we still have it. The kernel keeps the sockets of an address in an array, in order
+ * of binding; where one is closed, the last one moves into its place:
+ *
+ *   ours    theirs  spare      P = our program, Q = theirs
+ *   0 1     2 3     4 5        they bind; P names 0 and 1: nothing changes
+ *   0 1     2 3     4 5        they are ready and attach Q, which names 2 and 3: from this datagram on all are theirs
+ *   5 4     2 3                we drain and close ours: spare ones move into the holes, and Q stays right
+ *
+ * So a successor binds as many spare sockets behind its own as it finds there, and no datagram is ever left to the kernel's hash. Spare
+ * ones take nothing: what comes to one all the same is counted as dropped by the kernel. Where a successor goes away
+ * after it took over, we attach P again (`look`).
  */
 import { randomInt } from 'node:crypto'
+import { MirrorError } from '../../base/errors.ts'
 import type { ListenAddress } from '../datagram-receiver.ts'
 import { encodeBpf } from './bpf-assembler.ts'
 import { type Libc, loadLibc } from './libc.ts'
-import { type BindAddress, listenError, resolveListenAddresses } from './listen-address.ts'
+import { type BindAddress, formatListenAddress, listenError, resolveListenAddresses } from './listen-address.ts'
+import { countBound } from './proc-net-udp.ts'
 import { type SteeredFormat, steeringProgram } from './steering.ts'
 import { UdpSocket } from './udp-socket.ts'
 
@@ -19,21 +34,48 @@ export interface SteeredListen extends ListenAddress {
   readonly format: SteeredFormat
 }
 
-/** Enough to find a port in use. */
-const PROBE_BUFFER_BYTES = 4096
+export interface Sharing {
+  /** A successor may bind the address beside us, and we beside a predecessor: then `takeOver` must be called when all is ready. */
+  readonly withOtherProcesses: boolean
+  /** Datagrams carry their time of arrival. */
+  readonly withTimes: boolean
+}
+
+/** Enough to find a port in use; and for sockets that take nothing. */
+const LEAST_BUFFER_BYTES = 4096
+/** Sockets of an address, of all processes: each hand-over adds some. Chosen: far below the kernel's 65,535, far above a day of releases. */
+const MOST_SOCKETS = 512
+
+interface Group {
+  readonly address: BindAddress
+  readonly format: SteeredFormat
+  /** One for each receiver. */
+  readonly sockets: UdpSocket[]
+  readonly spare: UdpSocket[]
+  /** Index of our first socket. */
+  first: number
+  /** Others were there besides us when we looked last. */
+  hasOthers: boolean
+}
 
 export class SteeredSockets {
   /** Bound addresses with real ports, in the order given. */
   readonly bound: readonly ListenAddress[]
   /** Receive buffer of each socket of an address, bytes as SO_RCVBUF reports them. */
   readonly grantedBufferBytes: readonly number[]
-  /** Per listen address, one socket for each receiver. */
-  private readonly groups: readonly (readonly UdpSocket[])[]
+  /** Per listen address. */
+  private readonly groups: readonly Group[]
+  /** Of the hash that spreads flows over the receivers. */
+  private readonly key: number
+  private hasTakenOver = false
 
-  private constructor(groups: readonly (readonly UdpSocket[])[]) {
+  private constructor(groups: readonly Group[], key: number) {
     this.groups = groups
-    this.bound = groups.map((group) => group[0]!.bound)
-    this.grantedBufferBytes = groups.map((group) => Math.min(...group.map((socket) => socket.grantedBufferBytes)))
+    this.key = key
+    this.bound = groups.map(({ sockets }) => sockets[0]!.bound)
+    this.grantedBufferBytes = groups.map(({ sockets }) =>
+      Math.min(...sockets.map((socket) => socket.grantedBufferBytes)),
+    )
   }
 
   /** @throws MirrorError ERR_LISTEN for an address that cannot be had, ERR_RECEIVER where koffi does not load */
@@ -41,33 +83,58 @@ export class SteeredSockets {
     listen: readonly SteeredListen[],
     receivers: number,
     receiveBufferBytes: number,
+    sharing: Sharing = { withOtherProcesses: false, withTimes: true },
   ): Promise<SteeredSockets> {
     const libc = await loadLibc()
     const addresses = await resolveListenAddresses(listen)
     const key = randomInt(0x100000000)
-    const groups: UdpSocket[][] = []
+    const groups: Group[] = []
     try {
       for (const [i, address] of addresses.entries()) {
-        const group: UdpSocket[] = []
+        const { format } = listen[i]!
+        const group: Group = { address, format, sockets: [], spare: [], first: 0, hasOthers: false }
         groups.push(group)
-        openGroup(group, libc, address, listen[i]!.format, receivers, receiveBufferBytes, key)
+        openGroup(group, libc, receivers, receiveBufferBytes, key, sharing)
       }
+      const opened = new SteeredSockets(groups, key)
+      if (!sharing.withOtherProcesses) opened.hasTakenOver = true
+      return opened
     } catch (error) {
-      for (const socket of groups.flat()) socket.close()
+      closeAll(groups)
       throw error
     }
-    return new SteeredSockets(groups)
   }
 
   /** Descriptors of one receiver, in the order of the listen addresses. */
   descriptorsOf(receiver: number): number[] {
-    return this.groups.map((group) => group[receiver]!.fd)
+    return this.groups.map(({ sockets }) => sockets[receiver]!.fd)
+  }
+
+  /** From now on every datagram comes to these sockets, whoever else is bound. @throws MirrorError ERR_LISTEN */
+  takeOver(): void {
+    for (const group of this.groups) steer(group, this.key)
+    this.hasTakenOver = true
+  }
+
+  /** Now and then: a successor that took over and went away left a program that names nobody. */
+  look(): void {
+    if (!this.hasTakenOver) return
+    for (const group of this.groups) {
+      const hadOthers = group.hasOthers
+      group.hasOthers = othersOf(group) > 0
+      if (hadOthers && !group.hasOthers) steer(group, this.key)
+    }
+  }
+
+  /** Before the last reads: nothing more is queued; what was can be read. */
+  refuse(): void {
+    for (const { sockets } of this.groups) for (const socket of sockets) socket.refuse()
   }
 
   /** Datagrams the kernel dropped at all of them; null where it cannot be read. */
   kernelDropped(): number | null {
     let total = 0
-    for (const socket of this.groups.flat()) {
+    for (const socket of this.groups.flatMap(allOf)) {
       const dropped = socket.kernelDropped()
       if (dropped === null) return null
       total += dropped
@@ -75,31 +142,68 @@ export class SteeredSockets {
     return total
   }
 
-  /** All at once: closing one would change the indices of the others. */
+  /** All at once: closing one changes the indices of others. */
   close(): void {
-    for (const socket of this.groups.flat()) socket.close()
+    closeAll(this.groups)
   }
 }
 
 function openGroup(
-  group: UdpSocket[],
+  group: Group,
   libc: Libc,
-  address: BindAddress,
-  format: SteeredFormat,
   receivers: number,
   receiveBufferBytes: number,
   key: number,
+  { withOtherProcesses, withTimes }: Sharing,
 ): void {
-  const probe = new UdpSocket(libc, address, PROBE_BUFFER_BYTES)
-  const { port } = probe.bound
-  probe.close()
-  for (let i = 0; i < receivers; i++) {
-    group.push(new UdpSocket(libc, { ...address, port }, receiveBufferBytes, true))
-    if (i > 0) continue
-    try {
-      group[0]!.steer(encodeBpf(steeringProgram(format, receivers, key)))
-    } catch (error) {
-      throw listenError('UDP', address, error)
-    }
+  const { address } = group
+  let { port } = address
+  if (port === 0 || !withOtherProcesses) {
+    const probe = new UdpSocket(libc, address, LEAST_BUFFER_BYTES)
+    port = probe.bound.port
+    probe.close()
   }
+  const real = { ...address, port }
+  group.first = withOtherProcesses ? countBound(real) : 0
+  if (receivers + 2 * group.first > MOST_SOCKETS)
+    throw new MirrorError(
+      'ERR_LISTEN',
+      `--reuse-port: ${formatListenAddress(real)} has ${group.first} sockets of processes before this one: stop them, then start this one`,
+    )
+  for (let i = 0; i < receivers; i++) {
+    group.sockets.push(new UdpSocket(libc, real, receiveBufferBytes, true, withTimes))
+    // Before there is a second one. A predecessor's program stays until `takeOver`.
+    if (i === 0 && group.first === 0) steer(group, key, receivers)
+  }
+  for (let i = 0; i < group.first; i++) {
+    const spare = new UdpSocket(libc, real, LEAST_BUFFER_BYTES, true, false)
+    group.spare.push(spare)
+    spare.refuse()
+  }
+  if (withOtherProcesses && countBound(real) !== group.first + receivers + group.spare.length)
+    throw new MirrorError(
+      'ERR_LISTEN',
+      `--reuse-port: another process opened or closed ${formatListenAddress(real)} at the same moment: start again`,
+    )
+  group.hasOthers = group.first > 0
+}
+
+function steer({ address, format, sockets, first }: Group, key: number, receivers = sockets.length): void {
+  try {
+    sockets[0]!.steer(encodeBpf(steeringProgram(format, receivers, key, first)))
+  } catch (error) {
+    throw listenError('UDP', address, error)
+  }
+}
+
+function allOf({ sockets, spare }: Group): UdpSocket[] {
+  return [...sockets, ...spare]
+}
+
+function othersOf(group: Group): number {
+  return countBound(group.sockets[0]!.bound) - allOf(group).length
+}
+
+function closeAll(groups: readonly Group[]): void {
+  for (const socket of groups.flatMap(allOf)) socket.close()
 }

@@ -46,18 +46,22 @@ const MULTIPLY_1 = 0x85ebca6b
 const MULTIPLY_2 = 0xc2b2ae35
 const MULTIPLY_PORT = 0x9e3779b1
 
-/** @param sockets number of receiving sockets @param key of the hash, 32 bits */
-export function steeringProgram(format: SteeredFormat, sockets: number, key: number): Instruction[] {
+/** @param sockets number of receiving sockets @param key of the hash, 32 bits @param first index of the first of them among all sockets of the address */
+export function steeringProgram(format: SteeredFormat, sockets: number, key: number, first = 0): Instruction[] {
   const p = new BpfAssembler()
+  if (sockets === 1) {
+    p.return(first)
+    return p.build()
+  }
   encapsulation(p, format)
   ethernet(p)
   ipv4(p, key)
   p.label('early')
-  p.return(0)
+  p.return(first)
   ipv6(p, key)
-  transport(p, sockets)
+  transport(p, sockets, first)
   p.label('other')
-  p.return(0)
+  p.return(first)
   return p.build()
 }
 
@@ -209,7 +213,7 @@ function address(p: BpfAssembler, name: string, words: readonly number[], key: n
   }
 }
 
-function transport(p: BpfAssembler, sockets: number): void {
+function transport(p: BpfAssembler, sockets: number, first: number): void {
   p.label('transport')
   p.recallX('ports')
   p.recallA('protocol')
@@ -235,6 +239,7 @@ function transport(p: BpfAssembler, sockets: number): void {
   p.addX()
   mix(p, MULTIPLY_1)
   p.modulo(sockets)
+  if (first > 0) p.add(first)
   p.returnA()
 }
 

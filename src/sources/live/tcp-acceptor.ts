@@ -5,6 +5,7 @@
 import { createServer, type Server } from 'node:net'
 import type { ListenAddress } from '../datagram-receiver.ts'
 import { type BindAddress, listenError, resolveListenAddresses } from './listen-address.ts'
+import { bindShared } from './shared-tcp.ts'
 
 export interface TcpAcceptor {
   /** Bound addresses with real ports, in the order given. */
@@ -13,12 +14,12 @@ export interface TcpAcceptor {
   stop(): Promise<void>
 }
 
-/** @throws MirrorError ERR_LISTEN for an address that cannot be bound */
-export async function openTcpAcceptor(addresses: readonly ListenAddress[]): Promise<TcpAcceptor> {
+/** @param sharesPorts other processes may have the same ports (SO_REUSEPORT) @throws MirrorError ERR_LISTEN for an address that cannot be bound */
+export async function openTcpAcceptor(addresses: readonly ListenAddress[], sharesPorts = false): Promise<TcpAcceptor> {
   const bindAddresses = await resolveListenAddresses(addresses)
   const servers: Server[] = []
   try {
-    for (const address of bindAddresses) servers.push(await listen(address))
+    for (const address of bindAddresses) servers.push(await listen(address, sharesPorts))
   } catch (error) {
     for (const server of servers) server.close()
     throw error
@@ -33,17 +34,18 @@ export async function openTcpAcceptor(addresses: readonly ListenAddress[]): Prom
   }
 }
 
-async function listen(address: BindAddress): Promise<Server> {
+async function listen(address: BindAddress, sharesPorts: boolean): Promise<Server> {
   const server = createServer((connection) => {
     // A peer that resets first is no error of ours.
     connection.on('error', () => {})
     connection.destroy()
   })
   const { host, port, ipv6Only } = address
+  const where = sharesPorts ? { fd: await bindShared(address) } : { host, port, ipv6Only, exclusive: true }
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      server.listen({ host, port, ipv6Only, exclusive: true }, () => {
+      server.listen(where, () => {
         server.off('error', reject)
         resolve()
       })

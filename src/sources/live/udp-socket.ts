@@ -1,10 +1,11 @@
 /**
  * A bound UDP socket of our own, made through libc. Node never sees the descriptor.
  *
- * SO_REUSEADDR stays off, and SO_REUSEPORT unless several of our own share an address: with either, a second process could bind the
- * same port and take the traffic without anybody noticing (steered-sockets.ts says why it cannot there).
+ * SO_REUSEADDR stays off, and SO_REUSEPORT unless several of our own share an address or --reuse-port asks for it: with either, a second
+ * process could bind the same port and take the traffic without anybody noticing (steered-sockets.ts says why it cannot there).
  */
 import type { ListenAddress } from '../datagram-receiver.ts'
+import { BpfAssembler, encodeBpf } from './bpf-assembler.ts'
 import { type Libc, lastSystemError } from './libc.ts'
 import { type BindAddress, listenError } from './listen-address.ts'
 import { AF_INET, AF_INET6, encodeSocketAddress, portOf, SOCKADDR_IN6_LEN } from './socket-address.ts'
@@ -20,12 +21,19 @@ export const SO_RCVBUFFORCE = 33
 const SO_MEMINFO = 55
 const MEMINFO_WORDS = 9
 const MEMINFO_DROPS = 8
-const SO_REUSEPORT = 15
+export const SO_REUSEPORT = 15
+const SO_ATTACH_FILTER = 26
 /** A time stamp of the arrival with each datagram, as a control message of the same number. */
 export const SO_TIMESTAMPNS = 35
 const SO_ATTACH_REUSEPORT_CBPF = 51
 const IPPROTO_IPV6 = 41
 const IPV6_V6ONLY = 26
+
+const TAKES_NOTHING = (() => {
+  const p = new BpfAssembler()
+  p.return(0)
+  return p.build()
+})()
 
 export class UdpSocket {
   readonly fd: number
@@ -38,16 +46,20 @@ export class UdpSocket {
   private dropped: number | null = 0
   private open = true
 
-  /** @param sharing bound with SO_REUSEPORT: others that are, too, may be bound to the same address. Its datagrams carry their time of arrival @throws MirrorError ERR_LISTEN */
-  constructor(libc: Libc, address: BindAddress, receiveBufferBytes: number, sharing = false) {
+  /**
+   * @param sharing bound with SO_REUSEPORT: others that are, too, may be bound to the same address
+   * @param withTimes its datagrams carry their time of arrival
+   * @throws MirrorError ERR_LISTEN
+   */
+  constructor(libc: Libc, address: BindAddress, receiveBufferBytes: number, sharing = false, withTimes = sharing) {
     this.libc = libc
     const domain = address.family === 4 ? AF_INET : AF_INET6
     this.fd = libc.socket(domain, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if (this.fd < 0) throw listenError('UDP', address, lastSystemError(libc, 'socket'))
     try {
       if (address.family === 6) this.setOption(IPPROTO_IPV6, IPV6_V6ONLY, address.ipv6Only ? 1 : 0)
-      if (sharing && !(this.setOption(SOL_SOCKET, SO_REUSEPORT, 1) && this.setOption(SOL_SOCKET, SO_TIMESTAMPNS, 1)))
-        throw lastSystemError(libc, 'setsockopt')
+      if (sharing && !this.setOption(SOL_SOCKET, SO_REUSEPORT, 1)) throw lastSystemError(libc, 'setsockopt')
+      if (withTimes && !this.setOption(SOL_SOCKET, SO_TIMESTAMPNS, 1)) throw lastSystemError(libc, 'setsockopt')
       // Before bind: no packet may meet the default buffer.
       if (!this.setOption(SOL_SOCKET, SO_RCVBUFFORCE, receiveBufferBytes))
         this.setOption(SOL_SOCKET, SO_RCVBUF, receiveBufferBytes)
@@ -66,13 +78,29 @@ export class UdpSocket {
    * @param program as encodeBpf gives it @throws Error with the system's code
    */
   steer(program: Uint8Array): void {
+    this.attach(SO_ATTACH_REUSEPORT_CBPF, program)
+  }
+
+  /**
+   * No more datagrams are queued here: the kernel counts each that comes as dropped. What was queued before can still be read. So nothing
+   * can come between the last read and the close that no count has.
+   */
+  refuse(): void {
+    try {
+      this.attach(SO_ATTACH_FILTER, encodeBpf(TAKES_NOTHING))
+    } catch {
+      // A socket that cannot be told goes on queueing: as if it had not been asked.
+    }
+  }
+
+  private attach(option: number, program: Uint8Array): void {
     // struct sock_fprog: length in instructions u16, address u64 at byte 8. The kernel copies the program.
     const description = new Uint8Array(16)
     const view = new DataView(description.buffer)
     view.setUint16(0, program.length / 8, true)
     view.setBigUint64(8, BigInt(this.libc.address(program)), true)
-    if (this.libc.setsockopt(this.fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, description, description.length) < 0)
-      throw lastSystemError(this.libc, 'setsockopt SO_ATTACH_REUSEPORT_CBPF')
+    if (this.libc.setsockopt(this.fd, SOL_SOCKET, option, description, description.length) < 0)
+      throw lastSystemError(this.libc, `setsockopt ${option}`)
   }
 
   /** Datagrams the kernel dropped here since the socket was made; the last reading once closed. Null before Linux 4.12. */

@@ -1,6 +1,10 @@
-/** `mirrorshard run`: the live mirror target. Runs until SIGTERM or SIGINT, then drains and tells what was lost. */
+/**
+ * `mirrorshard run`: the live mirror target. Runs until SIGTERM or SIGINT, then drains and tells what was lost; SIGHUP reads the
+ * configuration again.
+ */
 import { MonotonicClock } from '../../base/clock.ts'
-import { EXIT } from '../../base/errors.ts'
+import { EXIT, type MirrorError } from '../../base/errors.ts'
+import { setLastWords } from '../../base/last-words.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { RunOptions } from '../../config/options.ts'
 import { openJournal } from '../../report/journal.ts'
@@ -8,22 +12,27 @@ import { StatusLine } from '../../report/status-line.ts'
 import { summaryInWords } from '../../report/summary.ts'
 import { checkSummary, writeSummary } from '../accounts.ts'
 import { tell } from '../output.ts'
+import { Reloader } from '../reload.ts'
 import { Service } from '../service.ts'
 import { serviceOptions } from '../service-options.ts'
 
-export async function execute(options: RunOptions): Promise<number> {
+/** @param reread the options once more: flags and environment as they were, the file as it is now */
+export async function execute(options: RunOptions, reread: () => Promise<RunOptions>): Promise<number> {
   let status: StatusLine | null = null
   const journal = openJournal(process.stderr, options.logLevel, () => status?.clear())
   if (options.summary !== null) checkSummary(options.summary)
-  const stopped = nextStopSignal()
-  const service = await Service.open(
-    serviceOptions(
-      options,
-      new MonotonicClock(),
-      (text, details) => journal.warn(text, details),
-      () => journal.prepare(),
-    ),
+  const signals = new Signals()
+  const settings = serviceOptions(
+    options,
+    new MonotonicClock(),
+    (text, details) => journal.warn(text, details),
+    () => journal.prepare(),
   )
+  const service = await Service.open(settings)
+  setLastWords((error) => {
+    const summary = { ...service.summary(), fault: error instanceof Error ? error.message : String(error) }
+    if (options.summary !== null) writeSummary(options.summary, summary)
+  })
   const admin = service.admin === null ? null : formatHostPort(service.admin)
   const from = service.listening.length === 0 ? service.receiverKind : service.listening.map(formatHostPort).join(', ')
   const to = options.to?.origin ?? 'nowhere (--to null)'
@@ -41,27 +50,51 @@ export async function execute(options: RunOptions): Promise<number> {
     },
   )
   status = new StatusLine(process.stderr, () => service.totals())
-  const signal = await stopped
-  // A second signal ends at once, whatever is still held.
-  process.once('SIGTERM', () => process.exit(EXIT.failure))
-  process.once('SIGINT', () => process.exit(130))
+  const reloader = new Reloader(options, { service, serviceOptions: settings, journal, reread })
+  signals.onHangUp(() => void reloader.reload())
+  const end: NodeJS.Signals | MirrorError = await Promise.race([signals.stopped, service.failed])
+  signals.endAtOnce()
   status.stop()
-  journal.info('draining', 'draining', { signal })
+  if (typeof end === 'string') journal.info('draining', 'draining', { signal: end })
+  else journal.warn(`${end.message}; ending with what was received`, { code: end.code })
   await service.close()
+  setLastWords(null)
   const summary = service.summary()
-  if (options.summary !== null) writeSummary(options.summary, summary)
+  if (options.summary !== null)
+    writeSummary(options.summary, typeof end === 'string' ? summary : { ...summary, fault: end.message })
   for (const line of summaryInWords(summary, options.to === null ? 'discarded' : 'replayed')) tell(line)
+  if (typeof end !== 'string') throw end
   return EXIT.ok
 }
 
-function nextStopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    const onSignal = (signal: NodeJS.Signals) => {
-      process.off('SIGTERM', onSignal)
-      process.off('SIGINT', onSignal)
-      resolve(signal)
-    }
-    process.on('SIGTERM', onSignal)
-    process.on('SIGINT', onSignal)
-  })
+/** Heard from the first moment on: a signal while the service starts is acted upon when it has. */
+class Signals {
+  readonly stopped: Promise<NodeJS.Signals>
+  private hangUps = 0
+  private reload: (() => void) | null = null
+
+  constructor() {
+    this.stopped = new Promise((resolve) => {
+      process.once('SIGTERM', resolve)
+      process.once('SIGINT', resolve)
+    })
+    process.on('SIGHUP', () => {
+      if (this.reload === null) this.hangUps++
+      else this.reload()
+    })
+  }
+
+  onHangUp(reload: () => void): void {
+    this.reload = reload
+    if (this.hangUps > 0) reload()
+  }
+
+  /** A second signal ends at once, whatever is still held. */
+  endAtOnce(): void {
+    this.reload = () => {}
+    process.removeAllListeners('SIGTERM')
+    process.removeAllListeners('SIGINT')
+    process.once('SIGTERM', () => process.exit(EXIT.failure))
+    process.once('SIGINT', () => process.exit(130))
+  }
 }

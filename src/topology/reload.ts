@@ -1,0 +1,78 @@
+/** SIGHUP: the configuration is read again, and what may change while the service runs does. A faulty one changes nothing. */
+import type { RunOptions } from '../config/options.ts'
+import { changedOptions } from '../config/reload.ts'
+import type { Journal } from '../report/journal.ts'
+import { ingressOptions, sendingWork, shardPlan } from './plans.ts'
+import type { Service, ServiceOptions } from './service.ts'
+
+export interface Reloading {
+  readonly service: Service
+  readonly serviceOptions: ServiceOptions
+  readonly journal: Journal
+  /** Reads flags, environment and file once more. @throws MirrorError that says what is wrong, and where */
+  readonly reread: () => Promise<RunOptions>
+}
+
+export class Reloader {
+  private readonly parts: Reloading
+  private options: RunOptions
+  /** One after the other: each compares with what the one before left. */
+  private last: Promise<void> = Promise.resolve()
+
+  constructor(options: RunOptions, parts: Reloading) {
+    this.options = options
+    this.parts = parts
+  }
+
+  /** Never rejects: what went wrong is in the log and in the metrics. */
+  reload(): Promise<void> {
+    this.last = this.last.then(() => this.once())
+    return this.last
+  }
+
+  private async once(): Promise<void> {
+    const { service, journal } = this.parts
+    if (this.options.config === null) {
+      journal.warn('SIGHUP: there is no --config file to read again; nothing changed')
+      return
+    }
+    try {
+      const wanted = await this.parts.reread()
+      const { options, changed, refused } = changedOptions(this.options, wanted)
+      // First, because it may fail: it reads the certificates that --tls-ca names.
+      const change = this.changeTo(options)
+      if (changed.length > 0) {
+        await service.change(change)
+        journal.setLevel(options.logLevel)
+        this.options = options
+      }
+      service.noteReload('success')
+      const what = changed.map(({ name, from, to }) => `${name} from ${from} to ${to}`).join(', ')
+      journal.info('reloaded', `configuration read again: ${what === '' ? 'nothing changed' : what}`, {
+        config: options.config,
+        changed,
+      })
+      if (refused.length > 0)
+        journal.warn(`${refused.join(', ')} changed in the configuration and cannot while running: restart for that`, {
+          needRestart: refused,
+        })
+    } catch (error) {
+      service.noteReload('failure')
+      journal.warn(`configuration not reloaded, nothing changed: ${(error as Error).message}`, {
+        config: this.options.config,
+      })
+    }
+  }
+
+  private changeTo(options: RunOptions) {
+    const { plan, ingress } = this.parts.serviceOptions
+    const isLive = options.interface === null
+    const { decapsulation, dispatch } = ingressOptions(options, isLive)
+    return {
+      plan: shardPlan(options, sendingWork(options, true), true, plan.clockAnchor, options.rate),
+      // Which shard owns a connection must stay: the hash keeps its key.
+      ingress: { decapsulation, dispatch: { ...dispatch, hashKey: ingress.dispatch.hashKey } },
+      allowFrom: options.allowFrom,
+    }
+  }
+}
