@@ -122,6 +122,7 @@ const FAILED: ReadonlySet<string> = new Set([
   'timeout',
   'truncated',
   'invalid',
+  'answerTooLarge',
 ])
 const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
   tls: 'TLS',

@@ -5,6 +5,7 @@
 import type { MonotonicClock } from '../base/clock.ts'
 import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { Counter } from '../metrics/counters.ts'
+import type { AdminAccessOptions } from '../report/admin-access.ts'
 import { HealthRule } from '../report/health.ts'
 import { MetricsPage } from '../report/metrics-page.ts'
 import { type Address, type OpenServer, openAdminServer, openHealthServer } from '../report/servers.ts'
@@ -38,6 +39,7 @@ export interface ServiceOptions {
   readonly ringBytes: number
   readonly shardHeapMb: number
   readonly admin: Address | null
+  readonly adminAccess: AdminAccessOptions
   readonly health: Address | null
   /** POST /debug/fault works. */
   readonly faultsEnabled: boolean
@@ -166,12 +168,16 @@ export class Service {
         workers: () => ({ configured: options.workers, running: this.path.running }),
         receivers: () => ({ configured: options.receivers, running: this.receiversRunning }),
       })
-      this.adminServer = await openAdminServer(options.admin, {
-        metrics: this.metrics,
-        health: () => this.rule.health(),
-        summary: () => this.summary(),
-        injectFault: options.faultsEnabled ? (thread, index, kind) => this.injectFault(thread, index, kind) : null,
-      })
+      this.adminServer = await openAdminServer(
+        options.admin,
+        {
+          metrics: this.metrics,
+          health: () => this.rule.health(),
+          summary: () => this.summary(),
+          injectFault: options.faultsEnabled ? (thread, index, kind) => this.injectFault(thread, index, kind) : null,
+        },
+        options.adminAccess,
+      )
       this.servers.push(this.adminServer)
     }
     // All start side by side: until the shards have, packets wait in their rings; without a socket they would be lost.

@@ -21,7 +21,10 @@ export class OriginAddress {
   readonly port: number
   readonly isTls: boolean
   private readonly tlsOptions: tls.ConnectionOptions
-  /** Last TLS session the origin gave, so that later connections resume it. */
+  /**
+   * Last TLS session the origin gave on a connection whose certificate was found right, so that later connections resume it. One of a
+   * refused connection must not be kept: a resumed session is not checked for its name again.
+   */
   private session: Buffer | undefined
 
   constructor(options: OriginOptions) {
@@ -29,12 +32,17 @@ export class OriginAddress {
     this.hostname = origin.hostname.replace(/^\[|\]$/g, '')
     this.isTls = origin.protocol === 'https:'
     this.port = origin.port === '' ? (this.isTls ? 443 : 80) : Number(origin.port)
+    const serverName = options.tlsServerName ?? (net.isIP(this.hostname) === 0 ? this.hostname : null)
     this.tlsOptions = {
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: options.tlsInsecure !== true,
+      // Also where the environment (NODE_OPTIONS) lowers Node's own default. RFC 8996: what is older must not be used.
+      minVersion: 'TLSv1.2',
       // An address is not a server name (RFC 6066 section 3).
-      ...(net.isIP(this.hostname) === 0 ? { servername: this.hostname } : {}),
+      ...(serverName === null ? {} : { servername: serverName }),
       ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa }),
+      ...(options.tlsCert === undefined ? {} : { cert: options.tlsCert }),
+      ...(options.tlsKey === undefined ? {} : { key: options.tlsKey }),
     }
   }
 
@@ -68,9 +76,17 @@ export class OriginAddress {
       if (!this.isTls) finish(null)
     })
     if (this.isTls) {
-      socket.once('secureConnect', () => finish(null))
+      let isSecure = false
+      let early: Buffer | undefined
+      socket.once('secureConnect', () => {
+        isSecure = true
+        if (early !== undefined) this.session = early
+        finish(null)
+      })
+      // TLS 1.2 brings it before the certificate is looked at, TLS 1.3 behind.
       socket.on('session', (session: Buffer) => {
-        this.session = session
+        if (isSecure) this.session = session
+        else early = session
       })
     }
     // Stays: an error after the hand-over belongs to the engine, which listens too.

@@ -106,6 +106,8 @@ class WireSlot {
   private writtenUs = 0
   /** Idle: since when. Else when bytes of the body were last known to have come. */
   private heardUs = 0
+  /** Bytes of the answer that came, framing included. */
+  private answerBytes = 0
   /** Body bytes at the last sweep. */
   private sweptBytes = 0
 
@@ -121,6 +123,7 @@ class WireSlot {
     this.isWritten = false
     this.sentUs = nowUs
     this.answer.begin(request.isHead)
+    this.answerBytes = 0
     const { socket } = this
     if (socket !== null && (socket.destroyed || !socket.writable)) this.drop()
     if (this.socket === null) this.connect(nowUs)
@@ -253,6 +256,11 @@ class WireSlot {
         this.fail(Outcome['1xx'])
         return
       default:
+        this.answerBytes += n
+        if (this.answerBytes > this.context.options.maxAnswerBytes) {
+          this.fail(Outcome.answerTooLarge)
+          return
+        }
         if (!hadStatus && answer.status !== 0) {
           this.heardUs = this.context.clock.nowUs()
           this.sweptBytes = answer.bodyBytes
