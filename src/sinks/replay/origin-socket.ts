@@ -22,8 +22,8 @@ export class OriginAddress {
   readonly isTls: boolean
   private readonly tlsOptions: tls.ConnectionOptions
   /**
-   * Last TLS session the origin gave on a connection whose certificate was found right, so that later connections resume it. One of a
-   * refused connection must not be kept: a resumed session is not checked for its name again.
+   * Last TLS session the origin gave, so that later connections resume it. Node holds the event back until the certificate was found right: a
+   * resumed session is not checked for its name again (test/sinks/replay/tls-origin.test.ts).
    */
   private session: Buffer | undefined
 
@@ -76,17 +76,9 @@ export class OriginAddress {
       if (!this.isTls) finish(null)
     })
     if (this.isTls) {
-      let isSecure = false
-      let early: Buffer | undefined
-      socket.once('secureConnect', () => {
-        isSecure = true
-        if (early !== undefined) this.session = early
-        finish(null)
-      })
-      // TLS 1.2 brings it before the certificate is looked at, TLS 1.3 behind.
+      socket.once('secureConnect', () => finish(null))
       socket.on('session', (session: Buffer) => {
-        if (isSecure) this.session = session
-        else early = session
+        this.session = session
       })
     }
     // Stays: an error after the hand-over belongs to the engine, which listens too.
