@@ -245,6 +245,11 @@ class WireSlot {
     const { answer } = this
     const hadStatus = answer.status !== 0
     const end = answer.read(input, 0, n)
+    this.answerBytes += n
+    if (this.answerBytes > this.context.options.maxAnswerBytes) {
+      this.fail(Outcome.answerTooLarge)
+      return
+    }
     switch (answer.state) {
       case AnswerState.complete:
         this.complete(!isBlank(input, end, n))
@@ -256,11 +261,6 @@ class WireSlot {
         this.fail(Outcome['1xx'])
         return
       default:
-        this.answerBytes += n
-        if (this.answerBytes > this.context.options.maxAnswerBytes) {
-          this.fail(Outcome.answerTooLarge)
-          return
-        }
         if (!hadStatus && answer.status !== 0) {
           this.heardUs = this.context.clock.nowUs()
           this.sweptBytes = answer.bodyBytes

@@ -16,7 +16,7 @@ const CLIENT = issue(CA, { name: 'mirrorshard client' })
 describe.each(ENGINE_NAMES)('an https origin, engine %s', (engine) => {
   const servers: tls.Server[] = []
   /** Per TLS connection that was made. */
-  let seen: { serverName: string | false; client: string | null; protocol: string | null }[] = []
+  let seen: { serverName: string | false | null; client: string | null; protocol: string | null }[] = []
 
   afterEach(() => {
     for (const server of servers.splice(0)) server.close()
