@@ -3,6 +3,8 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { REQUEST_DROP_NAMES } from '../src/base/drop.ts'
+import { flagName } from '../src/config/field.ts'
+import { allOptions } from '../src/config/options.ts'
 import type { Connection } from '../src/exchange/connection.ts'
 import type { CapturedResponse, Exchange } from '../src/exchange/exchange.ts'
 import { PROTOCOLS } from '../src/http/protocol.ts'
@@ -57,8 +59,35 @@ describe('the references name what there is', () => {
   })
 })
 
+describe('docs/security.md', () => {
+  const rows = read('docs/security.md')
+    .split('\n')
+    .filter((line) => /^\| [^|]*\|/.test(line) && !/^\| (attacker|---)/.test(line))
+
+  test('names for each line of its threat model a test that exists, by file and title', () => {
+    expect(rows.length).toBeGreaterThan(30)
+    const wrong = rows.filter((row) => {
+      const [, file, title] = /`([\w./-]+)`(?:: "(.+)")? \|$/.exec(row) ?? []
+      if (file === undefined || !existsSync(join(ROOT, 'test', file))) return true
+      if (!file.endsWith('.test.ts')) return title !== undefined
+      // As the argument of a test, whatever its form: a comment does not count.
+      const text = read(join('test', file))
+      return title === undefined || !["'", '`', '"'].some((quote) => text.includes(`${quote}${title}${quote},`))
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('names only options that exist', () => {
+    const options = new Set(allOptions().map(({ key }) => `--${flagName(key)}`))
+    const pages = ['docs/security.md', 'SECURITY.md', 'deploy/README.md'].map(read).join('\n')
+    const named = [...pages.matchAll(/(?<=mirrorshard run .*|`)--[a-z][a-z-]+/g)].map(([name]) => name)
+    expect(named.length).toBeGreaterThan(20)
+    expect(named.filter((name) => !options.has(name))).toEqual([])
+  })
+})
+
 test('links between pages lead to files that exist', () => {
-  const pages = ['', 'docs', 'src', 'workers', 'bench', 'test', 'native-notes', '.ci']
+  const pages = ['', 'docs', 'src', 'workers', 'bench', 'test', 'native-notes', 'deploy', '.ci']
     .filter((folder) => existsSync(join(ROOT, folder)))
     .flatMap((folder) =>
       readdirSync(join(ROOT, folder), { recursive: folder !== '', encoding: 'utf8' })

@@ -135,6 +135,7 @@ export const OUTCOME_HELP = {
   timeout: 'No complete answer within the time-outs.',
   truncated: 'The answer ended before its stated length.',
   invalid: 'What came back is not HTTP/1.',
+  answerTooLarge: 'The answer had more bytes than --max-answer-bytes and was cut off.',
   null: 'Discarded by --to null.',
   printed: 'Printed by inspect.',
 } as const satisfies ReasonTable

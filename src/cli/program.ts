@@ -1,5 +1,6 @@
 /** The command line: from words to a command's checked options and its exit code. */
 import { EXIT, MirrorError } from '../base/errors.ts'
+import { printable, printableLines } from '../base/printable.ts'
 import { COMMANDS, type CommandName } from '../config/field.ts'
 import { COMMON_FIELDS } from '../config/fields/reports.ts'
 import { configFileSchema } from '../config/json-schema.ts'
@@ -34,7 +35,7 @@ export async function runCli(
     return await dispatch(argv, env, loaders, stdout, stderr)
   } catch (error) {
     if (!(error instanceof MirrorError) || error.code !== 'ERR_USAGE') throw error
-    stderr.write(`${prefixed(error.message)}\n`)
+    stderr.write(`${prefixed(printableLines(error.message))}\n`)
     stderr.write(`Try '${helpFor(argv)}'.\n`)
     return error.exitCode
   }
@@ -80,7 +81,7 @@ async function execute<C extends CommandName>(
 ): Promise<number> {
   const given = parseArguments(command, FIELDS[command], words)
   const { options, warnings } = await resolveOptions(command, given, env)
-  for (const warning of warnings) stderr.write(`${prefixed(`warning: ${warning}`)}\n`)
+  for (const warning of warnings) stderr.write(`${prefixed(printable(`warning: ${warning}`))}\n`)
   const { execute: handler } = await loaders[command]()
   const reread = async () => (await resolveOptions(command, given, env)).options
   // The cast: the compiler does not see that one C picks both the handler and its options.
@@ -89,7 +90,7 @@ async function execute<C extends CommandName>(
 
 async function validate(words: readonly string[], env: NodeJS.ProcessEnv, stdout: TextOutput): Promise<number> {
   const { flags, faults } = parseArguments('validate', { config: COMMON_FIELDS.config }, words)
-  if (faults.length > 0) throw new MirrorError('ERR_USAGE', faults.map(({ message }) => message).join('\n'))
+  if (faults.length > 0) throw new MirrorError('ERR_USAGE', faults.map(({ message }) => printable(message)).join('\n'))
   const texts = flags.get('config')
   const path = Array.isArray(texts) ? texts.at(-1) : env.MIRRORSHARD_CONFIG
   if (path === undefined || path === '')

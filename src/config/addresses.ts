@@ -71,13 +71,28 @@ function isEncapsulation(name: string): name is Encapsulation {
   return (ENCAPSULATIONS as readonly string[]).includes(name)
 }
 
-/** HOST:PORT on loopback only: what it serves has no authentication. */
-export function parseLoopbackHostPort(text: string): HostPort | Refusal {
-  const address = parseHostPort(text)
-  if (address instanceof Refusal || ipaddr.process(address.host).range() === 'loopback') return address
-  return new Refusal(
-    'it has no authentication, so it listens on loopback (127.0.0.1, [::1]) only; from elsewhere use a tunnel (ssh -L, kubectl port-forward), and --health for load balancers',
-  )
+/** Whether only this machine reaches an IP address. */
+export function isLoopback(host: string): boolean {
+  return ipaddr.process(host).range() === 'loopback'
+}
+
+/** A name or address as it stands in a Host header, without a port; in lower case, IPv6 without brackets. */
+export function parseHostName(text: string): string | Refusal {
+  const bare = text.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(bare) !== 0) return bare.toLowerCase()
+  if (text.includes('*'))
+    return new Refusal('each name is spelled out: a pattern would let names in that others control')
+  if (/:\d+$/.test(text)) return new Refusal('it is the name alone, without a port')
+  // RFC 1123 section 2.1; the underscore is not in it, but in names of services.
+  const isName = text.length <= 253 && /^[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*$/i.test(text)
+  return isName ? text.toLowerCase() : new Refusal('')
+}
+
+/** A name for SNI (RFC 6066 section 3): a DNS name, no address. */
+export function parseServerName(text: string): string | Refusal {
+  const name = parseHostName(text)
+  if (name instanceof Refusal) return name
+  return isIP(name) === 0 ? name : new Refusal('an address is no server name (RFC 6066 section 3)')
 }
 
 /** ADDRESS/LENGTH, or an address alone for that one host. Host bits are ignored, as routers do. */

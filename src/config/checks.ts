@@ -1,4 +1,5 @@
 /** What one option says about another. Each check runs where all its options exist, after each alone was found right. */
+import { formatHostPort, isLoopback } from './addresses.ts'
 import { formatBytes } from './quantities.ts'
 import type { Setting } from './setting.ts'
 
@@ -88,5 +89,44 @@ export const CHECKS: readonly Check[] = [
       if (each <= total) return null
       return `${name('outOfOrderBytes')} (${formatBytes(each)}, for one direction) must not be above --out-of-order-total-bytes (${formatBytes(total)}, for all)`
     },
+  },
+  {
+    keys: ['admin'],
+    // The demo has no token: loopback only.
+    fault(values, _, name) {
+      const admin = values.admin as { host: string; port: number } | null
+      if (admin === null || isLoopback(admin.host) || typeof values.adminTokenFile === 'string') return null
+      const ways =
+        'adminTokenFile' in values
+          ? ': give --admin-token-file FILE, listen on loopback (127.0.0.1, [::1]), or use a tunnel (ssh -L, kubectl port-forward); load balancers ask --health'
+          : ', such as 127.0.0.1:9464'
+      return `${name('admin')} ${formatHostPort(admin)} is open to other machines${'adminTokenFile' in values ? ' without a token' : ', and must be on loopback'}${ways}`
+    },
+  },
+  {
+    keys: ['tlsCert', 'tlsKey'],
+    fault(values, _, name) {
+      if ((values.tlsCert === null) === (values.tlsKey === null)) return null
+      const [given, missing] = values.tlsCert === null ? ['tlsKey', '--tls-cert'] : ['tlsCert', '--tls-key']
+      return `${name(given!)} needs ${missing} beside it: a client certificate and its private key`
+    },
+  },
+  {
+    keys: ['to', 'tlsCert', 'tlsServerName'],
+    // In a file they may be there for another command, or another --to on the command line.
+    fault(values, from, name) {
+      const to = values.to as URL | null
+      const flag = ['tlsCert', 'tlsServerName'].find((key) => from(key) === 'flag')
+      return flag === undefined || to === null || to.protocol === 'https:'
+        ? null
+        : `${name(flag)} is about TLS, but --to ${to.origin} is not https`
+    },
+  },
+  {
+    keys: ['redact', 'redactKeyFile'],
+    fault: (values, from, name) =>
+      from('redactKeyFile') === 'flag' && values.redact === null
+        ? `${name('redactKeyFile')} needs --redact: the headers to replace`
+        : null,
   },
 ]

@@ -1,5 +1,6 @@
 /** From flags, environment, file and defaults to one frozen object: the first of them that gives an option decides. */
 import { MirrorError } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import { CHECKS } from './checks.ts'
 import { type CommandName, environmentName, type Field, type Fields, flagName } from './field.ts'
 import type { ConfigFile } from './file.ts'
@@ -123,7 +124,10 @@ function crossFaults(values: Readonly<Record<string, unknown>>, settings: Readon
 function throwFaults(faults: readonly Fault[]): void {
   if (faults.length === 0) return
   const isUsage = faults.some(({ kind }) => kind === 'usage')
-  throw new MirrorError(isUsage ? 'ERR_USAGE' : 'ERR_CONFIG', faults.map(({ message }) => message).join('\n'))
+  throw new MirrorError(
+    isUsage ? 'ERR_USAGE' : 'ERR_CONFIG',
+    faults.map(({ message }) => printable(message)).join('\n'),
+  )
 }
 
 /** Read by the entry point and the admin server, not options. */

@@ -14,6 +14,11 @@ export function words(expected: string) {
 /** tchar of RFC 9110 section 5.6.2: what methods and header names are made of. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
+/** In lower case. */
+export const headerName = parsed('a header name such as cookie', (text) =>
+  TOKEN.test(text) ? text.toLowerCase() : new Refusal(''),
+)
+
 const KNOWN_METHODS = /^(get|head|post|put|delete|connect|options|trace|patch)$/i
 
 export const method = parsed('a method such as GET', (text) => {

@@ -129,6 +129,7 @@ export const OUTCOME_ADVICE: Advice<typeof OUTCOME_HELP> = {
   timeout:
     'The origin is too slow: `--headers-timeout-ms`, `--body-timeout-ms`, `--request-timeout-ms` say what is too slow.',
   truncated: 'The origin broke off its answer: look at its log.',
+  answerTooLarge: 'Leave out what is answered with an endless stream (--exclude), or raise --max-answer-bytes.',
   invalid: 'Something else than HTTP/1 listens there, or the head is above 64 KiB.',
   null: 'Nothing: `--to null` was asked for.',
   printed: 'Nothing: `inspect`.',

@@ -1,5 +1,6 @@
 /** What a service says of itself while it runs: JSON lines for machines, plain lines where a person watches the terminal. */
 import type { Logger, LogLevel } from '../base/log.ts'
+import { printable } from '../base/printable.ts'
 
 export interface Journal {
   /** Loads what the first line needs: at a time of the caller's choice, not the first line's. */
@@ -17,13 +18,13 @@ export function openJournal(stream: NodeJS.WriteStream, level: LogLevel, beforeL
     return {
       prepare: () => log.load(),
       info: (event, _sentence, details) => log.write((logger) => logger.info(details, event)),
-      warn: (text, details = {}) => log.write((logger) => logger.warn(details, text)),
+      warn: (text, details = {}) => log.write((logger) => logger.warn(details, printable(text))),
       setLevel: (next) => log.setLevel(next),
     }
   }
   const line = (text: string) => {
     beforeLine()
-    stream.write(`mirrorshard: ${text}\n`)
+    stream.write(`mirrorshard: ${printable(text)}\n`)
   }
   let shown = level
   const shows = (of: LogLevel) => LEVELS.indexOf(shown) <= LEVELS.indexOf(of)

@@ -124,6 +124,7 @@ const FAILED: ReadonlySet<string> = new Set([
   'timeout',
   'truncated',
   'invalid',
+  'answerTooLarge',
 ])
 const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
   tls: 'TLS',

@@ -67,14 +67,17 @@ function rounded({ seconds, cpuSeconds }: Reading): Reading {
   return { seconds: Math.round(seconds * 1000) / 1000, cpuSeconds: Math.round(cpuSeconds * 1000) / 1000 }
 }
 
+/** Counts tell of production's traffic too. A file that is there keeps its mode: a script's choice. */
+const SUMMARY_MODE = 0o600
+
 /** Says before hours of work, not after them, that the summary cannot be written. @throws MirrorError ERR_OUTPUT */
 export function checkSummary(path: string): void {
-  write(path, () => closeSync(openSync(path, 'a')))
+  write(path, () => closeSync(openSync(path, 'a', SUMMARY_MODE)))
 }
 
 /** @throws MirrorError ERR_OUTPUT */
 export function writeSummary(path: string, summary: Summary): void {
-  write(path, () => writeFileSync(path, `${JSON.stringify(summary, null, 2)}\n`))
+  write(path, () => writeFileSync(path, `${JSON.stringify(summary, null, 2)}\n`, { mode: SUMMARY_MODE }))
 }
 
 function write(path: string, action: () => void): void {

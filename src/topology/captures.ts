@@ -1,5 +1,6 @@
 /** Capture files as one source: all are opened before a packet is read, a bad one among several is told and left out. */
 import { MirrorError } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import type { RecordSource } from '../sources/capture-record.ts'
 import { mergeCaptures } from '../sources/files/merge-captures.ts'
 import { openCapture } from '../sources/files/open-capture.ts'
@@ -31,7 +32,7 @@ export class Captures {
         firstError ??= error
         if (this.usable.length > 1) {
           this.failed++
-          tell(`mirrorshard: ${error.message}`)
+          tell(`mirrorshard: ${printable(error.message)}`)
         }
       }
     }

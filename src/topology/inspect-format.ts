@@ -1,4 +1,5 @@
 /** The formats of `inspect`, made from its NDJSON lines: as they are, a table for reading, or HAR 1.2 for browsers and tools. */
+import { printable, printableJson } from '../base/printable.ts'
 
 export interface InspectFormat {
   /** Whole lines of NDJSON. Resolves when more may come. */
@@ -95,7 +96,7 @@ class TableFormat implements InspectFormat {
     this.date = date
     const cells = this.cells(line.ts.slice(11, 26), line.src, line.dst, this.colour(status), sent, received, took)
     const target = line.method === null ? '(request not seen)' : `${line.method} ${line.uri ?? ''}`
-    return dateLine + head + this.fit(cells, printable(target))
+    return dateLine + head + this.fit(cells, printable(target, this.width + 1))
   }
 
   private cells(
@@ -128,11 +129,6 @@ class TableFormat implements InspectFormat {
   }
 }
 
-/** Captured text on a terminal: no control characters, whatever the sender put in. */
-function printable(text: string): string {
-  return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '·')
-}
-
 function size(bytes: number): string {
   if (bytes < 10_000) return `${bytes}`
   return bytes < 10_000_000 ? `${(bytes / 1024).toFixed(0)}k` : `${(bytes / 1024 / 1024).toFixed(0)}M`
@@ -156,7 +152,7 @@ class HarFormat implements InspectFormat {
       // HAR has no place for an answer without its request.
       if (line.method === null) continue
       const lead = this.entries++ === 0 ? HAR_HEAD : ',\n'
-      await this.write(`${lead}${JSON.stringify(harEntry(line))}`)
+      await this.write(`${lead}${printableJson(harEntry(line))}`)
     }
   }
 

@@ -2,6 +2,7 @@
 
 import { MonotonicClock } from '../base/clock.ts'
 import { EXIT } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import type { InspectOptions, ReplayOptions } from '../config/options.ts'
 import { plural, type Summary, summaryInWords } from '../report/summary.ts'
 import { Accounts, checkSummary, writeSummary } from './accounts.ts'
@@ -93,7 +94,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     onReadError: (error) => {
       // What was read before stays processed: the summary tells it.
       bar.clear()
-      tell(`mirrorshard: ${error.message}`)
+      tell(`mirrorshard: ${printable(error.message)}`)
       exitCode = EXIT.failure
     },
     onWarnings: (warnings) => {

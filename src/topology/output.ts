@@ -1,6 +1,7 @@
 /** Data for stdout, in order and no faster than it is read: a slow pipe slows the reader of files instead of filling memory. */
 import { writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
+import { printable, printableLines } from '../base/printable.ts'
 
 export class TextOutput {
   private readonly stream: Writable
@@ -25,15 +26,15 @@ export class TextOutput {
   }
 }
 
-/** A line for a person, on stderr. */
+/** Lines for a person, on stderr. */
 export function tell(text: string): void {
   try {
-    writeSync(2, `${text}\n`)
+    writeSync(2, `${printableLines(text)}\n`)
   } catch {
     // Nobody listens: a closed or full stderr must not stop the work.
   }
 }
 
 export function warn(text: string): void {
-  tell(`mirrorshard: warning: ${text}`)
+  tell(`mirrorshard: warning: ${printable(text)}`)
 }

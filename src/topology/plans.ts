@@ -3,9 +3,11 @@ import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ClockAnchor } from '../base/clock.ts'
 import { describeSystemError, MirrorError } from '../base/errors.ts'
+import { readSecretFile } from '../base/secret-file.ts'
 import type { InspectOptions, ReplayOptions, RunOptions } from '../config/options.ts'
 import { NetworkList } from '../decapsulation/networks.ts'
 import type { BodyUse } from '../exchange/exchange.ts'
+import { certificatesFault, keyFault } from '../sinks/replay/client-certificate.ts'
 import { REPLAY_DEFAULTS } from '../sinks/replay/options.ts'
 import type { SelectionOptions } from '../sinks/replay/selection.ts'
 import type { IngressOptions } from './ingress.ts'
@@ -16,6 +18,10 @@ type SendingOptions = RunOptions | ReplayOptions
 
 /** Offline a request may take as long as its own time-outs allow: setTimeout's longest wait, 24.8 days. */
 const NO_DRAIN_LIMIT_MS = 0x7fffffff
+/** 128 bits: nobody tries all keys. */
+const MIN_KEY_BYTES = 16
+/** An RSA key of 16,384 bits is 12 KiB of PEM. */
+const MAX_KEY_BYTES = 64 * 1024
 
 /** @param isLive live traffic has its source list enforced by default; files only when one is given */
 export function ingressOptions(o: TrafficOptions, isLive: boolean): IngressOptions {
@@ -104,7 +110,9 @@ export function sendingWork(o: SendingOptions, isLive: boolean): Work {
       circuitOpenMs: o.circuitOpenMs,
       circuitMaxOpenMs: REPLAY_DEFAULTS.circuitMaxOpenMs,
       offlineGiveUpMs: REPLAY_DEFAULTS.offlineGiveUpMs,
-      ...(o.tlsCa === null ? {} : { tlsCa: readCertificates(o.tlsCa) }),
+      ...tlsFiles(o),
+      ...(o.tlsServerName === null ? {} : { tlsServerName: o.tlsServerName }),
+      maxAnswerBytes: o.maxAnswerBytes,
       ...(o.tlsInsecure ? { tlsInsecure: true } : {}),
     },
   }
@@ -112,15 +120,43 @@ export function sendingWork(o: SendingOptions, isLive: boolean): Work {
 
 export function printingWork(o: InspectOptions): Work {
   const bodies: BodyUse = o.bodies === 'base64' ? 'keep' : o.bodies
-  return { kind: 'print', bodies }
+  if (o.redact === null) return { kind: 'print', bodies, redaction: null }
+  return { kind: 'print', bodies, redaction: { headers: o.redact, key: redactionKey(o.redactKeyFile) } }
 }
 
-function readCertificates(path: string): string {
+function redactionKey(path: string | null): Uint8Array | null {
+  if (path === null) return null
+  const key = readSecretFile('--redact-key-file', path)
+  if (key.length >= MIN_KEY_BYTES) return key
+  throw new MirrorError(
+    'ERR_CONFIG',
+    `--redact-key-file ${path}: the key has ${key.length} bytes, at least ${MIN_KEY_BYTES} are needed: openssl rand -hex 32 makes one`,
+  )
+}
+
+/** PEM texts of the TLS options. @throws MirrorError ERR_CONFIG that names option, file and what is wrong */
+function tlsFiles(o: SendingOptions): { tlsCa?: string; tlsCert?: string; tlsKey?: string } {
+  const files: { tlsCa?: string; tlsCert?: string; tlsKey?: string } = {}
+  if (o.tlsCa !== null) files.tlsCa = readCertificates('--tls-ca', o.tlsCa)
+  if (o.tlsCert !== null && o.tlsKey !== null) {
+    files.tlsCert = readCertificates('--tls-cert', o.tlsCert)
+    files.tlsKey = readSecretFile('--tls-key', o.tlsKey, MAX_KEY_BYTES).toString('latin1')
+    const fault = keyFault(files.tlsKey, files.tlsCert)
+    if (fault !== null) throw new MirrorError('ERR_CONFIG', `--tls-key ${o.tlsKey}: ${fault}`)
+  }
+  return files
+}
+
+function readCertificates(option: string, path: string): string {
+  let pem: string
   try {
-    return readFileSync(path, 'utf8')
+    pem = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new MirrorError('ERR_CONFIG', `--tls-ca: cannot read ${path}: ${describeSystemError(error)}`, {
+    throw new MirrorError('ERR_CONFIG', `${option}: cannot read ${path}: ${describeSystemError(error)}`, {
       cause: error,
     })
   }
+  const fault = certificatesFault(pem)
+  if (fault !== null) throw new MirrorError('ERR_CONFIG', `${option} ${path}: ${fault}`)
+  return pem
 }

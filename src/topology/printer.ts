@@ -4,14 +4,20 @@ import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
 import type { HttpEvents } from '../http/http-connection.ts'
 import type { CounterBlock } from '../metrics/counters.ts'
 import { LineSink } from '../sinks/inspect/line-sink.ts'
+import { Redaction, type RedactionOptions } from '../sinks/inspect/redaction.ts'
 
 export class Printer {
   private readonly options: PairingOptions
   private readonly lines: LineSink
 
-  constructor(options: Omit<PairingOptions, 'held'>, write: (lines: string) => void, counters: CounterBlock) {
+  constructor(
+    options: Omit<PairingOptions, 'held'>,
+    redaction: RedactionOptions | null,
+    write: (lines: string) => void,
+    counters: CounterBlock,
+  ) {
     this.options = { ...options, held: { count: 0 } }
-    this.lines = new LineSink(write, counters)
+    this.lines = new LineSink(write, counters, redaction === null ? null : new Redaction(redaction))
   }
 
   /** Exchanges in the making whose request is complete. */

@@ -1,6 +1,9 @@
 /** From the options of `run` to those of the service. */
 import type { MonotonicClock } from '../base/clock.ts'
+import { MirrorError } from '../base/errors.ts'
+import { readSecretFile } from '../base/secret-file.ts'
 import type { RunOptions } from '../config/options.ts'
+import { tokenFault } from '../report/admin-access.ts'
 import { ingressOptions, sendingWork, shardPlan } from './plans.ts'
 import type { ServiceOptions } from './service.ts'
 
@@ -29,10 +32,22 @@ export function serviceOptions(
     shedAbove: options.shedAbove === 100 ? null : options.shedAbove / 100,
     shardHeapMb: options.shardHeapMb,
     admin: options.admin,
+    adminAccess: {
+      token: options.adminTokenFile === null ? null : readToken(options.adminTokenFile),
+      hosts: options.adminHost ?? [],
+    },
     health: options.health,
     faultsEnabled: process.env.MIRRORSHARD_FAULTS === '1',
     clock,
     onWarning,
     whileThreadsStart,
   }
+}
+
+function readToken(path: string): string {
+  const option = '--admin-token-file'
+  const token = readSecretFile(option, path).toString('latin1')
+  const fault = tokenFault(token)
+  if (fault !== null) throw new MirrorError('ERR_CONFIG', `${option} ${path}: ${fault}`)
+  return token
 }

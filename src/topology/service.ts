@@ -5,9 +5,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MirrorError } from '../base/errors.ts'
 import { Counter } from '../metrics/counters.ts'
+import type { AdminAccessOptions } from '../report/admin-access.ts'
 import { HealthRule } from '../report/health.ts'
 import { MetricsPage } from '../report/metrics-page.ts'
-import { type Address, type OpenServer, openAdminServer, openHealthServer } from '../report/servers.ts'
+import {
+  type Address,
+  type AdminSources,
+  type OpenServer,
+  openAdminServer,
+  openHealthServer,
+} from '../report/servers.ts'
 import type { Summary } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
 import type { ListenAddress } from '../sources/datagram-receiver.ts'
@@ -25,6 +32,7 @@ export interface ServiceOptions extends IntakeOptions {
   readonly ringBytes: number
   readonly shardHeapMb: number
   readonly admin: Address | null
+  readonly adminAccess: AdminAccessOptions
   readonly health: Address | null
   /** POST /debug/fault works. */
   readonly faultsEnabled: boolean
@@ -192,12 +200,13 @@ export class Service {
     })
     this.metrics = metrics
     const open = async () => {
-      this.adminServer = await openAdminServer(address, {
+      const sources: AdminSources = {
         metrics,
         health: () => this.rule.health(),
         summary: () => this.summary(),
         injectFault: options.faultsEnabled ? (...fault) => this.injectFault(...fault) : null,
-      })
+      }
+      this.adminServer = await openAdminServer(address, sources, options.adminAccess)
       this.servers.push(this.adminServer)
     }
     try {

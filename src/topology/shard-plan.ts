@@ -2,6 +2,7 @@
 import type { ClockAnchor } from '../base/clock.ts'
 import type { BodyUse } from '../exchange/exchange.ts'
 import type { ReassemblyOptions } from '../reassembly/reassembler.ts'
+import type { RedactionOptions } from '../sinks/inspect/redaction.ts'
 import type { ReplaySinkOptions } from '../sinks/replay/options.ts'
 import type { SelectionOptions } from '../sinks/replay/selection.ts'
 
@@ -18,7 +19,7 @@ export interface HttpPlan {
 export type Work =
   | { readonly kind: 'replay'; readonly origin: string; readonly options: Omit<ReplaySinkOptions, 'origin'> }
   | { readonly kind: 'discard'; readonly options: SelectionOptions & { readonly shed: boolean } }
-  | { readonly kind: 'print'; readonly bodies: BodyUse }
+  | { readonly kind: 'print'; readonly bodies: BodyUse; readonly redaction: RedactionOptions | null }
 
 export interface ShardPlan {
   readonly reassembly: ReassemblyOptions

@@ -166,7 +166,7 @@ async function openPrinter({ work, http }: ShardPlan, { output, counters }: Shar
   if (work.kind !== 'print') return null
   const { Printer } = await import('./printer.ts')
   const options = { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes }
-  return new Printer(options, (lines) => output.write(lines), counters)
+  return new Printer(options, work.redaction, (lines) => output.write(lines), counters)
 }
 
 function portsOf({ http }: ShardPlan): ReadonlySet<number> | null {

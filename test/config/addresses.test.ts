@@ -2,11 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   formatHostPort,
+  isLoopback,
   parseCidr,
+  parseHostName,
   parseHostPort,
   parseListen,
-  parseLoopbackHostPort,
   parseOrigin,
+  parseServerName,
 } from '../../src/config/addresses.ts'
 import { Refusal } from '../../src/config/refusal.ts'
 
@@ -51,13 +53,25 @@ describe('addresses to listen on', () => {
     )
   })
 
-  test('the admin address is loopback, of either family, and nothing else', () => {
-    for (const text of ['127.0.0.1:1', '127.9.9.9:1', '[::1]:1', '[::ffff:127.0.0.1]:1', 'localhost:1']) {
-      expect(reason(parseLoopbackHostPort(text))).toBe('taken')
-    }
-    for (const text of ['0.0.0.0:1', '[::]:1', '10.0.0.1:1', '[fe80::1]:1', '[::ffff:10.0.0.1]:1']) {
-      expect(reason(parseLoopbackHostPort(text))).toContain('no authentication')
-    }
+  test('loopback is what only this machine reaches, of either family', () => {
+    for (const host of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) expect(isLoopback(host)).toBe(true)
+    for (const host of ['0.0.0.0', '::', '10.0.0.1', 'fe80::1', '::ffff:10.0.0.1']) expect(isLoopback(host)).toBe(false)
+  })
+})
+
+describe('names', () => {
+  test('a host name is spelled out, without port, in lower case; addresses stand without brackets', () => {
+    expect(parseHostName('Mirror.Internal')).toBe('mirror.internal')
+    expect(parseHostName('[FD00::1]')).toBe('fd00::1')
+    expect(parseHostName('10.0.0.1')).toBe('10.0.0.1')
+    expect(reason(parseHostName('*.internal'))).toContain('pattern')
+    expect(reason(parseHostName('mirror:9464'))).toContain('without a port')
+    for (const text of ['', 'a b', 'a/b', '-a', 'a..b', 'a\r\nb']) expect(parseHostName(text)).toBeInstanceOf(Refusal)
+  })
+
+  test('an address is no server name', () => {
+    expect(parseServerName('staging')).toBe('staging')
+    for (const text of ['10.0.0.1', '[::1]']) expect(reason(parseServerName(text))).toContain('RFC 6066')
   })
 })
 
@@ -130,7 +144,8 @@ test('no text makes a parser throw', () => {
         pieces.map((p) => p.join('')),
       ),
       (text) => {
-        for (const parse of [parseListen, parseLoopbackHostPort, parseCidr, parseOrigin]) parse(text)
+        for (const parse of [parseListen, parseHostPort, parseHostName, parseServerName, parseCidr, parseOrigin])
+          parse(text)
       },
     ),
   )

@@ -143,6 +143,7 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
         bodyTimeoutMs: 2_000,
         requestTimeoutMs: 4_000,
         keepAliveTimeoutMs: 2_000,
+        maxAnswerBytes: 1024 ** 3,
         keepHost: false,
         ...over,
       }

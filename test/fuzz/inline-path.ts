@@ -1,5 +1,5 @@
 /** The whole path on one thread, put together as a shard does it, with a sink that shows each request to whoever asked. */
-import { PACKET_DROP_NAMES, REQUEST_DROP_NAMES } from '../../src/base/drop.ts'
+import { PACKET_DROP_NAMES, PacketDrop, REQUEST_DROP_NAMES } from '../../src/base/drop.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { CapturedConnection } from '../../src/exchange/captured-connection.ts'
 import type { Connection } from '../../src/exchange/connection.ts'

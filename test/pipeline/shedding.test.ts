@@ -60,7 +60,13 @@ describe('while connections are shed and come back', () => {
     const run = options as RunOptions
     const printed: Printed[] = []
     const blocks = Array.from({ length: SHARDS }, () => new CounterBlock())
-    const plan = shardPlan(run, { kind: 'print', bodies: 'keep' }, false, new MonotonicClock().anchor, null)
+    const plan = shardPlan(
+      run,
+      { kind: 'print', bodies: 'keep', redaction: null },
+      false,
+      new MonotonicClock().anchor,
+      null,
+    )
     const shards = await Promise.all(
       blocks.map((counters) =>
         Shard.open(plan, {

@@ -1,9 +1,9 @@
 /** What is sent, and how: options of run and replay. */
 
 import * as z from 'zod'
-import { parseOrigin } from '../addresses.ts'
+import { parseOrigin, parseServerName } from '../addresses.ts'
 import { optional, required, unset } from '../field.ts'
-import { bytes, choice, durationMs, integer, type Kind, listOf, number, taken, truth } from '../kind.ts'
+import { bytes, choice, durationMs, integer, type Kind, listOf, number, parsed, taken, truth } from '../kind.ts'
 import { filePath, glob, method, rate, sampleBy } from '../text-kinds.ts'
 
 const origin = {
@@ -92,6 +92,22 @@ export const REPLAY_FIELDS = {
     value: 'FILE',
     help: 'PEM file of certificate authorities to trust for an https origin.',
   }),
+  tlsCert: unset(filePath, 'none', {
+    group: 'Replay',
+    value: 'FILE',
+    help: 'PEM file of the client certificate for an https origin that asks for one, its chain behind it. Needs --tls-key.',
+  }),
+  tlsKey: unset(filePath, 'none', {
+    group: 'Replay',
+    value: 'FILE',
+    help: 'PEM file of the private key of --tls-cert, not encrypted and not readable by everybody.',
+  }),
+  tlsServerName: unset(parsed('a DNS name such as staging.internal', parseServerName), 'the host of --to', {
+    group: 'Replay',
+    value: 'NAME',
+    help: 'Name asked for in the TLS handshake (SNI), and that the origin’s certificate must have.',
+    reason: 'For an origin reached by address, or by another name than its certificate’s.',
+  }),
   tlsInsecure: optional(truth, false, {
     group: 'Replay',
     help: 'Accept any certificate of the origin.',
@@ -142,6 +158,13 @@ export const ORIGIN_FIELDS = {
     value: 'MS',
     help: 'Longest time for a whole exchange.',
     reason: 'An answer that drips would pass every other time-out and hold its connection for ever.',
+  }),
+  maxAnswerBytes: optional(bytes(64 * 1024, 1024 ** 4), 1024 ** 3, {
+    group: 'Connections to the origin (advanced)',
+    value: 'BYTES',
+    help: 'An answer with more bytes than this is cut off and counted as answerTooLarge.',
+    reason:
+      'Answers are thrown away as they come and take no memory, but an endless one would fill the network until --request-timeout-ms. 1 GiB is more than ordinary downloads.',
   }),
   keepAliveTimeoutMs: optional(durationMs(1, HOUR_MS), 4000, {
     group: 'Connections to the origin (advanced)',

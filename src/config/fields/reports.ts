@@ -1,18 +1,18 @@
 /** What is printed, written and served. */
-import { formatHostPort, type HostPort, parseHostPort, parseLoopbackHostPort } from '../addresses.ts'
+import { formatHostPort, type HostPort, parseHostName, parseHostPort } from '../addresses.ts'
 import { optional, unset } from '../field.ts'
-import { choice, integer, type Kind, orOff, truth } from '../kind.ts'
-import { filePath } from '../text-kinds.ts'
+import { choice, integer, type Kind, listOf, orOff, parsed, truth } from '../kind.ts'
+import { filePath, headerName } from '../text-kinds.ts'
 
 const group = 'Reports and configuration'
 const adminAddress = {
-  ...orOff('HOST:PORT on loopback, such as 127.0.0.1:9464', parseLoopbackHostPort),
+  ...orOff('HOST:PORT, such as 127.0.0.1:9464', parseHostPort),
   written: (address: HostPort | null): string => (address === null ? 'off' : formatHostPort(address)),
 } satisfies Kind
 const adminMeta = {
   group,
   value: 'HOST:PORT|off',
-  help: 'Where /metrics (Prometheus), /healthz and /summary are served; loopback only.',
+  help: 'Where /metrics (Prometheus), /healthz and /summary are served; elsewhere than on loopback only with --admin-token-file.',
 } as const
 
 /** Of every command. */
@@ -51,6 +51,19 @@ export const SERVER_FIELDS = {
         '9464 is the port that Prometheus exporters of OpenTelemetry use. Port 0 takes any free one and prints it.',
     },
   ),
+  adminTokenFile: unset(filePath, 'none', {
+    group,
+    value: 'FILE',
+    help: 'File with a token that the admin server then asks for (Authorization: Bearer), on loopback too. /healthz needs none.',
+    reason:
+      'At least 24 characters, and not readable by everybody: openssl rand -hex 32. A file, so that it stands in no process list and no environment.',
+  }),
+  adminHost: unset(listOf(parsed('a host name such as mirror.internal', parseHostName)), 'none', {
+    group,
+    value: 'NAME',
+    help: 'Further name in the Host header that the admin server takes; may be repeated. Loopback and its own address it always takes.',
+    reason: 'A page in a browser could reach it through a name that the page’s author controls (DNS rebinding).',
+  }),
   health: unset(orOff('HOST:PORT, such as 0.0.0.0:8080', parseHostPort), 'off', {
     group,
     value: 'HOST:PORT|off',
@@ -71,6 +84,19 @@ export const INSPECT_FIELDS = {
     value: 'none|hash|base64',
     help: 'What is printed of bodies: nothing, their SHA-256, or all.',
     reason: 'Enough to compare, without spreading what is in them.',
+  }),
+  redact: unset(listOf(headerName), 'none', {
+    group: 'Output',
+    value: 'NAME,…',
+    help: 'Headers whose values are replaced before anything is written, such as authorization,cookie,set-cookie,proxy-authorization.',
+    reason: 'By default the output is what was captured. Targets and bodies are not looked into.',
+  }),
+  redactKeyFile: unset(filePath, 'none', {
+    group: 'Output',
+    value: 'FILE',
+    help: 'Redacted values become hmac: and 16 digits of HMAC-SHA-256 with the key in this file: equal values stay equal.',
+    reason:
+      'Without a key [redacted] stands for all. The key is at least 16 bytes; who has it can test guesses of a value.',
   }),
 }
 

@@ -1,6 +1,8 @@
 /** Exchanges as NDJSON: the line format of `mirrorshard inspect`, documented in docs/inspect-format.md. */
+import { printableJson } from '../../base/printable.ts'
 import { endpointText } from '../../exchange/captured-connection.ts'
 import type { CapturedRequest, CapturedResponse, Exchange } from '../../exchange/exchange.ts'
+import type { Redaction } from './redaction.ts'
 
 /** RFC 3339 in UTC with microseconds. Times a calendar cannot hold (damaged captures) are shown as its nearest end. */
 export function rfc3339(timeUs: number): string {
@@ -10,8 +12,8 @@ export function rfc3339(timeUs: number): string {
   return `${date.toISOString().slice(0, 19)}.${String(micros).padStart(6, '0')}Z`
 }
 
-/** One line, without its line feed. */
-export function exchangeLine(exchange: Exchange): string {
+/** One line, without its line feed. @param redaction null: headers stand as they were captured */
+export function exchangeLine(exchange: Exchange, redaction: Redaction | null = null): string {
   const { connection, request, response, interim } = exchange
   const answer = response ?? interim[0]
   const line: Record<string, unknown> = {
@@ -19,29 +21,33 @@ export function exchangeLine(exchange: Exchange): string {
     src: endpointText(connection.clientAddress, connection.clientPort),
     dst: endpointText(connection.serverAddress, connection.serverPort),
     vni: connection.vni,
-    ...(request === null ? { method: null } : requestFields(request)),
-    response: response === null ? null : responseFields(response, request),
+    ...(request === null ? { method: null } : requestFields(request, redaction)),
+    response: response === null ? null : responseFields(response, request, redaction),
   }
-  if (interim.length > 0) line.interim = interim.map((r) => responseFields(r, request))
-  return JSON.stringify(line)
+  if (interim.length > 0) line.interim = interim.map((r) => responseFields(r, request, redaction))
+  return printableJson(line)
 }
 
-function requestFields(request: CapturedRequest): Record<string, unknown> {
+function requestFields(request: CapturedRequest, redaction: Redaction | null): Record<string, unknown> {
   return {
     method: request.method,
     uri: request.target,
     version: request.version,
-    headers: request.headers,
+    headers: redaction?.apply(request.headers) ?? request.headers,
     bodyBytes: request.bodyBytes,
     ...(request.bodySha256 === null ? {} : { bodySha256: request.bodySha256 }),
     ...(request.body === null ? {} : { body: request.body.toString('base64') }),
   }
 }
 
-function responseFields(response: CapturedResponse, request: CapturedRequest | null): Record<string, unknown> {
+function responseFields(
+  response: CapturedResponse,
+  request: CapturedRequest | null,
+  redaction: Redaction | null,
+): Record<string, unknown> {
   return {
     status: response.status,
-    headers: response.headers,
+    headers: redaction?.apply(response.headers) ?? response.headers,
     bodyBytes: response.bodyBytes,
     ...(response.bodySha256 === null ? {} : { bodySha256: response.bodySha256 }),
     ...(response.body === null ? {} : { body: response.body.toString('base64') }),

@@ -82,6 +82,11 @@ export interface OriginOptions {
   readonly origin: URL
   /** TLS only: PEM certificates to trust besides none else; undefined = the system's. */
   readonly tlsCa?: string
+  /** TLS only: PEM of the client certificate, its chain behind it, and of its key; both or neither. */
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  /** TLS only: name asked for (SNI) and checked in the certificate; undefined = the origin's host. */
+  readonly tlsServerName?: string
   /** TLS only: accept any certificate. */
   readonly tlsInsecure?: boolean
 }
@@ -99,6 +104,8 @@ export interface EngineOptions extends OriginOptions {
   readonly requestTimeoutMs: number
   /** An idle connection is closed after this long; set it below the origin's own. */
   readonly keepAliveTimeoutMs: number
+  /** Most bytes of an answer, as they come: heads, interim answers and framing included. */
+  readonly maxAnswerBytes: number
   /** Send the captured Host instead of the origin's. */
   readonly keepHost: boolean
 }

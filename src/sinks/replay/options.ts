@@ -40,6 +40,7 @@ export const REPLAY_DEFAULTS: Omit<ReplaySinkOptions, 'origin'> = {
   requestTimeoutMs: 60_000,
   /** Below the shortest common server default (5 s of Node's http server). */
   keepAliveTimeoutMs: 4_000,
+  maxAnswerBytes: 1024 ** 3,
   circuitFailures: 5,
   circuitOpenMs: 500,
   circuitMaxOpenMs: 15_000,

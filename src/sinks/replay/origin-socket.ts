@@ -21,7 +21,10 @@ export class OriginAddress {
   readonly port: number
   readonly isTls: boolean
   private readonly tlsOptions: tls.ConnectionOptions
-  /** Last TLS session the origin gave, so that later connections resume it. */
+  /**
+   * Last TLS session the origin gave, so that later connections resume it. Node holds the event back until the certificate was found right: a
+   * resumed session is not checked for its name again (test/sinks/replay/tls-origin.test.ts).
+   */
   private session: Buffer | undefined
 
   constructor(options: OriginOptions) {
@@ -29,12 +32,17 @@ export class OriginAddress {
     this.hostname = origin.hostname.replace(/^\[|\]$/g, '')
     this.isTls = origin.protocol === 'https:'
     this.port = origin.port === '' ? (this.isTls ? 443 : 80) : Number(origin.port)
+    const serverName = options.tlsServerName ?? (net.isIP(this.hostname) === 0 ? this.hostname : null)
     this.tlsOptions = {
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: options.tlsInsecure !== true,
+      // Also where the environment (NODE_OPTIONS) lowers Node's own default. RFC 8996: what is older must not be used.
+      minVersion: 'TLSv1.2',
       // An address is not a server name (RFC 6066 section 3).
-      ...(net.isIP(this.hostname) === 0 ? { servername: this.hostname } : {}),
+      ...(serverName === null ? {} : { servername: serverName }),
       ...(options.tlsCa === undefined ? {} : { ca: options.tlsCa }),
+      ...(options.tlsCert === undefined ? {} : { cert: options.tlsCert }),
+      ...(options.tlsKey === undefined ? {} : { key: options.tlsKey }),
     }
   }
 

@@ -141,6 +141,8 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
   private bytesReadAtStart = 0
   /** Decrypted bytes of the answer that undici took, interim answers apart. */
   private answerBytes = 0
+  /** Decrypted bytes that came since the request, interim answers included. */
+  private takenBytes = 0
   /** Final status, 0 before it. */
   private status = 0
   private bodyBytes = 0
@@ -252,10 +254,17 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
   /** Wraps the one way undici takes bytes from the socket: counts them, and takes out 100 (Continue) in front of an answer. */
   private skipContinue(socket: Socket): void {
     const read = socket.read.bind(socket)
+    const { maxAnswerBytes } = this.context.options
     socket.read = (size?: number): Buffer | null => {
       for (;;) {
         let chunk: Buffer | null = read(size)
         if (chunk === null) return null
+        this.takenBytes += chunk.length
+        // What goes on behind a socket that was given up is nobody's answer.
+        if (this.takenBytes > maxAnswerBytes && this.isBusy) {
+          this.giveUp(Outcome.answerTooLarge)
+          return null
+        }
         if (this.answerBytes === 0 && isContinue(chunk)) {
           const end = chunk.indexOf('\r\n\r\n', 0, 'latin1')
           if (end >= 0) {
@@ -276,6 +285,7 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
     this.isStarted = true
     this.requestsOnSocket++
     this.answerBytes = 0
+    this.takenBytes = 0
     this.bytesReadAtStart = this.socket!.bytesRead
     this.startedUs = this.context.clock.nowUs()
     this.context.listener.written(this.index, this.startedUs)

@@ -111,6 +111,8 @@ class WireSlot {
   private writtenUs = 0
   /** Idle: since when. Else when bytes of the body were last known to have come. */
   private heardUs = 0
+  /** Bytes of the answer that came, framing included. */
+  private answerBytes = 0
   /** Body bytes at the last sweep. */
   private sweptBytes = 0
 
@@ -126,6 +128,7 @@ class WireSlot {
     this.isWritten = false
     this.sentUs = nowUs
     this.answer.begin(request.isHead)
+    this.answerBytes = 0
     const { socket } = this
     if (socket !== null && (socket.destroyed || !socket.writable)) this.drop()
     if (this.socket === null) this.connect(nowUs)
@@ -247,6 +250,11 @@ class WireSlot {
     const { answer } = this
     const hadStatus = answer.status !== 0
     const end = answer.read(input, 0, n)
+    this.answerBytes += n
+    if (this.answerBytes > this.context.options.maxAnswerBytes) {
+      this.fail(Outcome.answerTooLarge)
+      return
+    }
     switch (answer.state) {
       case AnswerState.complete:
         this.complete(!isBlank(input, end, n))

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { describeSystemError, MirrorError } from '../../base/errors.ts'
 import {
   CAPTURED_LENGTH,
@@ -46,6 +46,7 @@ export class PcapWriter {
     let fd: number
     try {
       fd = openSync(path, 'w', 0o600)
+      makePrivate(fd)
     } catch (error) {
       throw outputError(path, error)
     }
@@ -124,6 +125,17 @@ export class PcapWriter {
     } catch {
       // The failed write is what gets reported.
     }
+  }
+}
+
+/** A file that was there keeps its old mode, which may be open to all; devices and pipes are not ours to change. */
+function makePrivate(fd: number): void {
+  const stat = fstatSync(fd)
+  if (!stat.isFile() || (stat.mode & 0o077) === 0) return
+  try {
+    fchmodSync(fd, 0o600)
+  } catch {
+    // Of another owner, or on a file system without modes: who may write there has decided who reads.
   }
 }
 

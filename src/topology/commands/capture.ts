@@ -1,6 +1,7 @@
 /** `mirrorshard capture`: packets of an interface into a pcap file, for local testing. */
 import { MonotonicClock } from '../../base/clock.ts'
 import { EXIT } from '../../base/errors.ts'
+import { printable } from '../../base/printable.ts'
 import type { CaptureOptions } from '../../config/options.ts'
 import { plural } from '../../report/summary.ts'
 import { PcapWriter } from '../../sources/files/pcap-writer.ts'
@@ -43,7 +44,7 @@ export async function execute(options: CaptureOptions): Promise<number> {
   try {
     writer = PcapWriter.create(options.out, capture.linkType)
     tell(
-      `mirrorshard: capturing on ${options.interface} into ${options.out}, at most ${plural(options.limit, 'packet')}; Ctrl-C ends`,
+      `mirrorshard: capturing on ${printable(options.interface)} into ${printable(options.out)}, at most ${plural(options.limit, 'packet')}; Ctrl-C ends`,
     )
     process.once('SIGINT', finish)
     process.once('SIGTERM', finish)
@@ -53,6 +54,6 @@ export async function execute(options: CaptureOptions): Promise<number> {
     writer?.close()
   }
   if (failure !== null) throw failure
-  tell(`mirrorshard: ${plural(packets, 'packet')} written to ${options.out}`)
+  tell(`mirrorshard: ${plural(packets, 'packet')} written to ${printable(options.out)}`)
   return EXIT.ok
 }

@@ -5,10 +5,11 @@ import { parseArguments } from '../../../src/cli/arguments.ts'
 import {
   formatHostPort,
   parseCidr,
+  parseHostName,
   parseHostPort,
   parseListen,
-  parseLoopbackHostPort,
   parseOrigin,
+  parseServerName,
 } from '../../../src/config/addresses.ts'
 import { COMMANDS, environmentName, flagName } from '../../../src/config/field.ts'
 import { parseConfigFile } from '../../../src/config/file.ts'
@@ -142,7 +143,8 @@ export const addresses: Target = {
       hostPort,
       network,
       parseListen(written),
-      parseLoopbackHostPort(written),
+      parseHostName(written),
+      parseServerName(written),
       origin instanceof URL ? origin.href : origin,
     ])
   },

@@ -1,0 +1,162 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import tls from 'node:tls'
+import { afterEach, describe, expect, test } from 'vitest'
+import { ENGINE_NAMES } from '../../../src/sinks/replay/engine.ts'
+import type { ReplaySinkOptions } from '../../../src/sinks/replay/options.ts'
+import { authority, issue } from '../../support/certificates.ts'
+import { captured, connection } from './support/captured.ts'
+import { SinkRig } from './support/sink-rig.ts'
+
+const CA = authority('test authority')
+const OTHER_CA = authority('another authority')
+const FOR_LOCALHOST = issue(CA, { name: 'origin', dns: ['localhost'] })
+const CLIENT = issue(CA, { name: 'mirrorshard client' })
+
+describe.each(ENGINE_NAMES)('an https origin, engine %s', (engine) => {
+  const servers: tls.Server[] = []
+  /** Per TLS connection that was made. */
+  let seen: { serverName: string | false | null; client: string | null; protocol: string | null }[] = []
+
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close()
+    seen = []
+  })
+
+  /** Answers every request with 200 and nothing. */
+  async function listen(options: tls.TlsOptions): Promise<number> {
+    const server = tls.createServer(options, (socket) => {
+      const peer = socket.getPeerCertificate()
+      seen.push({
+        serverName: socket.servername,
+        client: (peer as tls.PeerCertificate | null)?.subject?.CN?.toString() ?? null,
+        protocol: socket.getProtocol(),
+      })
+      socket.on('error', () => {})
+      socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'))
+    })
+    server.on('tlsClientError', () => {})
+    servers.push(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return (server.address() as AddressInfo).port
+  }
+
+  async function outcomes(
+    origin: string,
+    options: Partial<ReplaySinkOptions>,
+    requests = 1,
+  ): Promise<Record<string, number>> {
+    const rig = new SinkRig(new URL(origin), { engine, connections: 1, circuitFailures: 100, ...options })
+    for (let i = 0; i < requests; i++) {
+      rig.give(captured('GET / HTTP/1.1\nHost: a'), connection())
+      // One after the other, so that each may meet what the one before left.
+      while (rig.sink.held > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await rig.drain()
+    return rig.outcomes
+  }
+
+  test('is trusted with the authority of --tls-ca, and sees the host of --to as server name', async () => {
+    const port = await listen(FOR_LOCALHOST)
+    expect(await outcomes(`https://localhost:${port}`, { tlsCa: CA.cert })).toEqual({ '2xx': 1 })
+    expect(seen).toEqual([{ serverName: 'localhost', client: null, protocol: 'TLSv1.3' }])
+  })
+
+  test('of another authority ends in outcome tls, verified by default', async () => {
+    const port = await listen(FOR_LOCALHOST)
+    expect(await outcomes(`https://localhost:${port}`, { tlsCa: OTHER_CA.cert })).toEqual({ tls: 1 })
+    expect(await outcomes(`https://localhost:${port}`, {})).toEqual({ tls: 1 })
+  })
+
+  test('is verified although the environment says NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
+    const port = await listen(FOR_LOCALHOST)
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    try {
+      expect(await outcomes(`https://localhost:${port}`, { tlsCa: OTHER_CA.cert })).toEqual({ tls: 1 })
+    } finally {
+      delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+    }
+  })
+
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'with a certificate for another name ends in outcome tls, however often it is tried (%s)',
+    async (version) => {
+      // Sessions of refused connections must not be resumed: a resumed session is not checked for its name.
+      const port = await listen({ ...issue(CA, { name: 'x', dns: ['elsewhere'] }), maxVersion: version })
+      expect(await outcomes(`https://localhost:${port}`, { tlsCa: CA.cert }, 4)).toEqual({ tls: 4 })
+    },
+  )
+
+  test('whose certificate has expired ends in outcome tls', async () => {
+    const expired = issue(CA, {
+      name: 'origin',
+      dns: ['localhost'],
+      from: new Date(Date.now() - 2 * 86_400_000),
+      until: new Date(Date.now() - 86_400_000),
+    })
+    const port = await listen(expired)
+    expect(await outcomes(`https://localhost:${port}`, { tlsCa: CA.cert })).toEqual({ tls: 1 })
+  })
+
+  test('reached by address is asked for the name of --tls-server-name, and must have a certificate for it', async () => {
+    const port = await listen(issue(CA, { name: 'x', dns: ['staging.test'] }))
+    const origin = `https://127.0.0.1:${port}`
+    expect(await outcomes(origin, { tlsCa: CA.cert })).toEqual({ tls: 1 })
+    expect(await outcomes(origin, { tlsCa: CA.cert, tlsServerName: 'staging.test' })).toEqual({ '2xx': 1 })
+    expect(await outcomes(origin, { tlsCa: CA.cert, tlsServerName: 'other.test' })).toEqual({ tls: 1 })
+    expect(seen.map(({ serverName }) => serverName)).toContain('staging.test')
+  })
+
+  test('reached by an address that its certificate names needs no server name, and gets none', async () => {
+    const port = await listen(issue(CA, { name: 'x', ip: ['127.0.0.1'] }))
+    expect(await outcomes(`https://127.0.0.1:${port}`, { tlsCa: CA.cert })).toEqual({ '2xx': 1 })
+    expect(seen).toMatchObject([{ serverName: false }])
+  })
+
+  test('that asks for a client certificate gets the one of --tls-cert', async () => {
+    const port = await listen({ ...FOR_LOCALHOST, ca: CA.cert, requestCert: true, rejectUnauthorized: true })
+    const origin = `https://localhost:${port}`
+    const client = { tlsCert: CLIENT.cert, tlsKey: CLIENT.key }
+    expect(await outcomes(origin, { tlsCa: CA.cert, ...client })).toEqual({ '2xx': 1 })
+    expect(seen).toMatchObject([{ client: 'mirrorshard client' }])
+  })
+
+  test.each([
+    ['TLSv1.2', ['tls']],
+    // The client's part of the handshake is over before the origin looks at it: its alert or its FIN may come first.
+    ['TLSv1.3', ['tls', 'reset']],
+  ] as const)(
+    'that asks for a client certificate and gets none counts as a failure, not as an answer (%s)',
+    async (maxVersion, expected) => {
+      const port = await listen({
+        ...FOR_LOCALHOST,
+        ca: CA.cert,
+        requestCert: true,
+        rejectUnauthorized: true,
+        maxVersion,
+      })
+      const [outcome, ...others] = Object.entries(await outcomes(`https://localhost:${port}`, { tlsCa: CA.cert }))
+      expect(others).toEqual([])
+      expect(outcome![1]).toBe(1)
+      expect(expected).toContain(outcome![0])
+      expect(seen).toEqual([])
+    },
+  )
+
+  test('that speaks nothing newer than TLS 1.1 ends in outcome tls', async () => {
+    const port = await listen({
+      ...FOR_LOCALHOST,
+      minVersion: 'TLSv1',
+      maxVersion: 'TLSv1.1',
+      // What OpenSSL 3 needs to offer it at all.
+      ciphers: 'DEFAULT@SECLEVEL=0',
+    })
+    expect(await outcomes(`https://localhost:${port}`, { tlsCa: CA.cert })).toEqual({ tls: 1 })
+  })
+
+  test('is taken as it is with --tls-insecure alone', async () => {
+    const port = await listen(issue(OTHER_CA, { name: 'x', dns: ['elsewhere'] }))
+    expect(await outcomes(`https://localhost:${port}`, { tlsInsecure: true })).toEqual({ '2xx': 1 })
+  })
+})
