@@ -18,7 +18,8 @@ export interface PendingRequest {
   readonly isConnect: boolean
   /** Carries Upgrade; HTTP may end with its answer. */
   readonly isUpgrade: boolean
-  readonly isWebSocket: boolean
+  /** The upgrade is to h2c and nothing else: what follows an accepted one begins with bytes that are no HTTP/1. */
+  readonly isH2c: boolean
   /** What the client had acknowledged when it sent the first byte: a response that begins there answers this request. */
   readonly ackedTo: number | null
   /** Requests in front of it were lost: whether a response is its own, or theirs, must be proven. */
@@ -272,7 +273,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       isHead: isHead(view),
       isConnect: (flags & MessageFlag.connect) !== 0,
       isUpgrade: (flags & MessageFlag.upgrade) !== 0,
-      isWebSocket: (flags & MessageFlag.webSocket) !== 0,
+      isH2c: (flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade,
       ackedTo,
       isBehindLoss: this.requestsWereLost,
       endSeq: 0,
@@ -385,10 +386,14 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     if (this.isTunnel) this.tunnelBegins(pending)
   }
 
-  responseDropped(fault: number): void {
+  responseDropped(fault: number, status: number): void {
     this.context.counters.add(Counter.responsesParsed)
     this.context.counters.responseDrop(fault)
-    this.missAnswers(this.pending.length)
+    // Malformed as it is, the client may have taken it for the consent to a tunnel: what follows is no request then.
+    if (status === 101 || (status >= 200 && status < 300 && this.waitingFor?.isConnect === true)) {
+      this.open.responsesMissed(this.pending.splice(0))
+      this.tunnelBegins(null)
+    } else this.missAnswers(this.pending.length)
   }
 
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean {
@@ -430,7 +435,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   private tunnelBegins(pending: PendingRequest | null): void {
-    if (pending?.isUpgrade && !pending.isWebSocket) this.context.census.add('http2', this.ports[this.client ^ 1]!)
+    if (pending?.isH2c) this.context.census.add('http2', this.ports[this.client ^ 1]!)
     this.context.tunnels.add(this.flowHash)
     this.over(Counter.tunnelBytes)
   }
@@ -448,7 +453,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private answerIsMissing(): void {
     const asked = this.waitingFor
     this.waitingFor = null
-    if (asked !== null && !asked.isConnect && !asked.isWebSocket) {
+    // The preface of HTTP/2 stops the reader; what other protocols begin with may read like a request.
+    if (asked?.isH2c === true && !asked.isConnect) {
       this.context.tunnels.delete(this.flowHash)
       this.requests!.resume()
     } else this.over(Counter.tunnelBytes)
