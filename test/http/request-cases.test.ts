@@ -178,7 +178,7 @@ const AMBIGUOUS: readonly Row[] = [
   ],
   [
     'two words that could be the version, and chunks, which only one of the versions has',
-    `POST /a HTTP/1.0 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${NEXT}`,
+    `POST  /a HTTP/1.0 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${NEXT}`,
     ['-requestLine'],
   ],
   ['bare LF behind a chunk size', chunked('3\nabc\r\n0\r\n\r\n'), ['-chunkSize']],
