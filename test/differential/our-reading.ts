@@ -27,7 +27,7 @@ const LIMITS = { maxHeadBytes: 65_536, maxFields: 512 }
 /** Whoever asked for a tunnel does not get it: HTTP goes on. */
 const REFUSAL = Buffer.from('HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n')
 
-export type RequestTaker = (view: MessageView, connection: Connection) => void
+export type RequestTaker = (view: MessageView, connection: Connection, copy: TakenRequest) => void
 
 /** @param take is lent each request that is passed on, as sinks are */
 export function readAsWeDo(pieces: readonly Buffer[], take: RequestTaker = () => {}): OurReading {
@@ -46,8 +46,9 @@ export function readAsWeDo(pieces: readonly Buffer[], take: RequestTaker = () =>
   const events: HttpEvents = {
     request(view) {
       asked++
-      verdicts.push(copyOf(view))
-      take(view, CONNECTION)
+      const copy = copyOf(view)
+      verdicts.push(copy)
+      take(view, CONNECTION, copy)
     },
     requestDropped(pending: PendingRequest | null) {
       if (pending !== null) asked++
