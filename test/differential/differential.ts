@@ -61,16 +61,6 @@ export function count(map: Map<string, number>, name: string, n = 1): void {
   map.set(name, (map.get(name) ?? 0) + n)
 }
 
-/** Printable: one line, what is not ASCII as escapes. */
-export function escaped(text: string): string {
-  return text.replace(/[^\x20-\x7e]|\\/g, (c) => {
-    if (c === '\r') return '\\r'
-    if (c === '\n') return '\\n'
-    if (c === '\t') return '\\t'
-    return c === '\\' ? '\\\\' : `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`
-  })
-}
-
 const SENTINEL = '/sentinel/'
 const sentinel = (id: number) => {
   const body = `sentinel ${id}`
@@ -155,8 +145,11 @@ interface Recorded {
 }
 
 /** A reader as the origin of a replay. */
-interface RecordingOrigin {
+export interface RecordingOrigin {
+  readonly name: string
   readonly url: URL
+  /** Requests are told with all their header fields. */
+  readonly tellsHeaders: boolean
   /** Everything understood since the last call, in order. @param atLeast waits a while until so much is there */
   recorded(atLeast: number): Promise<Recorded[]>
   close(): Promise<void>
@@ -169,6 +162,8 @@ async function nodeOrigin(): Promise<RecordingOrigin> {
     () => {},
   )
   return {
+    name: 'node:http',
+    tellsHeaders: true,
     url: new URL(`http://127.0.0.1:${server.port}`),
     recorded: async () => list.splice(0),
     close: async () => {
@@ -198,6 +193,8 @@ async function parserJsOrigin(): Promise<RecordingOrigin> {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
+    name: 'http-parser-js',
+    tellsHeaders: true,
     url: new URL(`http://127.0.0.1:${(server.address() as { port: number }).port}`),
     recorded: async () => list.splice(0),
     close: async () => {
@@ -209,6 +206,8 @@ async function parserJsOrigin(): Promise<RecordingOrigin> {
 
 function nginxOrigin(nginx: NginxProgram, server: number): RecordingOrigin {
   return {
+    name: 'nginx',
+    tellsHeaders: false,
     url: new URL(`http://127.0.0.1:${nginx.ports[server]}`),
     recorded: async (atLeast) => {
       // A line is written a moment after the answer.
@@ -220,6 +219,29 @@ function nginxOrigin(nginx: NginxProgram, server: number): RecordingOrigin {
       }
     },
     close: async () => {},
+  }
+}
+
+export interface Origins extends Readonly<Record<EngineName, readonly RecordingOrigin[]>> {
+  close(): Promise<void>
+}
+
+/** Each reader as an origin, for each engine one; nginx where it is on PATH. */
+export async function openOrigins(): Promise<Origins> {
+  const nginx = nginxVersion() === null ? null : await NginxProgram.start(ENGINE_NAMES.length)
+  const of = async (index: number) => [
+    await nodeOrigin(),
+    await parserJsOrigin(),
+    ...(nginx === null ? [] : [nginxOrigin(nginx, index)]),
+  ]
+  const [wire, undici] = [await of(ENGINE_NAMES.indexOf('wire')), await of(ENGINE_NAMES.indexOf('undici'))]
+  return {
+    wire,
+    undici,
+    close: async () => {
+      for (const origin of [...wire, ...undici]) await origin.close()
+      await nginx?.close()
+    },
   }
 }
 
@@ -238,19 +260,14 @@ class Replay {
   private readonly drops = new Map<string, number>()
   private readonly outcomes = new Map<string, number>()
 
-  private constructor(
-    engine: EngineName,
-    reader: string,
-    origin: RecordingOrigin,
-    sink: (c: CounterBlock) => ReplaySink,
-  ) {
+  private constructor(engine: EngineName, origin: RecordingOrigin, sink: (c: CounterBlock) => ReplaySink) {
     this.engine = engine
-    this.name = `${engine} → ${reader}`
+    this.name = `${engine} → ${origin.name}`
     this.origin = origin
     this.sink = sink(this.counters)
   }
 
-  static async open(engine: EngineName, reader: string, origin: RecordingOrigin): Promise<Replay> {
+  static async open(engine: EngineName, origin: RecordingOrigin): Promise<Replay> {
     const factory = await loadEngine(engine)
     const options = {
       ...REPLAY_DEFAULTS,
@@ -265,7 +282,7 @@ class Replay {
       requestTimeoutMs: 10_000,
     } as const
     const deps = { clock: new MonotonicClock(), random: () => 0.5, rateLimiter: null, engine: factory }
-    return new Replay(engine, reader, origin, (counters) => new ReplaySink(options, counters, deps))
+    return new Replay(engine, origin, (counters) => new ReplaySink(options, counters, deps))
   }
 
   take(view: MessageView, connection: Connection): void {
@@ -333,9 +350,9 @@ class Replay {
     if (answered !== recorded.length) differ(`${answered} answered with 2xx, ${recorded.length} understood`, last)
   }
 
+  /** The origin stays. */
   async close(): Promise<void> {
     await this.sink.close()
-    await this.origin.close()
   }
 }
 
@@ -365,32 +382,30 @@ export class Differential {
   readonly readers: readonly string[]
   private readonly all: readonly Reader[]
   private readonly replays: readonly Replay[]
-  private readonly nginx: NginxProgram | null
+  private readonly closeAll: () => Promise<void>
   private lastSentinel = 0
 
-  private constructor(readers: readonly Reader[], replays: readonly Replay[], nginx: NginxProgram | null) {
+  private constructor(readers: readonly Reader[], replays: readonly Replay[], closeAll: () => Promise<void>) {
     this.all = readers
     this.replays = replays
-    this.nginx = nginx
+    this.closeAll = closeAll
     this.readers = readers.map(({ name, version }) => `${name} ${version}`)
   }
 
   /** nginx takes part where it is on PATH. */
   static async open(): Promise<Differential> {
     const readers: Reader[] = [await NodeHttpReader.open(), new ParserJsReader()]
-    const replays: Replay[] = []
-    for (const engine of ENGINE_NAMES) {
-      replays.push(await Replay.open(engine, 'node:http', await nodeOrigin()))
-      replays.push(await Replay.open(engine, 'http-parser-js', await parserJsOrigin()))
-    }
     const version = nginxVersion()
-    const nginx = version === null ? null : await NginxProgram.start(1 + ENGINE_NAMES.length)
-    if (nginx !== null) {
-      readers.push(new NginxReader(nginx, 0, version!))
-      for (const [i, engine] of ENGINE_NAMES.entries())
-        replays.push(await Replay.open(engine, 'nginx', nginxOrigin(nginx, 1 + i)))
-    }
-    return new Differential(readers, replays, nginx)
+    const nginx = version === null ? null : await NginxProgram.start(1)
+    if (nginx !== null) readers.push(new NginxReader(nginx, 0, version!))
+    const origins = await openOrigins()
+    const replays: Replay[] = []
+    for (const engine of ENGINE_NAMES)
+      for (const origin of origins[engine]) replays.push(await Replay.open(engine, origin))
+    return new Differential(readers, replays, async () => {
+      await origins.close()
+      await nginx?.close()
+    })
   }
 
   /** @param streams of clients, latin-1 */
@@ -432,6 +447,6 @@ export class Differential {
   async close(): Promise<void> {
     for (const replay of this.replays) await replay.close()
     for (const reader of this.all) await reader.close()
-    await this.nginx?.close()
+    await this.closeAll()
   }
 }

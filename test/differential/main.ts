@@ -3,7 +3,8 @@
  * understood something else than we did. `--captures FILE …`: requests of captures, too.
  */
 import { parseArgs } from 'node:util'
-import { Differential, escaped, type Report, type Tally } from './differential.ts'
+import { Differential, type Report, type Tally } from './differential.ts'
+import { escaped } from './escaped.ts'
 import { StreamMaker } from './random-streams.ts'
 import { SHAPES } from './smuggling-shapes.ts'
 

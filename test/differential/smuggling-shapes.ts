@@ -7,6 +7,8 @@
  * not end with NEXT says that nothing behind was taken. `/smuggled` is what an attacker would hide.
  */
 
+import { escaped } from './escaped.ts'
+
 export interface Shape {
   readonly family: string
   readonly name: string
@@ -18,7 +20,8 @@ export interface Shape {
 
 export const NEXT = 'GET /next HTTP/1.1\r\nHost: a\r\n\r\n'
 const NEXT_READ = 'GET /next'
-const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
+/** What an attacker would hide. */
+export const SMUGGLED = 'GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n'
 /** The same as one chunk, whole. */
 const SMUGGLED_CHUNKS = `23\r\n${SMUGGLED}\r\n0\r\n\r\n`
 /** A last chunk, and then what a reader of lengths takes for body. */
@@ -612,7 +615,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
 ]
 
 function shortValue(value: string): string {
-  return value.length > 40 ? `${value.slice(0, 10)}…` : value
+  return escaped(value.length > 40 ? `${value.slice(0, 10)}…` : value)
 }
 
 export const SHAPES: readonly Shape[] = FAMILIES.flatMap(([family, rows]) =>
