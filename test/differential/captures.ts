@@ -6,6 +6,9 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Connection } from '../../src/exchange/connection.ts'
 import { ENGINE_NAMES, type EngineName } from '../../src/sinks/replay/engine.ts'
 import { openOrigins, type RecordingOrigin } from './differential.ts'
@@ -37,30 +40,27 @@ function inspected(file: string): Shown[] {
   return lines.map((line) => JSON.parse(line) as Shown).filter(({ method }) => method !== null)
 }
 
-interface Replayed {
-  readonly requests: { readonly parsed: number; readonly replayed: number }
-  readonly outcomes: Readonly<Record<string, number>>
-}
+/** Requests by outcome. */
+type Outcomes = Readonly<Record<string, number>>
 
-function replayed(file: string, origin: URL, engine: EngineName): Promise<Replayed> {
-  const args = [PROGRAM, 'replay', file, ...COMMON, '--to', origin.href, '--engine', engine, '--speed', 'max']
-  const child = spawn(process.execPath, [...args, '--connections', '4'], { stdio: ['ignore', 'pipe', 'pipe'] })
-  let out = ''
-  let said = ''
-  child.stdout.on('data', (chunk) => {
-    out += chunk
+const folder = mkdtempSync(join(tmpdir(), 'mirrorshard-captures-'))
+
+function replayed(file: string, origin: URL, engine: EngineName): Promise<Outcomes> {
+  const summary = join(folder, 'summary.json')
+  const args = [...COMMON, '--to', origin.href, '--engine', engine, '--speed', 'max', '--connections', '4']
+  const child = spawn(process.execPath, [PROGRAM, 'replay', file, ...args, '--summary', summary], {
+    stdio: ['ignore', 'ignore', 'pipe'],
   })
+  let said = ''
   child.stderr.on('data', (chunk) => {
     said += chunk
   })
   return new Promise((resolve, reject) => {
     child.once('close', (code) => {
-      const line = out.trim().split('\n').at(-1) ?? ''
-      try {
-        resolve(JSON.parse(line) as Replayed)
-      } catch {
-        reject(new Error(`${file}: exit status ${code}: ${said.slice(-500)}`))
-      }
+      // 1: nothing was answered, or there was nothing to answer.
+      if (code !== 0 && code !== 1) reject(new Error(`${file}: exit status ${code}: ${said.slice(-500)}`))
+      else
+        resolve((JSON.parse(readFileSync(summary, 'utf8')) as { requests: { replayed: Outcomes } }).requests.replayed)
     })
   })
 }
@@ -108,7 +108,7 @@ async function compare(
     const key = fingerprint(due, origin.tellsHeaders)
     expected.set(key, (expected.get(key) ?? 0) + 1)
   }
-  const { outcomes } = await replayed(file, origin.url, engine)
+  const outcomes = await replayed(file, origin.url, engine)
   const answered = outcomes['2xx'] ?? 0
   const recorded = await origin.recorded(answered)
   const where = `${file}: ${engine} → ${origin.name}`
@@ -131,6 +131,7 @@ for (const file of files) {
   for (const engine of ENGINE_NAMES) for (const origin of origins[engine]) await compare(file, shown, engine, origin)
 }
 await origins.close()
+rmSync(folder, { recursive: true, force: true })
 console.log(
   `${files.length} captures, ${ENGINE_NAMES.length} engines, origins ${origins[ENGINE_NAMES[0]!].map(({ name }) => name).join(', ')}: ` +
     `${requests} requests, ${understood} understood as they were captured, ${refused} not sent or refused whole, ${differences.length} different`,
