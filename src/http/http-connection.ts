@@ -59,6 +59,8 @@ export interface HttpContext extends ParserContext {
 
 /** Requests without an answer kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
 const MAX_PENDING = 1024
+/** Ports below are for services (RFC 6335 section 6): clients are not given them. */
+const SYSTEM_PORTS = 1024
 
 const Mode = {
   /** Which side asks is not known yet. */
@@ -205,7 +207,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const isFirst = !this.seenData[direction]
     this.seenData[direction] = true
     const isProven = piece.startsSegment && (isFirst || piece.isAckedTo)
-    if (isProven && beginsWithRequestLine(bytes, at, end))
+    if (isProven && this.mayAsk(direction) && beginsWithRequestLine(bytes, at, end))
       this.decide(direction, true, isFirst, !this.seenData[direction ^ 1])
     else if (isProven && beginsWithStatusLine(bytes, at, end))
       this.decide(direction ^ 1, true, !this.seenData[direction ^ 1], isFirst)
@@ -215,6 +217,14 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       return false
     }
     return true
+  }
+
+  /**
+   * A request does not come from a system port to another one: what looks like one there is part of an answer, the text of a request in a
+   * download, say, whoever put it there.
+   */
+  private mayAsk(direction: number): boolean {
+    return this.ports[direction]! >= SYSTEM_PORTS || this.ports[direction ^ 1]! < SYSTEM_PORTS
   }
 
   /** Whoever asks first is the client, whoever opened the connection. */
