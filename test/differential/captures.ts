@@ -17,7 +17,7 @@ import { escaped } from './escaped.ts'
 import type { SeenRequest } from './readers/reader.ts'
 
 const PROGRAM = 'dist/src/main.js'
-/** As much of the captures as is wanted of them: whatever they hold, with ground truth elsewhere. */
+/** One reading of each file: without worker threads, and of overlaps that differ the same bytes each time. */
 const COMMON = ['--workers', '0', '--overlap', 'first']
 
 interface Shown {
