@@ -78,6 +78,7 @@ export const REQUEST_DROP_HELP = {
   contentLength: 'Content-Length is not a plain decimal number, or differing ones stand together.',
   repeatedLength: 'Content-Length is repeated with the same value.',
   transferCoding: 'Transfer-Encoding is not exactly chunked, is repeated, or stands in an HTTP/1.0 message.',
+  connectBody: 'A CONNECT states a body; readers disagree whether it has one (RFC 9110 section 9.3.6).',
   chunkSize: 'A chunk size or its extension is not as RFC 9112 section 7.1 writes it.',
   chunkEnd: 'No CRLF stands behind the data of a chunk.',
   trailer: 'A trailer line is malformed, or the trailer is longer than the head limit.',

@@ -3,7 +3,7 @@
  * split, and able to jump over a gap where the framing stays certain.
  */
 import { RequestDrop } from '../base/drop.ts'
-import { CHARACTERS, Char, COLON, CR, hexValue, LF, SEMICOLON } from './characters.ts'
+import { BACKSLASH, CHARACTERS, Char, COLON, CR, hexValue, LF, QUOTE, SEMICOLON } from './characters.ts'
 
 export interface BodyTarget {
   /** Transfer-decoded bytes [at, end), lent until this returns. */
@@ -29,6 +29,9 @@ const State = {
   trailerValue: 11,
   trailerLf: 12,
   lastLf: 13,
+  /** Inside a quoted string of a chunk extension, and behind a backslash in it. */
+  chunkQuoted: 14,
+  chunkQuotedPair: 15,
 } as const
 
 /** 2^52: a chunk size stays an exact number. */
@@ -152,10 +155,18 @@ export class BodyReader {
         else return RequestDrop.chunkSize
         return 0
       case State.chunkExtension:
-        // Names, values and quoted strings alike run to the CR: none of them may hold one.
         if (++this.lineBytes > MAX_CHUNK_SIZE_LINE) return RequestDrop.chunkSize
         if (c === CR) this.state = State.chunkSizeLf
+        else if (c === QUOTE) this.state = State.chunkQuoted
         else if ((CHARACTERS[c]! & Char.value) === 0) return RequestDrop.chunkSize
+        return 0
+      case State.chunkQuoted:
+      case State.chunkQuotedPair:
+        // No line ends inside: one that seems to is its end to some readers, and text to others.
+        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE || (CHARACTERS[c]! & Char.value) === 0) return RequestDrop.chunkSize
+        if (this.state === State.chunkQuotedPair) this.state = State.chunkQuoted
+        else if (c === BACKSLASH) this.state = State.chunkQuotedPair
+        else if (c === QUOTE) this.state = State.chunkExtension
         return 0
       case State.chunkSizeLf:
         if (c !== LF) return RequestDrop.chunkSize

@@ -32,6 +32,8 @@ export const SP = 0x20
 export const DEL = 0x7f
 export const COLON = 0x3a
 export const SEMICOLON = 0x3b
+export const QUOTE = 0x22
+export const BACKSLASH = 0x5c
 
 /** Value of a hexadecimal digit. */
 export function hexValue(c: number): number {

@@ -256,6 +256,7 @@ export class HeadReader {
       case 7:
         if (isText(bytes, nameAt, UPGRADE)) {
           view.flags |= MessageFlag.upgrade
+          if (!equalsText(bytes, valueAt, valueEnd, H2C)) view.flags |= MessageFlag.foreignUpgrade
           if (hasListToken(bytes, valueAt, valueEnd, WEBSOCKET)) view.flags |= MessageFlag.webSocket
         }
         return true
@@ -330,7 +331,11 @@ export class HeadReader {
     if (this.hasCoding) {
       if ((view.flags & MessageFlag.hasLength) !== 0) return this.refuse(RequestDrop.lengthAndChunked)
       if (view.minorVersion === 0) return this.refuse(RequestDrop.transferCoding)
+      // A reader that takes another word for the version may take this for HTTP/1.0, which has no chunks.
+      if (this.mildFault === RequestDrop.requestLine) return this.refuse(RequestDrop.requestLine)
     }
+    if ((view.flags & MessageFlag.connect) !== 0 && (this.hasCoding || view.contentLength > 0))
+      return this.refuse(RequestDrop.connectBody)
     return true
   }
 }
@@ -368,6 +373,7 @@ const EXPECT = lower('expect')
 const HUNDRED_CONTINUE = lower('100-continue')
 const UPGRADE = lower('upgrade')
 const WEBSOCKET = lower('websocket')
+const H2C = lower('h2c')
 const CONNECTION = lower('connection')
 const CLOSE = lower('close')
 /** The loop guard's header, set by replay. */

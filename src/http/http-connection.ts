@@ -18,7 +18,8 @@ export interface PendingRequest {
   readonly isConnect: boolean
   /** Carries Upgrade; HTTP may end with its answer. */
   readonly isUpgrade: boolean
-  readonly isWebSocket: boolean
+  /** The upgrade is to h2c and nothing else: what follows an accepted one begins with bytes that are no HTTP/1. */
+  readonly isH2c: boolean
   /** What the client had acknowledged when it sent the first byte: a response that begins there answers this request. */
   readonly ackedTo: number | null
   /** Requests in front of it were lost: whether a response is its own, or theirs, must be proven. */
@@ -58,6 +59,8 @@ export interface HttpContext extends ParserContext {
 
 /** Requests without an answer kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
 const MAX_PENDING = 1024
+/** Ports below are for services (RFC 6335 section 6): clients are not given them. */
+const SYSTEM_PORTS = 1024
 
 const Mode = {
   /** Which side asks is not known yet. */
@@ -204,7 +207,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const isFirst = !this.seenData[direction]
     this.seenData[direction] = true
     const isProven = piece.startsSegment && (isFirst || piece.isAckedTo)
-    if (isProven && beginsWithRequestLine(bytes, at, end))
+    if (isProven && this.mayAsk(direction) && beginsWithRequestLine(bytes, at, end))
       this.decide(direction, true, isFirst, !this.seenData[direction ^ 1])
     else if (isProven && beginsWithStatusLine(bytes, at, end))
       this.decide(direction ^ 1, true, !this.seenData[direction ^ 1], isFirst)
@@ -214,6 +217,14 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       return false
     }
     return true
+  }
+
+  /**
+   * A request does not come from a system port to another one: what looks like one there is part of an answer, the text of a request in a
+   * download, say, whoever put it there.
+   */
+  private mayAsk(direction: number): boolean {
+    return this.ports[direction]! >= SYSTEM_PORTS || this.ports[direction ^ 1]! < SYSTEM_PORTS
   }
 
   /** Whoever asks first is the client, whoever opened the connection. */
@@ -272,7 +283,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       isHead: isHead(view),
       isConnect: (flags & MessageFlag.connect) !== 0,
       isUpgrade: (flags & MessageFlag.upgrade) !== 0,
-      isWebSocket: (flags & MessageFlag.webSocket) !== 0,
+      isH2c: (flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade,
       ackedTo,
       isBehindLoss: this.requestsWereLost,
       endSeq: 0,
@@ -385,10 +396,14 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     if (this.isTunnel) this.tunnelBegins(pending)
   }
 
-  responseDropped(fault: number): void {
+  responseDropped(fault: number, status: number): void {
     this.context.counters.add(Counter.responsesParsed)
     this.context.counters.responseDrop(fault)
-    this.missAnswers(this.pending.length)
+    // Malformed as it is, the client may have taken it for the consent to a tunnel: what follows is no request then.
+    if (status === 101 || (status >= 200 && status < 300 && this.waitingFor?.isConnect === true)) {
+      this.open.responsesMissed(this.pending.splice(0))
+      this.tunnelBegins(null)
+    } else this.missAnswers(this.pending.length)
   }
 
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean {
@@ -430,7 +445,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   private tunnelBegins(pending: PendingRequest | null): void {
-    if (pending?.isUpgrade && !pending.isWebSocket) this.context.census.add('http2', this.ports[this.client ^ 1]!)
+    if (pending?.isH2c) this.context.census.add('http2', this.ports[this.client ^ 1]!)
     this.context.tunnels.add(this.flowHash)
     this.over(Counter.tunnelBytes)
   }
@@ -448,7 +463,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private answerIsMissing(): void {
     const asked = this.waitingFor
     this.waitingFor = null
-    if (asked !== null && !asked.isConnect && !asked.isWebSocket) {
+    // The preface of HTTP/2 stops the reader; what other protocols begin with may read like a request.
+    if (asked?.isH2c === true && !asked.isConnect) {
       this.context.tunnels.delete(this.flowHash)
       this.requests!.resume()
     } else this.over(Counter.tunnelBytes)

@@ -23,6 +23,8 @@ export const MessageFlag = {
   marked: 64,
   /** Expect: 100-continue. */
   expect: 128,
+  /** An Upgrade header names something else than h2c, or nothing. */
+  foreignUpgrade: 256,
 } as const
 
 /** Int32 entries per header field in `MessageView.fields`: name start, name end, value start, value end (blanks around the value excluded). */

@@ -34,8 +34,11 @@ export interface ResponseEvents {
   responseBody(bytes: Buffer, at: number, end: number): void
   /** @param fault 0 when it is complete, else a code of ResponseDrop */
   responseEnd(fault: number, timeUs: number): void
-  /** A recognised status line whose head is malformed or never came whole. */
-  responseDropped(fault: number): void
+  /**
+   * A recognised status line whose head is malformed or never came whole.
+   * @param status 0 where the line was not read as far
+   */
+  responseDropped(fault: number, status: number): void
   /** The first bytes of the stream are no HTTP/1 response. Returns whether responses may still follow at a proven boundary. */
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean
   /** A gap hid an unknown number of responses. */
@@ -222,12 +225,13 @@ export class ResponseParser implements BodyTarget {
     // A malformed answer that begins like HTTP says nothing against the requests.
     if (this.isFresh && !this.firstLineSeen && !isNamedHttp(bytes, at, end)) {
       if (this.events.responsesAreOther(bytes, at, end)) this.state = State.resync
-    } else this.events.responseDropped(fault)
+    } else this.events.responseDropped(fault, this.context.view.status)
     this.releasePartial()
   }
 
   private giveUpHead(fault: number): void {
-    if (this.firstLineSeen) this.events.responseDropped(fault)
+    // The view still holds the trial parse of what came of it.
+    if (this.firstLineSeen) this.events.responseDropped(fault, this.context.view.status)
     this.releasePartial()
   }
 

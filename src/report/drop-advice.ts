@@ -81,6 +81,7 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   contentLength: STRICT,
   repeatedLength: SENDER,
   transferCoding: STRICT,
+  connectBody: STRICT,
   chunkSize: STRICT,
   chunkEnd: STRICT,
   trailer: STRICT,

@@ -215,6 +215,31 @@ describe('CONNECT and upgrades', () => {
     expect(rig.count('tunnelBytes')).toBe(get('/decoy').length)
   })
 
+  test.each([
+    ['101', get('/ws', WEB_SOCKET), 'HTTP/1.1 101 x\r\nUpgrade : websocket\r\n\r\n'],
+    ['101 to h2c', get('/h2', H2C), 'HTTP/1.1 101 x\nUpgrade: h2c\n\n'],
+    ['200 to CONNECT', CONNECT, 'HTTP/1.1 200 x\r\n folded\r\n\r\n'],
+  ])('a malformed %s: the client may have taken it for consent, so HTTP ends', (_name, ask, consent) => {
+    const rig = new ConnectionRig().client(ask + get('/decoy')).server(consent).client(get('/decoy'))
+    rig.later().server(answer(200))
+    expect(rig.close().length).toBe(1)
+    expect(rig.count('requestsParsed')).toBe(1)
+    expect(rig.count('tunnelBytes') > 0).toBe(true)
+  })
+
+  test('another malformed answer to h2c is no consent', () => {
+    const rig = new ConnectionRig().client(get('/h2', H2C) + get('/1'))
+    rig.server('HTTP/1.1 404 x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')
+    expect(rig.close()).toEqual(['GET /h2 -> none', 'GET /1 -> none'])
+  })
+
+  test('an upgrade to what may begin like a request, without an answer in time: HTTP ends', () => {
+    const rig = new ConnectionRig().client(get('/attach', 'Connection: Upgrade\r\nUpgrade: tcp\r\n'), { ack: null })
+    rig.client(get('/decoy'), { ack: null }).later()
+    expect(rig.close()).toEqual(['GET /attach -> none'])
+    expect(rig.count('tunnelBytes')).toBe(get('/decoy').length)
+  })
+
   test('h2c without an answer in time: HTTP goes on', () => {
     const rig = new ConnectionRig().client(get('/h2', H2C) + get('/1'), { ack: null })
     expect(rig.later().close()).toEqual(['GET /h2 -> none', 'GET /1 -> none'])

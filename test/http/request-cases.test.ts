@@ -167,6 +167,20 @@ const AMBIGUOUS: readonly Row[] = [
     '3;a\0',
     '3;a\rb',
   ].map((s): Row => [`chunk size ${JSON.stringify(s)}`, chunked(`${s}\r\nabc\r\n0\r\n\r\n`), ['-chunkSize']]),
+  ...['3;a="b', '3;a="\\"', '3;a="b\nc"'].map(
+    (s): Row => [`a quoted string that does not end: ${s}`, chunked(`${s}\r\nabc\r\n0\r\n\r\n`), ['-chunkSize']],
+  ),
+  ['CONNECT with a length', `CONNECT a:1 HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde${NEXT}`, ['-connectBody']],
+  [
+    'CONNECT with chunks',
+    `CONNECT a:1 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${NEXT}`,
+    ['-connectBody'],
+  ],
+  [
+    'two words that could be the version, and chunks, which only one of the versions has',
+    `POST  /a HTTP/1.0 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${NEXT}`,
+    ['-requestLine'],
+  ],
   ['bare LF behind a chunk size', chunked('3\nabc\r\n0\r\n\r\n'), ['-chunkSize']],
   ['bare CR behind a chunk size', chunked('3\rabc\r\n0\r\n\r\n'), ['-chunkSize']],
   ['a chunk longer than it says', chunked('3\r\nabcd\r\n0\r\n\r\n'), ['-chunkEnd']],
@@ -273,7 +287,7 @@ test('flags tell what later stages ask for', () => {
   expect(flags('Connection: keep-alive, Close\r\n')).toEqual(['close'])
   expect(flags('Connection: closed\r\n')).toEqual([])
   expect(flags('Upgrade: h2c\r\n')).toEqual(['upgrade'])
-  expect(flags('Upgrade: h2c, WebSocket/13\r\n')).toEqual(['upgrade', 'webSocket'])
+  expect(flags('Upgrade: h2c, WebSocket/13\r\n')).toEqual(['upgrade', 'webSocket', 'foreignUpgrade'])
   expect(flags('X-MirrorShard: 1\r\n')).toEqual(['marked'])
   expect(flags('Expect: 100-Continue\r\nContent-Length: 0\r\n')).toEqual(['hasLength', 'expect'])
   expect(flags('Transfer-Encoding: chunked\r\n\r\n0\r\n')).toEqual(['chunked'])

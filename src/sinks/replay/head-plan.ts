@@ -64,7 +64,7 @@ const ROLES: readonly (readonly [string, number])[] = [
  * all recipients"); the captured server, which was no intermediary, saw and used them. Removing them would send another request than
  * the one captured: without its credentials, its conditions, or with an XFF chain cut short.
  */
-const END_TO_END: ReadonlySet<string> = new Set([
+export const END_TO_END: ReadonlySet<string> = new Set([
   'accept',
   'accept-charset',
   'accept-encoding',
@@ -286,7 +286,8 @@ const CLOSE = Uint8Array.from(Buffer.from('close'))
 function addNominated(value: string, names: Set<string> | null): Set<string> | null {
   let all = names
   for (const option of value.split(',')) {
-    const name = option.trim().toLowerCase()
+    // SP and HTAB only: with other blanks around it, it is no name of a field.
+    const name = option.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase()
     if (name === '' || name === 'close' || name === 'keep-alive' || END_TO_END.has(name)) continue
     all ??= new Set()
     all.add(name)

@@ -22,7 +22,7 @@ export function toOriginForm(method: string, target: string): OriginForm | null 
   const end = length < 0 ? target.length : authorityAt + length
   const userinfoAt = target.lastIndexOf('@', end)
   const authority = target.slice(userinfoAt >= authorityAt ? userinfoAt + 1 : authorityAt, end)
-  if (authority === '') return null
+  if (!AUTHORITY.test(authority) || target.lastIndexOf('@', userinfoAt - 1) >= authorityAt) return null
   const rest = target.slice(end)
   if (rest === '') return { target: method === 'OPTIONS' ? '*' : '/', authority }
   return { target: rest.charCodeAt(0) === SLASH ? rest : `/${rest}`, authority }
@@ -36,3 +36,8 @@ export function pathOf(method: string, captured: string): string {
 }
 
 const SLASH = 47
+/**
+ * What a host[:port] may consist of (RFC 3986 section 3.2.2), obs-text too. Not more: with `http://a\\b`, or with two `@` in front of the
+ * host, URL parsers disagree about where the path begins, or which host is meant.
+ */
+const AUTHORITY = /^[\w.~!$&'()*+,;=:%[\]\x80-\xff-]+$/

@@ -275,6 +275,8 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
     ['a control character in a value', 'GET / HTTP/1.1\nX-A: a\x01b', 'GET / HTTP/1.1'],
     ['a target that is none', 'GET h/x HTTP/1.1\nHost: h', null],
     ['another scheme', 'GET ftp://h/x HTTP/1.1\nHost: h', null],
+    ['a host of which URL parsers disagree where it ends', 'GET http://h\\x HTTP/1.1\nHost: h', null],
+    ['two @: which host is meant is not certain', 'GET http://a@b@c/ HTTP/1.1\nHost: h', null],
   ])('sent as captured or not at all: %s', async (_name, head, wireLine) => {
     if (isWire && wireLine !== null) {
       expect((await replayed(head))[0]).toBe(wireLine)
