@@ -5,6 +5,7 @@
 import type { MonotonicClock } from '../base/clock.ts'
 import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { Counter } from '../metrics/counters.ts'
+import { ThreadMemory } from '../metrics/thread-memory.ts'
 import { HealthRule } from '../report/health.ts'
 import { MetricsPage } from '../report/metrics-page.ts'
 import { type Address, type OpenServer, openAdminServer, openHealthServer } from '../report/servers.ts'
@@ -62,6 +63,7 @@ export class Service {
   /** The receiving side where this thread receives; null: receivers of their own do. */
   private readonly ingress: Ingress | null
   private readonly rule = new HealthRule()
+  private readonly memory: ThreadMemory
   private receiver: DatagramReceiver | null = null
   /** The same receiver, where it has threads of its own. */
   private receiverPool: ReceiverPool | null = null
@@ -78,6 +80,7 @@ export class Service {
     this.accounts = new Accounts(options.interface === null)
     this.path = path
     this.accounts.attach(path)
+    this.memory = new ThreadMemory(this.accounts.counters)
     this.ingress = options.receivers > 1 ? null : new Ingress(options.ingress, path.outlet, this.accounts.counters)
   }
 
@@ -315,6 +318,7 @@ export class Service {
 
   private look(): void {
     this.readKernelDrops()
+    this.memory.look(performance.now())
     const totals = this.totals()
     const dropped = (totals.packetDrops().ringFull ?? 0) + totals.get('kernelDropped')
     const { workers, receivers } = this.options

@@ -295,4 +295,6 @@ const SHARD_GAUGES = [
   'replayQueuedBytes',
   'replayInFlight',
   'circuitOpen',
+  'heapBytes',
+  'externalBytes',
 ] as const
