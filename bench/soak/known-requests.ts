@@ -48,6 +48,11 @@ export class KnownRequests {
     this.known = readCycle(cycle)
   }
 
+  /** Only GET and POST occur. @param inPass number in its pass */
+  isIdempotent(inPass: number): boolean {
+    return this.known[inPass]!.requestLine.startsWith('GET ')
+  }
+
   /** Everything that arrived is held against everything that was said; nothing is left over on either side. */
   judge({ requestLine, fields, body }: Arrived): Verdict {
     const place = placeOf(fields, this.perPass)
@@ -74,7 +79,7 @@ export class KnownRequests {
     return {
       is: 'known',
       number: place.pass * this.perPass + place.inPass,
-      isIdempotent: requestLine.startsWith('GET '),
+      isIdempotent: this.isIdempotent(place.inPass),
     }
   }
 }

@@ -66,6 +66,7 @@ export function judge(evidence: Evidence): Criterion[] {
     ...memory(evidence),
     descriptors(evidence),
     latency(evidence),
+    felt(evidence),
     recovery(evidence),
     threads(evidence),
     health(evidence),
@@ -253,6 +254,34 @@ function latency(evidence: Evidence): Criterion {
     name,
     isPassed: pairs.every((pair) => pair.late <= pair.early * LATENCY_FACTOR + LATENCY_MORE_MS),
     detail: `packet received → request written, calm times of the first quarter → of the last: ${pairs.map((pair) => `p${pair.share * 100} ${pair.early.toFixed(2)} → ${pair.late.toFixed(2)} ms`).join(', ')}; allowed ${LATENCY_FACTOR} × and ${LATENCY_MORE_MS} ms`,
+  }
+}
+
+/** What each kind of fault must leave in the accounts: a fault that nobody felt proves nothing. */
+function felt({ events, summary, sent }: Evidence): Criterion {
+  const name = 'the faults were felt'
+  if (summary === null) return { name, isPassed: false, detail: 'no summary was written' }
+  const { packets, requests } = summary
+  const counts: Readonly<Record<string, readonly [what: string, n: number]>> = {
+    refuse: ['refused', requests.replayed.refused ?? 0],
+    reset: ['reset', requests.replayed.reset ?? 0],
+    silence: ['timeout', requests.replayed.timeout ?? 0],
+    'half body': ['truncated', requests.replayed.truncated ?? 0],
+    garbage: ['invalid', requests.replayed.invalid ?? 0],
+    errors: ['5xx', requests.replayed['5xx'] ?? 0],
+    kill: ['connections lost with a thread', summary.flows.lost + (packets.dropped.receiverLost ?? 0)],
+    stopped: ['dropped by the kernel', packets.kernelDropped ?? 0],
+    flood: ['packets of floods', sent.floodPackets],
+  }
+  const kinds = [...new Set(events.map(({ fault }) => fault.kind))].filter((kind) => counts[kind] !== undefined)
+  const nothing = kinds.filter((kind) => counts[kind]![1] === 0)
+  return {
+    name,
+    isPassed: kinds.length > 0 && nothing.length === 0,
+    detail:
+      nothing.length > 0
+        ? `without a trace: ${nothing.join(', ')}`
+        : kinds.map((kind) => `${counts[kind]![0]} ${count(counts[kind]![1])}`).join(', '),
   }
 }
 

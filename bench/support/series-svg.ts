@@ -9,7 +9,7 @@ export interface Series {
 export interface Panel {
   readonly title: string
   readonly unit: string
-  /** At most as many as COLOURS. */
+  /** At most as many as COLOURS; none: there is nothing to show. */
   readonly series: readonly Series[]
 }
 
@@ -145,7 +145,10 @@ function drawPanel(
       text(LEFT - 8, at + 4, label(mark), 'text-anchor="end"'),
     )
   }
-  if (values.length === 0) parts.push(text(LEFT + 8, top + height / 2, 'not in this build', 'fill="#888888"'))
+  if (values.length === 0) {
+    const why = series.length === 0 ? 'none' : 'not in this build'
+    parts.push(text(LEFT + 8, top + height / 2, why, 'fill="#888888"'))
+  }
   const places = legendPlaces(series)
   const lines = legendLines(series)
   for (const [i, { name, values: own }] of series.entries()) {
