@@ -17,6 +17,12 @@ export interface EventRecord {
   boundS: number
 }
 
+/** What the service's log said of the end of a thread. */
+export interface Death {
+  readonly seconds: number
+  readonly words: string
+}
+
 /** Looks come once a second or so, and a machine may have other things to do. */
 const SLACK_S = 10
 /** docs/replay.md: the circuit breaker waits so long at most. */
@@ -34,6 +40,7 @@ export class Chaos {
   readonly records: EventRecord[] = []
   /** Deaths that the service's log tells of, by `shard 0`, `receiver 1`. */
   readonly deaths = new Map<string, number>()
+  readonly deathWords: Death[] = []
   private readonly service: Service
   private readonly origin: StrictOrigin
   private readonly source: TrafficSource
@@ -70,10 +77,6 @@ export class Chaos {
 
   get kills(): number {
     return this.records.filter(({ fault }) => fault.kind === 'kill').length
-  }
-
-  get deathsInAll(): number {
-    return [...this.deaths.values()].reduce((a, b) => a + b, 0)
   }
 
   /** Resolves when the last event is over. @param signal ends it early */
@@ -207,6 +210,9 @@ export class Chaos {
     if (died === null) return
     const thread = `${line.includes('"msg":"receiver') ? 'receiver' : 'shard'} ${died[1]}`
     this.deaths.set(thread, (this.deaths.get(thread) ?? 0) + 1)
+    const { msg = '' } = JSON.parse(line) as { msg?: string }
+    this.deathWords.push({ seconds: this.seconds(), words: msg.split('; what it held')[0]! })
+    this.say(msg.split('; what it held')[0]!)
   }
 }
 

@@ -152,7 +152,7 @@ async function watch(
     isCalm,
     events: chaos.records,
     kills: chaos.kills,
-    deaths: chaos.deathsInAll,
+    deaths: chaos.deathWords,
     sent,
     origin: told,
     ...exit,

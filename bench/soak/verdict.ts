@@ -6,7 +6,7 @@ import { quantile } from '../support/prometheus.ts'
 import type { LiveSummary } from '../support/service.ts'
 import { fitLine, spreadOf } from '../support/statistics.ts'
 import { count } from '../support/table.ts'
-import { type EventRecord, roomDrops } from './chaos.ts'
+import { type Death, type EventRecord, roomDrops } from './chaos.ts'
 import type { OriginTold } from './origin.ts'
 import type { Reading } from './reading.ts'
 import type { Sent } from './source.ts'
@@ -26,7 +26,7 @@ export interface Evidence {
   readonly addedTimes: readonly (Histogram | null)[]
   readonly events: readonly EventRecord[]
   readonly kills: number
-  readonly deaths: number
+  readonly deaths: readonly Death[]
   readonly sent: Sent
   readonly origin: OriginTold
   /** null: none was written. */
@@ -312,8 +312,8 @@ export function recoveryOf({ endS, recoveredS }: EventRecord): number | null {
 function threads({ kills, deaths }: Evidence): Criterion {
   return {
     name: 'threads die when they are killed, and only then',
-    isPassed: kills === deaths,
-    detail: `${kills} killed, ${deaths} died`,
+    isPassed: kills === deaths.length,
+    detail: `${kills} killed, ${deaths.length} died${kills === deaths.length ? '' : `: ${deaths.map(({ seconds, words }) => `${seconds.toFixed(1)} s ${words}`).join('; ')}`}`,
   }
 }
 
