@@ -21,6 +21,8 @@ export interface Supervision {
 /** A heartbeat that did not move over this many checks means a thread that stands still. Checks are skipped with the main thread. */
 export const CHECK_MS = 200
 const CHECKS_BEFORE_STUCK = 7
+/** A thread that is still starting has not moved yet: loading its code takes seconds on a machine that is busy. */
+const CHECKS_BEFORE_STARTED = 50
 const FIRST_RESTART_MS = 50
 const MAX_RESTART_MS = 5_000
 /** A thread that lived this long is not in a crash loop: it starts with the shortest back-off again. */
@@ -38,6 +40,8 @@ export class SupervisedTask {
   private earlyDeaths = 0
   private lastHeartbeat = 0
   private stillChecks = 0
+  /** This thread has moved, not only its predecessors. */
+  private hasBegun = false
 
   constructor(supervision: Supervision) {
     this.supervision = supervision
@@ -51,15 +55,17 @@ export class SupervisedTask {
   /** Every CHECK_MS. */
   check(): void {
     const heartbeat = this.supervision.heartbeat()
+    const most = this.hasBegun ? CHECKS_BEFORE_STUCK : CHECKS_BEFORE_STARTED
     if (!this.running || this.lastHeartbeat !== heartbeat) {
+      this.hasBegun = this.running
       this.lastHeartbeat = heartbeat
       this.stillChecks = 0
-    } else if (++this.stillChecks >= CHECKS_BEFORE_STUCK && heartbeat !== 0) {
+    } else if (++this.stillChecks >= most && heartbeat !== 0) {
       this.stillChecks = 0
       this.abort.abort(
         new MirrorError(
           this.supervision.name === 'shard' ? 'ERR_SHARD' : 'ERR_RECEIVER',
-          `the ${this.supervision.name} did not move for ${CHECK_MS * CHECKS_BEFORE_STUCK} ms`,
+          `the ${this.supervision.name} did not move for ${CHECK_MS * most} ms`,
         ),
       )
     }
@@ -76,6 +82,10 @@ export class SupervisedTask {
       this.abort = new AbortController()
       const { signal } = this.abort
       this.running = true
+      // A pause is shorter than the time between two checks: what the predecessor stood still is not held against this one.
+      this.hasBegun = false
+      this.lastHeartbeat = this.supervision.heartbeat()
+      this.stillChecks = 0
       try {
         await this.supervision.run(signal)
         return
