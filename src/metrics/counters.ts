@@ -246,6 +246,16 @@ export const SCALARS = {
     kind: 'counter',
     help: 'Sum of the added latencies of live requests.',
   },
+  heapBytes: {
+    metric: 'mirrorshard_thread_heap_bytes',
+    kind: 'gauge',
+    help: 'JavaScript heap in use, by thread; each thread looks once a second.',
+  },
+  externalBytes: {
+    metric: 'mirrorshard_thread_external_bytes',
+    kind: 'gauge',
+    help: 'Memory outside of the heap that the thread’s objects hold: buffers.',
+  },
 } as const satisfies Readonly<Record<string, ScalarCounter>>
 
 export type ScalarName = keyof typeof SCALARS

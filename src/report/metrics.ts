@@ -48,8 +48,11 @@ export const HISTOGRAMS = {
   },
 } as const
 
+/** Gauges with the thread as their label. */
+const BY_THREAD = ['heapBytes', 'externalBytes'] as const
+
 /** The sums are part of the histograms. */
-const NOT_ALONE: ReadonlySet<string> = new Set(['latencySumUs', 'addedLatencySumUs'])
+const NOT_ALONE: ReadonlySet<string> = new Set(['latencySumUs', 'addedLatencySumUs', ...BY_THREAD])
 
 interface ThreadCount {
   readonly configured: number
@@ -139,6 +142,19 @@ export function openRegistry(sources: MetricSources): Registry {
       }
     },
   })
+  for (const name of BY_THREAD) {
+    const { metric, help } = SCALARS[name]
+    new Gauge({
+      name: metric,
+      help,
+      labelNames: ['thread'],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const gauges of sources.totals().threads) this.set({ thread: gauges.thread }, gauges[name])
+      },
+    })
+  }
   const threads = (name: string, help: string, count: () => ThreadCount) =>
     new Gauge({
       name,

@@ -16,29 +16,42 @@ import {
   type TimeBuckets,
 } from '../metrics/counters.ts'
 
+/** Of one thread, as it published them last. */
+export interface ThreadGauges {
+  /** `main`, `receiver-0`, `shard-0`, … */
+  readonly thread: string
+  readonly heapBytes: number
+  readonly externalBytes: number
+}
+
 export class Totals {
   private readonly values = new Float64Array(COUNTERS)
 
   /** Packets that the shards are done with. */
   private handledByShards = 0
 
+  /** Threads that are alive and have looked at their memory. */
+  readonly threads: ThreadGauges[] = []
+
   /**
    * Reads the blocks as they are published now. Those of the receiving threads are read last, so that no shard is seen to have
-   * handled a packet that was not yet received.
+   * handled a packet that was not yet received. The first of `receiving` is the main thread's.
    */
   static read(receiving: readonly SharedArrayBuffer[], shards: readonly SharedArrayBuffer[] = []): Totals {
     const totals = new Totals()
     const block = new Float64Array(COUNTERS)
-    const add = (memory: SharedArrayBuffer) => {
+    const add = (memory: SharedArrayBuffer, thread: string) => {
       readCounterBlock(memory, 0, block)
       for (let i = 0; i < COUNTERS; i++) totals.values[i]! += block[i]!
+      const heapBytes = block[Counter.heapBytes]!
+      if (heapBytes > 0) totals.threads.push({ thread, heapBytes, externalBytes: block[Counter.externalBytes]! })
     }
-    for (const memory of shards) {
-      add(memory)
+    for (const [i, memory] of shards.entries()) {
+      add(memory, `shard-${i}`)
       totals.handledByShards += block[Counter.packetsProcessed]!
       for (let code = 1; code < PACKET_DROP_NAMES.length; code++) totals.handledByShards += block[PACKET_DROPS + code]!
     }
-    for (const memory of receiving) add(memory)
+    for (const [i, memory] of receiving.entries()) add(memory, i === 0 ? 'main' : `receiver-${i - 1}`)
     return totals
   }
 

@@ -12,6 +12,7 @@ import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Shedding } from '../dispatch/shedding.ts'
 import { Counter, CounterBlock } from '../metrics/counters.ts'
+import { ThreadMemory } from '../metrics/thread-memory.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { Doorbell } from '../ring/doorbell.ts'
 import { RingProducer } from '../ring/ring.ts'
@@ -71,6 +72,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   const clock = new MonotonicClock(task.clockAnchor)
   const producers = task.rings.map(({ ring, bell }) => new RingProducer(ring, new Doorbell(bell)))
   const counters = new CounterBlock(task.counters)
+  const memory = new ThreadMemory(counters)
   const order = new ArrivalOrder(task.arrivalOrder)
   const { index, receivers, shedAbove } = task
   const shedding =
@@ -148,6 +150,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     if (turnUs - lastTickUs >= TICK_US) {
       lastTickUs = turnUs
       ingress.tick(turnUs)
+      memory.look(turnUs / 1000)
       ingress.publish()
     }
     if (hasMore) continue

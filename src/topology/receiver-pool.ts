@@ -295,5 +295,7 @@ function account({ control, counters, rings }: Member): void {
   block.packetDrop(PacketDrop.receiverLost, control.taken - accounted)
   block.set(Counter.fragmentsHeld, 0)
   block.set(Counter.fragmentBytes, 0)
+  block.set(Counter.heapBytes, 0)
+  block.set(Counter.externalBytes, 0)
   block.publish()
 }

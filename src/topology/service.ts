@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MirrorError } from '../base/errors.ts'
 import { Counter } from '../metrics/counters.ts'
+import { ThreadMemory } from '../metrics/thread-memory.ts'
 import type { AdminAccessOptions } from '../report/admin-access.ts'
 import { HealthRule } from '../report/health.ts'
 import { MetricsPage } from '../report/metrics-page.ts'
@@ -61,6 +62,7 @@ export class Service {
   private readonly path: Path
   private readonly intake: Intake
   private readonly rule = new HealthRule()
+  private readonly memory: ThreadMemory
   private readonly servers: OpenServer[] = []
   private healthServer: OpenServer | null = null
   private adminServer: OpenServer | null = null
@@ -75,6 +77,7 @@ export class Service {
     this.path = path
     this.failed = failure.happened
     accounts.attach(path)
+    this.memory = new ThreadMemory(accounts.counters)
     this.intake = new Intake(options, path, accounts, failure.happen)
   }
 
@@ -247,6 +250,7 @@ export class Service {
 
   private look(): void {
     this.intake.look()
+    this.memory.look(performance.now())
     const totals = this.totals()
     const { ringFull = 0, shed = 0 } = totals.packetDrops()
     const dropped = ringFull + shed + totals.get('kernelDropped')

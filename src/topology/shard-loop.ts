@@ -5,6 +5,7 @@ import { MonotonicClock } from '../base/clock.ts'
 import { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { CounterBlock } from '../metrics/counters.ts'
+import { ThreadMemory } from '../metrics/thread-memory.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { Doorbell } from '../ring/doorbell.ts'
@@ -70,8 +71,10 @@ export async function runShard(task: ShardTask): Promise<void> {
   const view = new PacketView()
   const post = (message: ShardMessage) => port.postMessage(message)
   const clock = new MonotonicClock(plan.clockAnchor)
+  const counters = new CounterBlock(task.counters)
+  const memory = new ThreadMemory(counters)
   const shard = await Shard.open(plan, {
-    counters: new CounterBlock(task.counters),
+    counters,
     tunnels: new TunnelRegister(task.tunnels),
     progress: new ProgressRegister(task.progress),
     rateMemory: task.rate,
@@ -117,6 +120,7 @@ export async function runShard(task: ShardTask): Promise<void> {
     if (records > 0) inbox.release()
     if (plan.isLive) shard.tick(clock.nowUs())
     const nowMs = performance.now()
+    memory.look(nowMs)
     if (records > 0 || nowMs - publishedMs >= PUBLISH_MS) {
       publishedMs = nowMs
       shard.publish()

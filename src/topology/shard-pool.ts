@@ -391,4 +391,6 @@ const SHARD_GAUGES = [
   'replayQueuedBytes',
   'replayInFlight',
   'circuitOpen',
+  'heapBytes',
+  'externalBytes',
 ] as const
