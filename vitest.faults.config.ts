@@ -12,6 +12,8 @@ export default defineConfig({
     fileParallelism: false,
     maxWorkers: 1,
     reporters: ['verbose'],
+    // Tables of what was seen, at the end.
+    globalSetup: ['test/faults/support/report.ts'],
     // Figures stand beside the tests they belong to.
     disableConsoleIntercept: true,
   },
