@@ -202,7 +202,7 @@ describe('a full disk', () => {
     expect(arrived).toBe(50)
   })
 
-  test('under `inspect > file`: a clear error and 1', async () => {
+  test('under what `inspect` prints: a clear error and 1', async () => {
     const file = captureFile(2000)
     const path = onFullDisk('out.ndjson', 64)
     const { code, said } = await ended(start(['inspect', file, '--workers', '1'], 64, path))

@@ -77,19 +77,22 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       const drops = Object.fromEntries(
         Object.entries(after.requestDrops).map(([name, n]) => [name, n - (before.requestDrops[name] ?? 0)]),
       )
-      tellFigures({
-        'requests sent': load.sentAt.size,
-        outcomes: after.outcomes,
-        dropped: drops,
-        'circuit opened': after.samples.get('mirrorshard_replay_circuit_opened_total')!,
-        'connections tried while down': (down.outcomes.refused ?? 0) + (down.outcomes.reset ?? 0),
-        'first request back after ms': recoveryMs,
-        'all circuits closed after ms': recoveryMs + closedMs,
-        'queue at most': `${most} of ${QUEUE_REQUESTS}`,
-        'RSS MB at 6 s, at 30 s, most': `${early.rssMb}, ${late.rssMb}, ${Math.max(...memory)}`,
-        descriptors: `${early.descriptors} → ${program.state().descriptors}`,
-        'sockets while down': `${socketsDown.established} + ${socketsDown.timeWait} TIME_WAIT`,
-      })
+      tellFigures(
+        {
+          'requests sent': load.sentAt.size,
+          outcomes: after.outcomes,
+          dropped: drops,
+          'circuit opened': after.samples.get('mirrorshard_replay_circuit_opened_total')!,
+          'connections tried while down': (down.outcomes.refused ?? 0) + (down.outcomes.reset ?? 0),
+          'first request back after ms': recoveryMs,
+          'all circuits closed after ms': recoveryMs + closedMs,
+          'queue at most': `${most} of ${QUEUE_REQUESTS}`,
+          'RSS MB at 6 s, at 30 s, most': `${early.rssMb}, ${late.rssMb}, ${Math.max(...memory)}`,
+          descriptors: `${early.descriptors} → ${program.state().descriptors}`,
+          'sockets while down': `${socketsDown.established} + ${socketsDown.timeWait} TIME_WAIT`,
+        },
+        `an origin that is down for 30 s under load, and comes back: --engine ${engine}`,
+      )
       expect(during.samples.get('mirrorshard_replay_circuit_open')).toBe(SHARDS)
       expect(Math.max(...memory)).toBeLessThan(early.rssMb + FLAT_MB)
       expect(most).toBeLessThanOrEqual(QUEUE_REQUESTS)

@@ -9,7 +9,7 @@ export type Figures = Readonly<Record<string, string | number | Readonly<Record<
 /** A line of JSON for each test, or row of the matrix; report.ts makes tables of them. */
 export const REPORT = fileURLToPath(new URL('../../../dist/faults.ndjson', import.meta.url))
 
-/** @param row of which table; without it a test of its own */
+/** @param row `engine | fault` of the origin matrix, or a name where that of the test does not say enough */
 export function tellFigures(figures: Figures, row: string | null = null): void {
   const test = expect.getState().currentTestName ?? ''
   console.log(`      ${row ?? test.split(' > ').at(-1)}\n        ${inWords(figures)}`)
