@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { sayLastWords } from './base/last-words.ts'
 /** Entry point of the command line: streams, exit code and the last line of defence; the rest is in cli/. */
+import { describeSystemError, MirrorError } from './base/errors.ts'
 import type { HandlerLoaders } from './cli/commands.ts'
 import { reportFatal } from './cli/fatal.ts'
 import { readVersion } from './cli/version.ts'
@@ -16,7 +17,8 @@ const loaders: HandlerLoaders = {
 // `mirrorshard inspect … | head` is no failure: whoever reads has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
-  process.exit(reportFatal(error, process.env, process.stderr))
+  const text = `cannot write standard output: ${describeSystemError(error)}`
+  process.exit(reportFatal(new MirrorError('ERR_OUTPUT', text, { cause: error }), process.env, process.stderr))
 })
 // Nobody is there to be told.
 process.stderr.on('error', () => {})

@@ -44,7 +44,7 @@ async function besides(hostile: (mirror: Mirror, geneve: Mirror) => Promise<void
   const packetDrops = difference(after.packetDrops, before.packetDrops)
   const requestDrops = difference(after.requestDrops, before.requestDrops)
   tellFigures({
-    'hostile datagrams': mirror.datagrams + geneve.datagrams,
+    datagrams: mirror.datagrams + geneve.datagrams,
     'packets dropped': packetDrops,
     'requests dropped': requestDrops,
     'ordinary requests': `${[...usual.sentAt.keys()].filter((t) => origin.arrivedAt.has(t)).length} of ${usual.sentAt.size}`,
@@ -97,7 +97,7 @@ const MALFORMED: readonly [string, 'vxlan' | 'geneve', Buffer][] = [
     vxlanOf(packets.ethernet(EtherType.ipv4, Buffer.concat([Buffer.from([0x25]), ip.subarray(1)]))),
   ],
   ['ipLength', 'vxlan', vxlanOf(packets.ethernet(EtherType.ipv4, packets.ipv4({ payload: segment, totalLength: 10 })))],
-  ['tcpTruncated', 'vxlan', vxlanOf(packets.ethernet(EtherType.ipv4, packets.ipv4({ payload: cut(segment, 12) })))],
+  ['tcpTruncated', 'vxlan', vxlanOf(cut(frame, 14 + 20 + 12))],
   [
     'tcpLength',
     'vxlan',

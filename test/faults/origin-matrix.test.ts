@@ -124,7 +124,7 @@ describe.each(['wire', 'undici'])('--engine %s', (engine) => {
     const sent = healthy.sentAt.size + faulty.sentAt.size
     const others = delays(healthy, origin)
     // What went well was: the requests beside the fault, and those that ask whether it is over.
-    const ofFaulty = {
+    const ofFaulty: Record<string, number> = {
       ...outcomes,
       ...dropped,
       '2xx': (outcomes['2xx'] ?? 0) - (hitsAll ? 0 : healthy.sentAt.size) - probes,
@@ -151,7 +151,7 @@ describe.each(['wire', 'undici'])('--engine %s', (engine) => {
     if (hitsAll) {
       // An answer may have come before the fault began, or behind it.
       expect([...allowed, '2xx'], countsInWords(ofFaulty)).toEqual(expect.arrayContaining(seen.map(([name]) => name)))
-      expect(sum(ofFaulty) - ofFaulty['2xx'], 'the fault was felt').toBeGreaterThan(0)
+      expect(sum(ofFaulty) - ofFaulty['2xx']!, 'the fault was felt').toBeGreaterThan(0)
     } else if (fault.isRace) {
       expect(['2xx', 'reset'], countsInWords(ofFaulty)).toEqual(expect.arrayContaining(seen.map(([name]) => name)))
       expect(ofFaulty.reset ?? 0).toBeLessThan(faulty.sentAt.size / 5)

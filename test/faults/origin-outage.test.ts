@@ -1,12 +1,12 @@
 /** The origin is away for half a minute, under load: what that costs, and how soon it is found again. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { tellFigures } from './support/figures.ts'
 import { sum } from './support/identity.ts'
 import { Load, Mirror } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
 import { socketsTo } from './support/process-state.ts'
-import { closeAfterEach, openProgram, until } from './support/program.ts'
+import { closeAll, openProgram, until } from './support/program.ts'
 
 const OUTAGE_MS = 30_000
 const CONNECTIONS_PER_SECOND = 150
@@ -20,7 +20,7 @@ const SLACK_MS = 2000
 /** Of noise: what is queued, half a megabyte, is far below. */
 const FLAT_MB = 24
 
-closeAfterEach()
+afterAll(closeAll)
 
 describe('an origin that is down for 30 s under load, and comes back', () => {
   test.concurrent.each(['wire', 'undici'])(
@@ -45,11 +45,11 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       await sleep(6000)
       const early = program.state()
       const during = await program.ledger()
-      const pids = [early.rssMb]
+      const memory = [early.rssMb]
       let most = 0
       while (performance.now() - downMs < OUTAGE_MS) {
         await sleep(500)
-        pids.push(program.state().rssMb)
+        memory.push(program.state().rssMb)
         const { samples } = await program.ledger()
         most = Math.max(most, samples.get('mirrorshard_replay_queued')!)
       }
@@ -57,7 +57,6 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       const down = await program.ledger()
       const socketsDown = socketsTo(origin.port)
       await origin.comeUp()
-      const upMs = performance.now()
       const had = origin.requests
       const recoveryMs = await until(
         () => origin.requests > had,
@@ -78,21 +77,24 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       const drops = Object.fromEntries(
         Object.entries(after.requestDrops).map(([name, n]) => [name, n - (before.requestDrops[name] ?? 0)]),
       )
-      tellFigures({
-        'requests sent': load.sentAt.size,
-        outcomes: after.outcomes,
-        dropped: drops,
-        'circuit opened': after.samples.get('mirrorshard_replay_circuit_opened_total')!,
-        'connections tried while down': (down.outcomes.refused ?? 0) + (down.outcomes.reset ?? 0),
-        'first request back after ms': recoveryMs,
-        'all circuits closed after ms': Math.round(performance.now() - upMs > 0 ? recoveryMs + closedMs : 0),
-        'queue at most': `${most} of ${QUEUE_REQUESTS}`,
-        'RSS MB at 6 s, at 30 s, most': `${early.rssMb}, ${late.rssMb}, ${Math.max(...pids)}`,
-        descriptors: `${early.descriptors} → ${program.state().descriptors}`,
-        'sockets while down': `${socketsDown.established} + ${socketsDown.timeWait} TIME_WAIT`,
-      })
+      tellFigures(
+        {
+          'requests sent': load.sentAt.size,
+          outcomes: after.outcomes,
+          dropped: drops,
+          'circuit opened': after.samples.get('mirrorshard_replay_circuit_opened_total')!,
+          'connections tried while down': (down.outcomes.refused ?? 0) + (down.outcomes.reset ?? 0),
+          'first request back after ms': recoveryMs,
+          'all circuits closed after ms': recoveryMs + closedMs,
+          'queue at most': `${most} of ${QUEUE_REQUESTS}`,
+          'RSS MB at 6 s, at 30 s, most': `${early.rssMb}, ${late.rssMb}, ${Math.max(...memory)}`,
+          descriptors: `${early.descriptors} → ${program.state().descriptors}`,
+          'sockets while down': `${socketsDown.established} + ${socketsDown.timeWait} TIME_WAIT`,
+        },
+        `an origin that is down for 30 s under load, and comes back: --engine ${engine}`,
+      )
       expect(during.samples.get('mirrorshard_replay_circuit_open')).toBe(SHARDS)
-      expect(Math.max(...pids)).toBeLessThan(early.rssMb + FLAT_MB)
+      expect(Math.max(...memory)).toBeLessThan(early.rssMb + FLAT_MB)
       expect(most).toBeLessThanOrEqual(QUEUE_REQUESTS)
       expect(drops.circuitOpen).toBeGreaterThan(1000)
       // Sixteen failures open a circuit; then one probe per pause.

@@ -6,10 +6,10 @@ import { expect } from 'vitest'
 
 export type Figures = Readonly<Record<string, string | number | Readonly<Record<string, number>>>>
 
-/** A line of JSON for each test, or row of a matrix. `npm run test:faults` begins with an empty one. */
-const REPORT = fileURLToPath(new URL('../../../dist/faults.ndjson', import.meta.url))
+/** A line of JSON for each test, or row of the matrix; report.ts makes tables of them. */
+export const REPORT = fileURLToPath(new URL('../../../dist/faults.ndjson', import.meta.url))
 
-/** @param row of which table; without it a test of its own */
+/** @param row `engine | fault` of the origin matrix, or a name where that of the test does not say enough */
 export function tellFigures(figures: Figures, row: string | null = null): void {
   const test = expect.getState().currentTestName ?? ''
   console.log(`      ${row ?? test.split(' > ').at(-1)}\n        ${inWords(figures)}`)
@@ -19,8 +19,12 @@ export function tellFigures(figures: Figures, row: string | null = null): void {
 
 export function inWords(figures: Figures): string {
   return Object.entries(figures)
-    .map(([name, value]) => `${name}: ${typeof value === 'object' ? countsInWords(value) : value}`)
+    .map(([name, value]) => `${name}: ${figureInWords(value)}`)
     .join('; ')
+}
+
+export function figureInWords(value: Figures[string]): string {
+  return typeof value === 'object' ? countsInWords(value) : String(value)
 }
 
 export function countsInWords(counts: Readonly<Record<string, number>>): string {
