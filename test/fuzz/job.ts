@@ -54,7 +54,7 @@ async function main({ seed, shared, targets, first, step, memory }: JobData): Pr
       const started = performance.now()
       const { ms, finding } = await tryInput(target, input, iteration % AGAIN_ONE_OF === 0)
       progress.tried(index, 1, performance.now() - started, ms, bytesIn(input))
-      if (finding !== null) await report(index, iteration, finding, input)
+      if (finding !== null) spentMs[turn]! -= await report(index, iteration, finding, input)
       progress.ends()
     } while (performance.now() - began < SLICE_MS && !progress.isStopped)
     spentMs[turn]! += performance.now() - began
@@ -62,7 +62,9 @@ async function main({ seed, shared, targets, first, step, memory }: JobData): Pr
     if (slices % 20 === 0) progress.heapBytes = process.memoryUsage().heapUsed
   }
 
-  async function report(index: number, iteration: number, finding: Finding, input: Input): Promise<void> {
+  /** @returns how long it took: not to be charged to the target */
+  async function report(index: number, iteration: number, finding: Finding, input: Input): Promise<number> {
+    const started = performance.now()
     const target = TARGETS[index]!
     progress.found(index)
     const sign = `${index} ${signatureOf(finding)}`
@@ -79,6 +81,7 @@ async function main({ seed, shared, targets, first, step, memory }: JobData): Pr
       smallest = await minimise(input, target.fixedParts, fails, performance.now() + MINIMISE_MS)
     }
     parentPort!.postMessage({ target: index, iteration, finding, input: smallest } satisfies Report)
+    return performance.now() - started
   }
 }
 

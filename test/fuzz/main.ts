@@ -2,6 +2,7 @@
  * `npm run fuzz`: watches over threads that fuzz, saves what they find, and prints what was tried. A thread that hangs or runs out of
  * memory is ended, named with its input, and replaced by one that goes on behind it.
  */
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -24,6 +25,7 @@ const USAGE = `npm run fuzz -- [options]
   --shared DIR     where corpus/ and tools/ are, default ../shared where it is there; none: do without
   --findings DIR   where failing inputs are saved, default fuzz-findings
   --input FILE     try one saved input and say what becomes of it
+  --unwatched      with --input or --iteration: in this process, for debuggers; else in another one that is ended when it hangs
   --iteration N    with --seed and one --target: try that input only, and save it when it fails
 `
 
@@ -31,6 +33,8 @@ const USAGE = `npm run fuzz -- [options]
 const ROOT = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../..' : '../..', import.meta.url))
 /** An input that has run this long hangs; the bound on time per input is far below. */
 const HANG_MS = 30_000
+/** A target that hangs or exhausts memory this often has been understood: the time is the others'. */
+const FATAL_PER_TARGET = 3
 const JOB_HEAP_MB = 700
 const CHECK_MS = 250
 const PROGRESS_MS = 60_000
@@ -44,6 +48,7 @@ interface Options {
   readonly findings: string
   readonly input: string | null
   readonly iteration: number | null
+  readonly isWatched: boolean
 }
 
 function readOptions(): Options {
@@ -58,6 +63,7 @@ function readOptions(): Options {
       findings: text,
       input: text,
       iteration: text,
+      unwatched: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   })
@@ -86,6 +92,7 @@ function readOptions(): Options {
     findings: values.findings ?? join(ROOT, 'fuzz-findings'),
     input: values.input ?? null,
     iteration: values.iteration === undefined ? null : number('iteration', 0, 0),
+    isWatched: values.unwatched !== true,
   }
 }
 
@@ -150,6 +157,7 @@ class Supervisor {
     for (let i = 0; i < jobs; i++)
       this.open(
         i,
+        this.options.targets,
         this.options.targets.map(() => i),
       )
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
@@ -179,8 +187,8 @@ class Supervisor {
     return this.jobs.some((job) => !job.isOver)
   }
 
-  private open(number: number, first: readonly number[]): void {
-    const { seed, shared, targets, jobs } = this.options
+  private open(number: number, targets: readonly number[], first: readonly number[]): void {
+    const { seed, shared, jobs } = this.options
     const progress = new Progress(TARGETS.length)
     const workerData: JobData = { seed, shared, targets, first, step: jobs, memory: progress.memory }
     const worker = new Worker(new URL(`./job.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url), {
@@ -238,6 +246,7 @@ class Supervisor {
     }
     const target = TARGETS[inHand.target]!
     this.fatal[inHand.target]!++
+    job.progress.tried(inHand.target, 1, inHand.ms, inHand.ms, 0)
     this.corpus ??= await openCorpus({ seed, shared })
     save(
       this.options,
@@ -246,7 +255,10 @@ class Supervisor {
       finding,
       target.make(randomOf(seed, target.name, inHand.iteration), this.corpus),
     )
-    if (this.stopping) return
+    if (this.fatal[inHand.target]! >= FATAL_PER_TARGET)
+      process.stdout.write(`${target.name} is left out from here on\n`)
+    const left = targets.filter((index) => this.fatal[index]! < FATAL_PER_TARGET)
+    if (this.stopping || left.length === 0) return
     const done = (index: number) =>
       this.jobs
         .filter(({ number }) => number === job.number)
@@ -254,7 +266,8 @@ class Supervisor {
     const step = this.options.jobs
     this.open(
       job.number,
-      targets.map((index) => (index === inHand.target ? inHand.iteration + step : job.number + done(index) * step)),
+      left,
+      left.map((index) => job.number + done(index) * step),
     )
   }
 
@@ -328,8 +341,21 @@ async function tryOne(name: string, input: Input): Promise<Finding | null> {
   return finding
 }
 
+/** This very command in a process of its own. */
+function tryElsewhere(): number {
+  const words = [fileURLToPath(import.meta.url), ...process.argv.slice(2), '--unwatched']
+  const { status, error } = spawnSync(process.execPath, words, {
+    stdio: 'inherit',
+    timeout: HANG_MS,
+    killSignal: 'SIGKILL',
+  })
+  if (error !== undefined) process.stdout.write(`hangs: not done after ${HANG_MS / 1000} s\n`)
+  return status ?? 1
+}
+
 async function main(): Promise<number> {
   const options = readOptions()
+  if (options.isWatched && (options.input !== null || options.iteration !== null)) return tryElsewhere()
   if (options.input !== null) {
     const { target, input } = parseInput(options.input, readFileSync(options.input, 'utf8'))
     return (await tryOne(target, input)) === null ? 0 : 1
