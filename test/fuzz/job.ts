@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { openCorpus } from './corpus.ts'
 import { bytesIn, type Input } from './input.ts'
 import { minimise } from './minimise.ts'
-import { Progress } from './progress.ts'
+import { InHandFile, Progress } from './progress.ts'
 import { TARGETS } from './targets.ts'
 import { collectGarbage, type Finding, randomOf, tryInput } from './try-input.ts'
 
@@ -16,6 +16,10 @@ export interface JobData {
   readonly first: readonly number[]
   readonly step: number
   readonly memory: SharedArrayBuffer
+  /** Of this thread among the jobs. */
+  readonly number: number
+  /** Where inputs in hand are written down; null: nobody would read it. */
+  readonly inHand: string | null
 }
 
 export interface Report {
@@ -32,8 +36,9 @@ const MINIMISE_MS = 8000
 const AGAIN_ONE_OF = 4
 const SAVED_PER_KIND = 3
 
-async function main({ seed, shared, targets, first, step, memory }: JobData): Promise<void> {
+async function main({ seed, shared, targets, first, step, memory, number, inHand }: JobData): Promise<void> {
   const progress = new Progress(TARGETS.length, memory)
+  const file = inHand === null ? null : new InHandFile(inHand, number)
   const corpus = await openCorpus({ seed, shared })
   parentPort!.postMessage({ notes: corpus.notes })
   const next = [...first]
@@ -50,6 +55,7 @@ async function main({ seed, shared, targets, first, step, memory }: JobData): Pr
       const iteration = next[turn]!
       next[turn] = iteration + step
       progress.begins(index, iteration)
+      file?.write(index, iteration)
       const input = target.make(randomOf(seed, target.name, iteration), corpus)
       const started = performance.now()
       const { ms, finding } = await tryInput(target, input, iteration % AGAIN_ONE_OF === 0)

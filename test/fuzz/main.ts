@@ -2,8 +2,10 @@
  * `npm run fuzz`: watches over threads that fuzz, saves what they find, and prints what was tried. A thread that hangs or runs out of
  * memory is ended, named with its input, and replaced by one that goes on behind it.
  */
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -13,7 +15,7 @@ import { MirrorError } from '../../src/base/errors.ts'
 import { type Corpus, openCorpus } from './corpus.ts'
 import { formatInput, type Input, parseInput } from './input.ts'
 import type { JobData, Report } from './job.ts'
-import { Progress } from './progress.ts'
+import { Progress, readInHand } from './progress.ts'
 import { TARGETS } from './targets.ts'
 import { type Finding, randomOf, tryInput } from './try-input.ts'
 
@@ -25,7 +27,7 @@ const USAGE = `npm run fuzz -- [options]
   --shared DIR     where corpus/ and tools/ are, default ../shared where it is there; none: do without
   --findings DIR   where failing inputs are saved, default fuzz-findings
   --input FILE     try one saved input and say what becomes of it
-  --unwatched      with --input or --iteration: in this process, for debuggers; else in another one that is ended when it hangs
+  --unwatched      in this process, for debuggers; else in another one, so that its death is told too
   --iteration N    with --seed and one --target: try that input only, and save it when it fails
 `
 
@@ -49,6 +51,8 @@ interface Options {
   readonly input: string | null
   readonly iteration: number | null
   readonly isWatched: boolean
+  /** Where threads write down what they try: for the process that watches this one. */
+  readonly inHand: string | null
 }
 
 function readOptions(): Options {
@@ -64,6 +68,7 @@ function readOptions(): Options {
       input: text,
       iteration: text,
       unwatched: { type: 'boolean' },
+      'in-hand': text,
       help: { type: 'boolean' },
     },
   })
@@ -81,7 +86,7 @@ function readOptions(): Options {
   const targets = (values.target?.split(',') ?? TARGETS.map(({ name }) => name)).map(targetIndex)
   const beside = join(ROOT, '..', 'shared')
   const shared = values.shared === 'none' ? null : (values.shared ?? (existsSync(beside) ? beside : null))
-  if (shared === null && values.shared !== 'none')
+  if (shared === null && values.shared !== 'none' && values.unwatched === true && values.input === undefined)
     process.stdout.write(`skipped: captures beside the checkout, ${relative(ROOT, beside)} is not there\n`)
   return {
     seconds: number('seconds', 60, 0.1),
@@ -93,6 +98,7 @@ function readOptions(): Options {
     input: values.input ?? null,
     iteration: values.iteration === undefined ? null : number('iteration', 0, 0),
     isWatched: values.unwatched !== true,
+    inHand: values['in-hand'] ?? null,
   }
 }
 
@@ -144,6 +150,7 @@ class Supervisor {
   /** Hangs and threads out of memory, by target: what their threads could not count themselves. */
   private readonly fatal = TARGETS.map(() => 0)
   private stopping = false
+  private stoppedMs = 0
 
   constructor(options: Options) {
     this.options = options
@@ -162,8 +169,9 @@ class Supervisor {
       )
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => {
-        // A second one does not wait.
-        if (this.stopping) process.exit(1)
+        // A second one does not wait; one that came by two ways is one.
+        if (this.stopping && performance.now() - this.stoppedMs > 500) process.exit(1)
+        if (!this.stopping) this.stoppedMs = performance.now()
         this.stopping = true
       })
     let toldMs = this.started
@@ -188,9 +196,9 @@ class Supervisor {
   }
 
   private open(number: number, targets: readonly number[], first: readonly number[]): void {
-    const { seed, shared, jobs } = this.options
+    const { seed, shared, jobs, inHand } = this.options
     const progress = new Progress(TARGETS.length)
-    const workerData: JobData = { seed, shared, targets, first, step: jobs, memory: progress.memory }
+    const workerData: JobData = { seed, shared, targets, first, step: jobs, memory: progress.memory, number, inHand }
     const worker = new Worker(new URL(`./job.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url), {
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: JOB_HEAP_MB },
@@ -341,21 +349,48 @@ async function tryOne(name: string, input: Input): Promise<Finding | null> {
   return finding
 }
 
-/** This very command in a process of its own. */
-function tryElsewhere(): number {
-  const words = [fileURLToPath(import.meta.url), ...process.argv.slice(2), '--unwatched']
-  const { status, error } = spawnSync(process.execPath, words, {
-    stdio: 'inherit',
-    timeout: HANG_MS,
-    killSignal: 'SIGKILL',
-  })
-  if (error !== undefined) process.stdout.write(`hangs: not done after ${HANG_MS / 1000} s\n`)
-  return status ?? 1
+/**
+ * This very command in a process of its own, which may hang or die: a thread that exhausts memory in one step takes its process with it.
+ * What it was trying then stands in a file.
+ */
+async function runElsewhere(options: Options): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'mirrorshard-fuzz-'))
+  const inHand = join(folder, 'in-hand')
+  const own = ['--seed', String(options.seed), '--unwatched', '--in-hand', inHand]
+  const isOne = options.input !== null || options.iteration !== null
+  try {
+    const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...process.argv.slice(2), ...own], {
+      stdio: 'inherit',
+      ...(isOne ? { timeout: HANG_MS, killSignal: 'SIGKILL' } : {}),
+    })
+    // A terminal sends SIGINT to both; whoever is sent it alone passes it on. The child counts two within a moment as one.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    if (code !== null && code <= 2) return code
+    const how =
+      signal === 'SIGKILL' && isOne
+        ? `hangs: not done after ${HANG_MS / 1000} s`
+        : `the process died (${signal ?? code})`
+    if (isOne) process.stdout.write(`${how}\n`)
+    else await saveInHand(options, inHand, how)
+    return 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function saveInHand(options: Options, path: string, how: string): Promise<void> {
+  const corpus = await openCorpus(options)
+  for (const { target: index, iteration } of readInHand(path)) {
+    const target = TARGETS[index]!
+    const input = target.make(randomOf(options.seed, target.name, iteration), corpus)
+    save(options, target.name, iteration, { kind: 'throw', text: how }, input)
+  }
 }
 
 async function main(): Promise<number> {
   const options = readOptions()
-  if (options.isWatched && (options.input !== null || options.iteration !== null)) return tryElsewhere()
+  if (options.isWatched) return await runElsewhere(options)
   if (options.input !== null) {
     const { target, input } = parseInput(options.input, readFileSync(options.input, 'utf8'))
     return (await tryOne(target, input)) === null ? 0 : 1
