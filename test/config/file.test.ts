@@ -101,6 +101,11 @@ describe('a configuration file', () => {
     )
   })
 
+  test('with an alias inside what it names is refused in plain words', () => {
+    for (const text of ['receivers: &a [*a]\n', 'to: &a {b: *a}\n'])
+      expect(faultsOf(text)).toEqual([expect.stringContaining('got a value that contains itself')])
+  })
+
   test('that cannot be read is a fault of the configuration, in plain words', async () => {
     const { faults } = await readConfigFile('no-such-file.yaml')
     expect(faults).toEqual([

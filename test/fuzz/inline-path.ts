@@ -47,6 +47,7 @@ export class InlinePath {
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
   private readonly record = new CaptureRecord()
+  private readonly progress = emptyProgressRegister()
   private readonly shape: PathShape
   private partialHeads = 0
   private largest = 0
@@ -120,7 +121,7 @@ export class InlinePath {
         },
       },
       counters,
-      emptyProgressRegister(),
+      this.progress,
     )
     this.ingress = new Ingress(
       {
@@ -174,6 +175,7 @@ export class InlinePath {
     this.checkPackets()
     this.reassembler.closeAll()
     this.checkPackets()
+    this.progress.mustBeEmpty()
     const left = {
       flows: this.reassembler.table.size,
       open: this.reassembler.open,

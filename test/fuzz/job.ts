@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { openCorpus } from './corpus.ts'
 import { bytesIn, type Input } from './input.ts'
 import { minimise } from './minimise.ts'
-import { Progress } from './progress.ts'
+import { InHandFile, Progress } from './progress.ts'
 import { TARGETS } from './targets.ts'
 import { collectGarbage, type Finding, randomOf, tryInput } from './try-input.ts'
 
@@ -16,6 +16,10 @@ export interface JobData {
   readonly first: readonly number[]
   readonly step: number
   readonly memory: SharedArrayBuffer
+  /** Of this thread among the jobs. */
+  readonly number: number
+  /** Where inputs in hand are written down; null: nobody would read it. */
+  readonly inHand: string | null
 }
 
 export interface Report {
@@ -31,9 +35,12 @@ const MINIMISE_MS = 8000
 /** The same input is run twice in one of so many. */
 const AGAIN_ONE_OF = 4
 const SAVED_PER_KIND = 3
+/** Some twenty seconds. */
+const GARBAGE_SLICES = 300
 
-async function main({ seed, shared, targets, first, step, memory }: JobData): Promise<void> {
+async function main({ seed, shared, targets, first, step, memory, number, inHand }: JobData): Promise<void> {
   const progress = new Progress(TARGETS.length, memory)
+  const file = inHand === null ? null : new InHandFile(inHand, number)
   const corpus = await openCorpus({ seed, shared })
   parentPort!.postMessage({ notes: corpus.notes })
   const next = [...first]
@@ -50,19 +57,24 @@ async function main({ seed, shared, targets, first, step, memory }: JobData): Pr
       const iteration = next[turn]!
       next[turn] = iteration + step
       progress.begins(index, iteration)
+      file?.write(index, iteration)
       const input = target.make(randomOf(seed, target.name, iteration), corpus)
       const started = performance.now()
       const { ms, finding } = await tryInput(target, input, iteration % AGAIN_ONE_OF === 0)
       progress.tried(index, 1, performance.now() - started, ms, bytesIn(input))
-      if (finding !== null) await report(index, iteration, finding, input)
+      if (finding !== null) spentMs[turn]! -= await report(index, iteration, finding, input)
       progress.ends()
     } while (performance.now() - began < SLICE_MS && !progress.isStopped)
     spentMs[turn]! += performance.now() - began
-    if (++slices % 500 === 0) collectGarbage()
-    if (slices % 20 === 0) progress.heapBytes = process.memoryUsage().heapUsed
+    if (++slices % GARBAGE_SLICES !== 1) continue
+    // Of what is left: whether it grows is the question.
+    collectGarbage()
+    progress.heapBytes = process.memoryUsage().heapUsed
   }
 
-  async function report(index: number, iteration: number, finding: Finding, input: Input): Promise<void> {
+  /** @returns how long it took: not to be charged to the target */
+  async function report(index: number, iteration: number, finding: Finding, input: Input): Promise<number> {
+    const started = performance.now()
     const target = TARGETS[index]!
     progress.found(index)
     const sign = `${index} ${signatureOf(finding)}`
@@ -79,6 +91,7 @@ async function main({ seed, shared, targets, first, step, memory }: JobData): Pr
       smallest = await minimise(input, target.fixedParts, fails, performance.now() + MINIMISE_MS)
     }
     parentPort!.postMessage({ target: index, iteration, finding, input: smallest } satisfies Report)
+    return performance.now() - started
   }
 }
 

@@ -2,7 +2,10 @@
  * `npm run fuzz`: watches over threads that fuzz, saves what they find, and prints what was tried. A thread that hangs or runs out of
  * memory is ended, named with its input, and replaced by one that goes on behind it.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -12,7 +15,7 @@ import { MirrorError } from '../../src/base/errors.ts'
 import { type Corpus, openCorpus } from './corpus.ts'
 import { formatInput, type Input, parseInput } from './input.ts'
 import type { JobData, Report } from './job.ts'
-import { Progress } from './progress.ts'
+import { Progress, readInHand } from './progress.ts'
 import { TARGETS } from './targets.ts'
 import { type Finding, randomOf, tryInput } from './try-input.ts'
 
@@ -24,6 +27,7 @@ const USAGE = `npm run fuzz -- [options]
   --shared DIR     where corpus/ and tools/ are, default ../shared where it is there; none: do without
   --findings DIR   where failing inputs are saved, default fuzz-findings
   --input FILE     try one saved input and say what becomes of it
+  --unwatched      in this process, for debuggers; else in another one, so that its death is told too
   --iteration N    with --seed and one --target: try that input only, and save it when it fails
 `
 
@@ -31,6 +35,8 @@ const USAGE = `npm run fuzz -- [options]
 const ROOT = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../..' : '../..', import.meta.url))
 /** An input that has run this long hangs; the bound on time per input is far below. */
 const HANG_MS = 30_000
+/** A target that hangs or exhausts memory this often has been understood: the time is the others'. */
+const FATAL_PER_TARGET = 3
 const JOB_HEAP_MB = 700
 const CHECK_MS = 250
 const PROGRESS_MS = 60_000
@@ -44,6 +50,9 @@ interface Options {
   readonly findings: string
   readonly input: string | null
   readonly iteration: number | null
+  readonly isWatched: boolean
+  /** Where threads write down what they try: for the process that watches this one. */
+  readonly inHand: string | null
 }
 
 function readOptions(): Options {
@@ -58,6 +67,8 @@ function readOptions(): Options {
       findings: text,
       input: text,
       iteration: text,
+      unwatched: { type: 'boolean' },
+      'in-hand': text,
       help: { type: 'boolean' },
     },
   })
@@ -75,7 +86,7 @@ function readOptions(): Options {
   const targets = (values.target?.split(',') ?? TARGETS.map(({ name }) => name)).map(targetIndex)
   const beside = join(ROOT, '..', 'shared')
   const shared = values.shared === 'none' ? null : (values.shared ?? (existsSync(beside) ? beside : null))
-  if (shared === null && values.shared !== 'none')
+  if (shared === null && values.shared !== 'none' && values.unwatched === true && values.input === undefined)
     process.stdout.write(`skipped: captures beside the checkout, ${relative(ROOT, beside)} is not there\n`)
   return {
     seconds: number('seconds', 60, 0.1),
@@ -86,6 +97,8 @@ function readOptions(): Options {
     findings: values.findings ?? join(ROOT, 'fuzz-findings'),
     input: values.input ?? null,
     iteration: values.iteration === undefined ? null : number('iteration', 0, 0),
+    isWatched: values.unwatched !== true,
+    inHand: values['in-hand'] ?? null,
   }
 }
 
@@ -137,6 +150,7 @@ class Supervisor {
   /** Hangs and threads out of memory, by target: what their threads could not count themselves. */
   private readonly fatal = TARGETS.map(() => 0)
   private stopping = false
+  private stoppedMs = 0
 
   constructor(options: Options) {
     this.options = options
@@ -150,12 +164,14 @@ class Supervisor {
     for (let i = 0; i < jobs; i++)
       this.open(
         i,
+        this.options.targets,
         this.options.targets.map(() => i),
       )
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => {
-        // A second one does not wait.
-        if (this.stopping) process.exit(1)
+        // A second one does not wait; one that came by two ways is one.
+        if (this.stopping && performance.now() - this.stoppedMs > 500) process.exit(1)
+        if (!this.stopping) this.stoppedMs = performance.now()
         this.stopping = true
       })
     let toldMs = this.started
@@ -179,10 +195,10 @@ class Supervisor {
     return this.jobs.some((job) => !job.isOver)
   }
 
-  private open(number: number, first: readonly number[]): void {
-    const { seed, shared, targets, jobs } = this.options
+  private open(number: number, targets: readonly number[], first: readonly number[]): void {
+    const { seed, shared, jobs, inHand } = this.options
     const progress = new Progress(TARGETS.length)
-    const workerData: JobData = { seed, shared, targets, first, step: jobs, memory: progress.memory }
+    const workerData: JobData = { seed, shared, targets, first, step: jobs, memory: progress.memory, number, inHand }
     const worker = new Worker(new URL(`./job.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url), {
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: JOB_HEAP_MB },
@@ -238,6 +254,7 @@ class Supervisor {
     }
     const target = TARGETS[inHand.target]!
     this.fatal[inHand.target]!++
+    job.progress.tried(inHand.target, 1, inHand.ms, inHand.ms, 0)
     this.corpus ??= await openCorpus({ seed, shared })
     save(
       this.options,
@@ -246,7 +263,10 @@ class Supervisor {
       finding,
       target.make(randomOf(seed, target.name, inHand.iteration), this.corpus),
     )
-    if (this.stopping) return
+    if (this.fatal[inHand.target]! >= FATAL_PER_TARGET)
+      process.stdout.write(`${target.name} is left out from here on\n`)
+    const left = targets.filter((index) => this.fatal[index]! < FATAL_PER_TARGET)
+    if (this.stopping || left.length === 0) return
     const done = (index: number) =>
       this.jobs
         .filter(({ number }) => number === job.number)
@@ -254,7 +274,8 @@ class Supervisor {
     const step = this.options.jobs
     this.open(
       job.number,
-      targets.map((index) => (index === inHand.target ? inHand.iteration + step : job.number + done(index) * step)),
+      left,
+      left.map((index) => job.number + done(index) * step),
     )
   }
 
@@ -328,8 +349,48 @@ async function tryOne(name: string, input: Input): Promise<Finding | null> {
   return finding
 }
 
+/**
+ * This very command in a process of its own, which may hang or die: a thread that exhausts memory in one step takes its process with it.
+ * What it was trying then stands in a file.
+ */
+async function runElsewhere(options: Options): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'mirrorshard-fuzz-'))
+  const inHand = join(folder, 'in-hand')
+  const own = ['--seed', String(options.seed), '--unwatched', '--in-hand', inHand]
+  const isOne = options.input !== null || options.iteration !== null
+  try {
+    const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...process.argv.slice(2), ...own], {
+      stdio: 'inherit',
+      ...(isOne ? { timeout: HANG_MS, killSignal: 'SIGKILL' } : {}),
+    })
+    // A terminal sends SIGINT to both; whoever is sent it alone passes it on. The child counts two within a moment as one.
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    if (code !== null && code <= 2) return code
+    const how =
+      signal === 'SIGKILL' && isOne
+        ? `hangs: not done after ${HANG_MS / 1000} s`
+        : `the process died (${signal ?? code})`
+    if (isOne) process.stdout.write(`${how}\n`)
+    else await saveInHand(options, inHand, how)
+    return 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function saveInHand(options: Options, path: string, how: string): Promise<void> {
+  const corpus = await openCorpus(options)
+  for (const { target: index, iteration } of readInHand(path)) {
+    const target = TARGETS[index]!
+    const input = target.make(randomOf(options.seed, target.name, iteration), corpus)
+    save(options, target.name, iteration, { kind: 'throw', text: how }, input)
+  }
+}
+
 async function main(): Promise<number> {
   const options = readOptions()
+  if (options.isWatched) return await runElsewhere(options)
   if (options.input !== null) {
     const { target, input } = parseInput(options.input, readFileSync(options.input, 'utf8'))
     return (await tryOne(target, input)) === null ? 0 : 1

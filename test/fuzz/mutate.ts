@@ -125,6 +125,21 @@ export function ipHeaders(frame: Buffer): number[] {
   return found
 }
 
+/** The same for a GENEVE header and its options (RFC 8926 section 3.4): their lengths count 4-byte words. */
+export function lieInGeneve(random: Random, payload: Buffer): Buffer {
+  const out = Buffer.from(payload)
+  if (out.length < 12) return out
+  if (random.chance(0.4)) out[0] = random.chance(0.7) ? random.below(64) : random.below(256)
+  else if (random.chance(0.2)) out.writeUInt16BE(random.pick([0x6558, 0x0800, 0x86dd, 0, 0x8847]), 2)
+  else {
+    // One of the options, wherever they have come to lie.
+    let at = 8
+    for (let i = random.below(4); i > 0 && at + 4 < out.length; i--) at += 4 + 4 * (out[at + 3]! & 31)
+    if (at + 4 <= out.length) out[at + random.pick([2, 3, 3, 3])] = random.below(256)
+  }
+  return out
+}
+
 /** Makes a field that states a length, an offset or what follows say something else. */
 export function lie(random: Random, frame: Buffer): Buffer {
   const out = Buffer.from(frame)

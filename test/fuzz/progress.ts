@@ -1,3 +1,6 @@
+import { openSync, readdirSync, readFileSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
 /*
  * What a fuzzing thread tells the main thread while it runs, and how it is told to stop: one block of float64, so that a thread that
  * hangs has told already what it was trying.
@@ -10,6 +13,7 @@
  *      4  HEAP       job          bytes of its heap
  *      8  targets    job          five a target: inputs, milliseconds, longest one, bytes, findings
  */
+
 const STOP = 0
 const TARGET = 1
 const ITERATION = 2
@@ -83,4 +87,29 @@ export class Progress {
     const [inputs, ms, longestMs, bytes, findings] = this.values.subarray(TARGETS_AT + target * PER_TARGET)
     return { inputs: inputs!, ms: ms!, longestMs: longestMs!, bytes: bytes!, findings: findings! }
   }
+}
+
+/** The same in a file, for a process that dies with all its threads: one a job of two float64, target and iteration. */
+export class InHandFile {
+  private readonly file: number
+  private readonly record = new Float64Array(2)
+
+  constructor(path: string, job: number) {
+    this.file = openSync(`${path}-${job}`, 'w')
+  }
+
+  write(target: number, iteration: number): void {
+    this.record[0] = target
+    this.record[1] = iteration
+    writeSync(this.file, this.record, 0, this.record.byteLength, 0)
+  }
+}
+
+/** @param path as it was given to the jobs */
+export function readInHand(path: string): { target: number; iteration: number }[] {
+  const folder = dirname(path)
+  return readdirSync(folder)
+    .map((file) => readFileSync(join(folder, file)))
+    .filter((bytes) => bytes.length === 16)
+    .map((bytes) => ({ target: bytes.readDoubleLE(0), iteration: bytes.readDoubleLE(8) }))
 }

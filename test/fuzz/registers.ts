@@ -1,14 +1,33 @@
 /** Shared memory of a shard, emptied instead of made anew for every input: 2 MiB each time would be most of the work. */
 import { TUNNEL_REGISTER_BYTES, TunnelRegister } from '../../src/http/tunnel-register.ts'
-import { PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/reassembly/progress-register.ts'
+import { NO_ENTRY, PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/reassembly/progress-register.ts'
+import { hold } from './target.ts'
 
-const progress = new Uint8Array(new SharedArrayBuffer(PROGRESS_REGISTER_BYTES))
-const tunnels = new Uint8Array(new SharedArrayBuffer(TUNNEL_REGISTER_BYTES))
+const WORDS_PER_ENTRY = 8
+const words = new Int32Array(new SharedArrayBuffer(PROGRESS_REGISTER_BYTES))
+const tunnels = new Float64Array(new SharedArrayBuffer(TUNNEL_REGISTER_BYTES))
+/** Entries used since the register was emptied. */
+const taken = new Set<number>()
+
+class WatchedRegister extends ProgressRegister {
+  override take(hash: number, ports: number): number {
+    const entry = super.take(hash, ports)
+    if (entry !== NO_ENTRY) taken.add(entry)
+    return entry
+  }
+
+  /** Every connection is closed: an entry that is still in use would be in use for ever. */
+  mustBeEmpty(): void {
+    for (const entry of taken) hold(words[entry] === 0, `entry ${entry} of the progress register was not given back`)
+  }
+}
 
 /** The register handed out before is of no more use. */
-export function emptyProgressRegister(): ProgressRegister {
-  progress.fill(0)
-  return new ProgressRegister(progress.buffer)
+export function emptyProgressRegister(): WatchedRegister {
+  for (const entry of taken) words.fill(0, entry, entry + WORDS_PER_ENTRY)
+  taken.clear()
+  words[0] = 0
+  return new WatchedRegister(words.buffer)
 }
 
 export function emptyTunnelRegister(): TunnelRegister {

@@ -35,8 +35,8 @@ export async function tryInput(target: Target, input: Input, again: boolean): Pr
   const bytes = bytesIn(input)
   const boundMs = BASE_MS + bytes * MS_PER_BYTE + input.length * MS_PER_PART
   let { ms } = first
-  // The machine is not ours alone: only what is slow every time is.
-  for (let i = 0; i < 3 && ms > boundMs; i++) ms = Math.min(ms, (await run(target, input)).ms)
+  // The machine is not ours alone: only what is slow every time is, and by the processor's clock.
+  for (let i = 0; i < 3 && ms > boundMs; i++) ms = Math.min(ms, await leastMs(target, input))
   if (ms > boundMs) {
     const text = `took ${ms.toFixed(0)} ms each of four times; ${bytes} bytes in ${input.length} parts may take ${boundMs.toFixed(0)}`
     return { ms, finding: { kind: 'slow', text } }
@@ -59,6 +59,14 @@ export async function tryInput(target: Target, input: Input, again: boolean): Pr
       return { ms, finding: { kind: 'indeterminate', text: 'the same input gives something else the second time' } }
   }
   return { ms, finding: null }
+}
+
+/** By the clock on the wall or by that of the processor, whichever went slower: waiting for the processor is not the input's. */
+async function leastMs(target: Target, input: Input): Promise<number> {
+  const before = process.cpuUsage()
+  const { ms } = await run(target, input)
+  const { user, system } = process.cpuUsage(before)
+  return Math.min(ms, (user + system) / 1000)
 }
 
 async function run(target: Target, input: Input): Promise<Tried & { outcome: unknown }> {

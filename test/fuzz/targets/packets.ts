@@ -6,7 +6,7 @@ import { type Entry, type Given, Walker, walk } from '../../decapsulation/walk.t
 import { vxlan } from '../../support/packets.ts'
 import { InlinePath, USUAL_SHAPE } from '../inline-path.ts'
 import { Choices } from '../input.ts'
-import { lie, mutateBytes, mutateList } from '../mutate.ts'
+import { lie, lieInGeneve, mutateBytes, mutateList } from '../mutate.ts'
 import { hold, type Target } from '../target.ts'
 
 const ENTRIES: readonly Entry[] = [
@@ -17,7 +17,9 @@ const ENTRIES: readonly Entry[] = [
   // A link type nobody reads.
   { linkType: 147 },
 ]
-const VXLAN_ENTRY = ENTRIES.findIndex((entry) => 'layer' in entry && entry.layer === Layer.vxlan)
+const entryOf = (layer: number) => ENTRIES.findIndex((entry) => 'layer' in entry && entry.layer === layer)
+const VXLAN_ENTRY = entryOf(Layer.vxlan)
+const GENEVE_ENTRY = entryOf(Layer.geneve)
 
 /** Every VNI, and none: asks nothing, but only the walk over the layers can answer. */
 const EVERY_VNI = { has: () => true } as unknown as ReadonlySet<number>
@@ -44,7 +46,9 @@ export const decapsulation: Target = {
     if (entry < 0 || random.chance(0.1)) entry = random.below(ENTRIES.length)
     const donor = SAMPLES[random.pick(corpus.samples)]!.bytes
     for (let i = random.between(0, 3); i > 0; i--) bytes = lie(random, bytes)
-    if (random.chance(0.7)) bytes = mutateBytes(random, bytes, donor)
+    const isGeneve = entry === GENEVE_ENTRY
+    if (isGeneve && random.chance(0.6)) bytes = lieInGeneve(random, bytes)
+    if (random.chance(isGeneve ? 0.3 : 0.7)) bytes = mutateBytes(random, bytes, donor)
     const missing = random.chance(0.2) ? random.between(1, 255) : 0
     return [Buffer.from([entry, missing, random.below(2), random.below(3)]), bytes]
   },

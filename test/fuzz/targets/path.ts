@@ -2,7 +2,7 @@
 import type { Random } from '../../../src/demo/traffic/random.ts'
 import { LinkType } from '../../../src/wire/ethernet.ts'
 import type { Frame } from '../corpus.ts'
-import { InlinePath, USUAL_SHAPE } from '../inline-path.ts'
+import { InlinePath, type PathShape, USUAL_SHAPE } from '../inline-path.ts'
 import { Choices, type Input } from '../input.ts'
 import { lie, mutateBytes, mutateHttp, mutateList } from '../mutate.ts'
 import { hold, type Target, Violation } from '../target.ts'
@@ -88,7 +88,20 @@ interface Truth {
   readonly requests: readonly KnownRequest[]
   /** Each request may be sent so often for each time it was there: more than 1 where connections were repeated as a whole. */
   readonly copies: number
+  readonly shape: Partial<PathShape>
 }
+
+/** Bounds that are reached, and what is the same for traffic whose overlaps do not differ. */
+const SHAPES: readonly Partial<PathShape>[] = [
+  {},
+  {},
+  { outOfOrderBytes: 2000 },
+  { outOfOrderBytes: 300, overlap: 'last' },
+  { overlap: 'first', fragmentBytes: 2000 },
+  { overlap: 'last', maxBodyBytes: 2000 },
+  { vniInKey: true },
+  { maxFlows: 2 },
+]
 
 /**
  * Damage after which a request may be lost, and none may change: packets lost, cut short, doubled, moved, repeated, spliced, and single
@@ -171,17 +184,25 @@ export const unaltered: Target = {
       parts.push(...parts.slice(from))
       copies *= 2
     }
-    return [
-      Buffer.from(JSON.stringify({ requests: traffics.flatMap(({ requests }) => requests), copies } satisfies Truth)),
-      ...parts,
-    ]
+    if (random.chance(0.1)) {
+      // Long pauses: what was doubled may come when its connection is long forgotten, and is then the first of another.
+      for (let i = random.between(1, 6); i > 0 && parts.length > 0; i--) {
+        const at = random.below(parts.length)
+        parts[at] = Buffer.from(parts[at]!)
+        parts[at]![1] = random.below(PAUSES_US.length)
+      }
+      copies = 1000
+    }
+    const requests = traffics.flatMap((traffic) => traffic.requests)
+    const truth: Truth = { requests, copies, shape: random.pick(SHAPES) }
+    return [Buffer.from(JSON.stringify(truth)), ...parts]
   },
   run([truth, ...packets]) {
-    const { requests, copies } = JSON.parse(truth?.toString() || '{"requests":[],"copies":1}') as Truth
+    const { requests, copies, shape } = JSON.parse(truth?.toString() || '{"requests":[],"copies":1}') as Truth
     const left = new Map<string, number>()
     for (const request of requests) left.set(keyOf(request), (left.get(keyOf(request)) ?? 0) + request.times * copies)
     let sent = 0
-    const path = new InlinePath({ ...USUAL_SHAPE, verifyChecksums: true }, (message) => {
+    const path = new InlinePath({ ...USUAL_SHAPE, ...shape, verifyChecksums: true }, (message) => {
       const key = keyOfView(message)
       const times = left.get(key)
       if (times === undefined) throw new Violation(`altered or invented: ${key.slice(0, 600)}`)

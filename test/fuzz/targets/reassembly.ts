@@ -62,7 +62,8 @@ function play([settings, ...packets]: Input, isStraight: boolean) {
     waitsForPeer: choices.pick([-1, 0, 1]),
     takes: (_: number, length: number) => Math.min(length, takesUpTo),
   }
-  const rig = new Rig(options, temper, emptyProgressRegister())
+  const progress = emptyProgressRegister()
+  const rig = new Rig(options, temper, progress)
   if (!isStraight) privates<{ tryPlain: () => boolean }>(rig.reassembler).tryPlain = () => false
   /** By connection and side: the next sequence number, were nothing lost. */
   const sent = [isn, 5000, 1 - isn, -1]
@@ -93,5 +94,6 @@ function play([settings, ...packets]: Input, isStraight: boolean) {
   }
   rig.checkWheel()
   rig.closeAll()
+  progress.mustBeEmpty()
   return { logs: rig.streams.map((s) => [s.log, s.pieces]), counters: [...rig.counters.values] }
 }
