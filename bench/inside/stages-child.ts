@@ -115,7 +115,11 @@ for (let round = 0, warmed = 0; round < rounds; ) {
   const read = await readOnly(path)
   const decapsulated = await throughIngress(path, nowhere, null)
   const ring = await throughIngress(path, null, null)
-  const reassembler = new Reassembler(plan.reassembly, { open: () => new Swallow() }, newCounters())
+  const reassembler = new Reassembler(
+    plan.reassembly,
+    { mayOpen: () => true, open: () => new Swallow() },
+    newCounters(),
+  )
   const reassembled = await throughIngress(path, null, (view) => reassembler.packet(view))
   const counters = newCounters()
   const shard = await openShard(plan, counters)

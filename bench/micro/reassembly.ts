@@ -75,6 +75,7 @@ function caseFor(name: string, exchangedEvery: number): MicroCase {
       maxFlows: 1024,
       vniInKey: false,
       overlap: 'linux',
+      openingTimeoutMs: 60_000,
       idleTimeoutMs: 60_000,
       closingTimeoutMs: 1_000,
       outOfOrderBytes: 1 << 20,
@@ -82,7 +83,7 @@ function caseFor(name: string, exchangedEvery: number): MicroCase {
       reorderWindowPackets: 64,
       reorderWindowMs: 1_000,
     },
-    { open: () => consumer },
+    { mayOpen: () => true, open: () => consumer },
     counters,
   )
   const view = new PacketView()

@@ -12,6 +12,8 @@ export const End = {
   input: 3,
   /** A new connection took over the five-tuple. */
   replaced: 4,
+  /** It had to give way: memory was short. */
+  evicted: 5,
 } as const
 
 /** One piece of a direction, in order. Reused; bytes are lent until `data` returns. */
@@ -52,6 +54,8 @@ export interface StreamConsumer {
 }
 
 export interface StreamConsumerFactory {
+  /** False: the memory for consumers is used up. One more may still be opened where nothing else is safe. */
+  mayOpen(): boolean
   /** @param clientDirection direction of the side that opened the connection, -1 when its start was not seen */
   open(slot: number, clientDirection: number, nowUs: number): StreamConsumer
 }

@@ -2,15 +2,21 @@
 import type { Connection } from '../exchange/connection.ts'
 import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
 import type { HttpEvents } from '../http/http-connection.ts'
-import type { CounterBlock } from '../metrics/counters.ts'
+import type { HttpMemory } from '../http/http-memory.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { LineSink } from '../sinks/inspect/line-sink.ts'
 
 export class Printer {
   private readonly options: PairingOptions
   private readonly lines: LineSink
 
-  constructor(options: Omit<PairingOptions, 'held'>, write: (lines: string) => void, counters: CounterBlock) {
-    this.options = { ...options, held: { count: 0 } }
+  constructor(
+    options: Pick<PairingOptions, 'bodies' | 'maxBodyBytes'>,
+    write: (lines: string) => void,
+    counters: CounterBlock,
+    memory: HttpMemory,
+  ) {
+    this.options = { ...options, held: { count: 0 }, memory, onShed: () => counters.add(Counter.exchangesShed) }
     this.lines = new LineSink(write, counters)
   }
 

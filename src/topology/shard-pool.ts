@@ -288,7 +288,10 @@ export class ShardPool {
 const SHARD_GAUGES = [
   'flowsOpen',
   'flowsUnsettled',
+  'flowTableBytes',
   'outOfOrderBytes',
+  'connectionBytes',
+  'messageBytes',
   'requestsHeld',
   'responsesHeld',
   'replayQueued',

@@ -14,6 +14,7 @@ export const OPTIONS: ReassemblyOptions = {
   maxFlows: 1000,
   vniInKey: false,
   overlap: 'linux',
+  openingTimeoutMs: 60_000,
   idleTimeoutMs: 60_000,
   closingTimeoutMs: 5000,
   outOfOrderBytes: 1 << 20,
@@ -161,9 +162,13 @@ export class Rig {
   given = 0
   private largest = 0
 
+  /** Most consumers open at once. */
+  mostOpen = Number.POSITIVE_INFINITY
+
   constructor(options: Partial<ReassemblyOptions> = {}, temper: Temper = {}, progress = new ProgressRegister()) {
     this.options = { ...OPTIONS, ...options }
     const factory = {
+      mayOpen: () => this.streams.filter(({ isClosed }) => !isClosed).length < this.mostOpen,
       open: (_slot: number, clientDirection: number) => {
         const recorder = new Recorder(clientDirection, temper)
         this.streams.push(recorder)
