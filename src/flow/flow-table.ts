@@ -44,6 +44,8 @@ export class FlowTable {
   lineOf = new Uint8Array(FIRST_CAPACITY)
   lineNext = new Int32Array(FIRST_CAPACITY)
   linePrevious = new Int32Array(FIRST_CAPACITY)
+  /** Place in the watch list, counted from 1; 0: not watched. */
+  watchPlace = new Int32Array(FIRST_CAPACITY)
   /** Entry in the progress register, its lowest bit set where direction 0 is from the endpoint called 1 there; -1: none. */
   progress = new Int32Array(FIRST_CAPACITY)
 
@@ -109,6 +111,7 @@ export class FlowTable {
       }
     }
     this.lineOf[slot] = 0
+    this.watchPlace[slot] = 0
     this.clearState(slot)
     this.link(slot)
     return slot
@@ -245,6 +248,7 @@ export class FlowTable {
     this.lineOf = grown(this.lineOf, capacity)
     this.lineNext = grown(this.lineNext, capacity)
     this.linePrevious = grown(this.linePrevious, capacity)
+    this.watchPlace = grown(this.watchPlace, capacity)
     this.progress = grown(this.progress, capacity)
     this.base = grown(this.base, capacity * 2)
     this.nextSeq = grown(this.nextSeq, capacity * 2)

@@ -44,9 +44,12 @@ export class PartialHead {
     return i
   }
 
-  /** The end of the head is there, or it is time to try whether what is there can still become one. */
-  shouldParse(): boolean {
-    if (this.matched === 4) return true
+  /**
+   * The end of the head is there, or it is time to try whether what is there can still become one.
+   * @param most length of a head: beyond it there is nothing to wait for
+   */
+  shouldParse(most: number): boolean {
+    if (this.matched === 4 || this.length > most) return true
     if (this.length < this.nextTrial) return false
     this.nextTrial = this.length * 2
     return true

@@ -113,6 +113,11 @@ export class RequestParser implements BodyTarget, MessageHolder {
     return this.state === State.waiting
   }
 
+  /** No message is in hand. */
+  get isIdle(): boolean {
+    return this.state === State.idle || this.state === State.resync || this.state === State.stopped
+  }
+
   /** Takes the piece; returns the bytes taken, fewer only when a request in it must wait for its answer. */
   data(piece: StreamPiece): number {
     const { bytes, end } = piece
@@ -266,7 +271,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
     const capacity = partial.bytes.length
     const i = partial.append(piece.bytes, at, piece.end)
     if (partial.bytes.length > capacity && !this.hold(partial.bytes.length)) return i
-    if (!partial.shouldParse()) return i
+    if (!partial.shouldParse(this.context.maxHeadBytes)) return i
     return this.tryPartialHead() > 0 ? this.headComplete(this.context.view, piece, i) : i
   }
 

@@ -185,7 +185,7 @@ export class ResponseParser implements BodyTarget, MessageHolder {
     const capacity = partial.bytes.length
     const i = partial.append(piece.bytes, at, piece.end)
     if (partial.bytes.length > capacity && !this.hold(partial.bytes.length)) return i
-    if (!partial.shouldParse() || this.tryPartialHead() < 0) return i
+    if (!partial.shouldParse(this.context.maxHeadBytes) || this.tryPartialHead() < 0) return i
     // Whoever takes the head may ask for memory too, and must not shed what is being handed over.
     this.closeHolding()
     const next = this.headComplete(this.context.view, piece, i)

@@ -18,6 +18,7 @@ import type { PacketView } from '../decapsulation/packet-view.ts'
 import { EvictionQueue, Line } from '../flow/eviction-queue.ts'
 import { ExpiryWheel } from '../flow/expiry-wheel.ts'
 import { FlowTable } from '../flow/flow-table.ts'
+import { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { i32 } from '../wire/bytes.ts'
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
@@ -89,8 +90,8 @@ const SWEEP_US = 50_000
  */
 const LOOKS_PER_SWEEP = 1024
 /**
- * A connection that sent data gives way to another only when it was silent for so long: two busy floods must not throw each
- * other's out, and a request under way is worth more than one that may come. Chosen: longer than most answers take.
+ * A connection in the middle of a message gives way to another only when it was silent for so long: what is under way is worth
+ * more than what may come. Chosen: longer than the packets of one message are apart.
  */
 const EVICTABLE_AFTER_US = 5_000_000
 /** Connections looked at for one that may go, before the new one is refused. The busy ones go to the end of the line. */
@@ -111,9 +112,7 @@ export class Reassembler {
   private spareDisorder: Disorder | null = null
   private readonly piece = new StreamPiece()
   /** Slots that need a look between packets: holes, and consumers that wait for something. */
-  private readonly watched = new Set<number>()
-  /** Where the last sweep over them stopped. */
-  private sweep: IterableIterator<number> = this.watched.values()
+  private readonly watched: WatchList
   private packetsSinceSweep = 0
   private storedBytes = 0
   private openFlows = 0
@@ -123,6 +122,11 @@ export class Reassembler {
   private readonly openingUs: number
   private readonly closingUs: number
   private readonly windowUs: number
+  private readonly lookAtWatched = (slot: number): void => {
+    this.consumers[slot]?.tick(this.nowUs)
+    this.advance(slot)
+    this.closeIfEnded(slot)
+  }
   private readonly lookAtExpiry = (slot: number): void => this.expireOrReschedule(slot)
 
   constructor(
@@ -138,6 +142,7 @@ export class Reassembler {
     this.table = new FlowTable(options.maxFlows, options.vniInKey)
     this.wheel = new ExpiryWheel(this.table)
     this.queue = new EvictionQueue(this.table)
+    this.watched = new WatchList(this.table)
     this.idleUs = options.idleTimeoutMs * 1000
     this.openingUs = Math.min(options.openingTimeoutMs, options.idleTimeoutMs) * 1000
     this.closingUs = options.closingTimeoutMs * 1000
@@ -288,20 +293,8 @@ export class Reassembler {
     this.nextSweepUs = nowUs + SWEEP_US
     this.wheel.advance(nowUs, this.lookAtExpiry)
     // Each watched flow in turn, over as many sweeps as it takes.
-    const most = Math.min(this.watched.size, LOOKS_PER_SWEEP + this.packetsSinceSweep)
+    this.watched.visit(LOOKS_PER_SWEEP + this.packetsSinceSweep, this.lookAtWatched)
     this.packetsSinceSweep = 0
-    for (let looks = 0; looks < most; looks++) {
-      let next = this.sweep.next()
-      if (next.done === true) {
-        this.sweep = this.watched.values()
-        next = this.sweep.next()
-        if (next.done === true) return
-      }
-      const slot = next.value
-      this.consumers[slot]?.tick(nowUs)
-      this.advance(slot)
-      this.closeIfEnded(slot)
-    }
   }
 
   /** Closes every flow: the input ended (files), a pass ended, or the process shuts down. */
@@ -374,13 +367,14 @@ export class Reassembler {
     return this.evictIdle()
   }
 
-  /** Of the connections that sent data, the longest there that is silent now. */
+  /** Of the connections that sent data, the longest there that has no message in hand, or none that goes on. */
   private evictIdle(): boolean {
     const { queue, table } = this
     for (let looks = 0; looks < EVICTION_LOOKS; looks++) {
       const slot = queue.first(Line.data)
       if (slot < 0) return false
-      if (this.nowUs - table.lastSeenUs[slot]! >= EVICTABLE_AFTER_US) {
+      const isSilent = this.nowUs - table.lastSeenUs[slot]! >= EVICTABLE_AFTER_US
+      if (isSilent || this.consumers[slot]!.isIdle) {
         this.evict(slot)
         return true
       }

@@ -48,6 +48,8 @@ export interface StreamConsumer {
   isWaiting(direction: number): boolean
   /** Ends a wait that has become too dear: the store is full. The next `data` of the direction takes a byte at least. */
   giveUpWaiting(direction: number): void
+  /** No message is in hand: when the connection is forgotten now, none is lost. */
+  readonly isIdle: boolean
   /** True while `tick` wants to be called between packets. */
   readonly wantsTick: boolean
   tick(nowUs: number): void

@@ -49,6 +49,7 @@ export class Recorder implements StreamConsumer {
   }[] = []
   readonly clientDirection: number
   wantsTick = false
+  isIdle = false
   ticks = 0
   isClosed = false
   private readonly temper: Temper
