@@ -144,7 +144,6 @@ export const FLOODS: readonly Flood[] = [
     () => ELEPHANT,
     (totals, _sent, steps) => ({ 'requests discarded': [totals.requestsEnded(), steps] }),
     'one elephant connection, a request a packet',
-    3_000_000,
   ),
   disorder(
     'segments far ahead, a hole before each',
@@ -213,6 +212,7 @@ export const FLOODS: readonly Flood[] = [
     (k) => (k === 0 ? filled('GET /a HTTP/1.1\r\nA: ', PIECE) : filled('', PIECE)),
     (totals) => ({ 'refused as too large': drops(totals, 'headerTooLarge') > 0 }),
     'a header line that never ends',
+    300_000,
   ),
   stream(
     60,
@@ -225,12 +225,14 @@ export const FLOODS: readonly Flood[] = [
     (k) => (k === 0 ? CHUNKED : k === 1 ? filled('1;', PIECE) : filled('', PIECE)),
     (totals) => ({ 'refused as no chunk': drops(totals, 'chunkSize') > 0 }),
     'chunk extensions that never end',
+    300_000,
   ),
   stream(
     Number.POSITIVE_INFINITY,
     (k) => (k === 0 ? CHUNKED : ONE_BYTE_CHUNKS),
     (totals, _sent, steps) => ({ parsed: [totals.get('requestsParsed'), 1], 'bytes read': steps > 0 }),
     'chunks of one byte',
+    300_000,
   ),
   stream(
     1,
@@ -306,9 +308,11 @@ export const FLOODS: readonly Flood[] = [
     () => PIPELINED,
     (totals, _sent, steps) => ({ 'requests discarded': [totals.requestsEnded(), steps * PIPELINED_REQUESTS] }),
     'tiny requests, 50 in a packet, never answered',
+    300_000,
   ),
   {
     name: 'tiny responses, 50 in a packet, to no request',
+    most: 300_000,
     open(send) {
       const wire = new Wire(send)
       let seq = 1
