@@ -1,5 +1,6 @@
 /** From the options of `run` to those of the service. */
 import type { MonotonicClock } from '../base/clock.ts'
+import { memoryBudget } from '../config/memory-budget.ts'
 import type { RunOptions } from '../config/options.ts'
 import { ingressOptions, sendingWork, shardPlan } from './plans.ts'
 import type { ServiceOptions } from './service.ts'
@@ -26,6 +27,7 @@ export function serviceOptions(
     workers: options.workers,
     ringBytes: options.ringBytes,
     shardHeapMb: options.shardHeapMb,
+    memory: memoryBudget(options),
     admin: options.admin,
     health: options.health,
     faultsEnabled: process.env.MIRRORSHARD_FAULTS === '1',

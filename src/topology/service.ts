@@ -2,7 +2,9 @@
  * A running mirror target: receivers and servers around the path, from start to drained. `run` and `demo` drive it; it does not
  * touch signals or the terminal.
  */
+
 import type { MonotonicClock } from '../base/clock.ts'
+import type { MemoryBudget } from '../config/memory-budget.ts'
 import { type Network, NetworkList } from '../decapsulation/networks.ts'
 import { Counter } from '../metrics/counters.ts'
 import { HealthRule } from '../report/health.ts'
@@ -37,6 +39,7 @@ export interface ServiceOptions {
   readonly workers: number
   readonly ringBytes: number
   readonly shardHeapMb: number
+  readonly memory: MemoryBudget
   readonly admin: Address | null
   readonly health: Address | null
   /** POST /debug/fault works. */
@@ -165,6 +168,7 @@ export class Service {
         census: () => this.accounts.census(),
         workers: () => ({ configured: options.workers, running: this.path.running }),
         receivers: () => ({ configured: options.receivers, running: this.receiversRunning }),
+        memory: () => options.memory,
       })
       this.adminServer = await openAdminServer(options.admin, {
         metrics: this.metrics,

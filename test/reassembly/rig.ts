@@ -2,6 +2,7 @@
 import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
+import type { WatchList } from '../../src/flow/watch-list.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
@@ -228,8 +229,16 @@ export class Rig {
   }
 
   /** Slots that are looked at between packets. */
-  get watched(): ReadonlySet<number> {
-    return privates<{ watched: Set<number> }>(this.reassembler).watched
+  get watched(): WatchList {
+    return privates<{ watched: WatchList }>(this.reassembler).watched
+  }
+
+  /** Client ports of the flows in the table. */
+  ports(): number[] {
+    const { table } = this.reassembler
+    return [...table.slots()].map((slot) =>
+      table.portOf(slot, 0) === 80 ? table.portOf(slot, 1) : table.portOf(slot, 0),
+    )
   }
 
   private get heads(): Int32Array {
