@@ -80,7 +80,7 @@ const BLOCK = 4000
 export const FLOODS: readonly Flood[] = [
   {
     name: 'SYN, each of another connection',
-    most: 10_000_000,
+    most: 3_000_000,
     open(send) {
       const wire = new Wire(send)
       return (i) => wire.client(i, i, 0, SYN)
@@ -110,7 +110,7 @@ export const FLOODS: readonly Flood[] = [
   },
   {
     name: 'connections with handshake and request, never closed',
-    most: 3_000_000,
+    most: 1_000_000,
     open(send) {
       const wire = new Wire(send)
       return (i) => {
@@ -129,6 +129,7 @@ export const FLOODS: readonly Flood[] = [
   },
   {
     name: 'acknowledgements of bytes never seen, each on another connection',
+    most: 1_000_000,
     open(send) {
       const wire = new Wire(send)
       return (i) => {
@@ -212,7 +213,6 @@ export const FLOODS: readonly Flood[] = [
     (k) => (k === 0 ? filled('GET /a HTTP/1.1\r\nA: ', PIECE) : filled('', PIECE)),
     (totals) => ({ 'refused as too large': drops(totals, 'headerTooLarge') > 0 }),
     'a header line that never ends',
-    300_000,
   ),
   stream(
     60,
@@ -225,14 +225,12 @@ export const FLOODS: readonly Flood[] = [
     (k) => (k === 0 ? CHUNKED : k === 1 ? filled('1;', PIECE) : filled('', PIECE)),
     (totals) => ({ 'refused as no chunk': drops(totals, 'chunkSize') > 0 }),
     'chunk extensions that never end',
-    300_000,
   ),
   stream(
     Number.POSITIVE_INFINITY,
     (k) => (k === 0 ? CHUNKED : ONE_BYTE_CHUNKS),
     (totals, _sent, steps) => ({ parsed: [totals.get('requestsParsed'), 1], 'bytes read': steps > 0 }),
     'chunks of one byte',
-    300_000,
   ),
   stream(
     1,
@@ -308,11 +306,11 @@ export const FLOODS: readonly Flood[] = [
     () => PIPELINED,
     (totals, _sent, steps) => ({ 'requests discarded': [totals.requestsEnded(), steps * PIPELINED_REQUESTS] }),
     'tiny requests, 50 in a packet, never answered',
-    300_000,
+    100_000,
   ),
   {
     name: 'tiny responses, 50 in a packet, to no request',
-    most: 300_000,
+    most: 100_000,
     open(send) {
       const wire = new Wire(send)
       let seq = 1
