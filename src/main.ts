@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import { sayLastWords } from './base/last-words.ts'
 /** Entry point of the command line: streams, exit code and the last line of defence; the rest is in cli/. */
 import { describeSystemError, MirrorError } from './base/errors.ts'
+import { sayLastWords } from './base/last-words.ts'
 import type { HandlerLoaders } from './cli/commands.ts'
 import { reportFatal } from './cli/fatal.ts'
 import { readVersion } from './cli/version.ts'

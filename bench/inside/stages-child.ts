@@ -87,6 +87,7 @@ async function throughIngress(
 
 /** Takes every byte and looks at none. */
 class Swallow implements StreamConsumer {
+  readonly isIdle = true
   readonly wantsTick = false
   data(_direction: number, { at, end }: StreamPiece): number {
     return end - at
@@ -116,7 +117,11 @@ for (let round = 0, warmed = 0; round < rounds; ) {
   const read = await readOnly(path)
   const decapsulated = await throughIngress(path, nowhere, null)
   const ring = await throughIngress(path, null, null)
-  const reassembler = new Reassembler(plan.reassembly, { open: () => new Swallow() }, newCounters())
+  const reassembler = new Reassembler(
+    plan.reassembly,
+    { mayOpen: () => true, open: () => new Swallow() },
+    newCounters(),
+  )
   const reassembled = await throughIngress(path, null, (view) => reassembler.packet(view))
   const counters = newCounters()
   const shard = await openShard(plan, counters)

@@ -32,6 +32,7 @@ export function reassemblyBench(): MicroBench {
 
 /** Counts the bytes delivered; those of a segment out of its place do not count. */
 class CountingConsumer implements StreamConsumer {
+  readonly isIdle = true
   readonly wantsTick = false
   sum = 0
   private last = 0
@@ -75,6 +76,7 @@ function caseFor(name: string, exchangedEvery: number): MicroCase {
       maxFlows: 1024,
       vniInKey: false,
       overlap: 'linux',
+      openingTimeoutMs: 60_000,
       idleTimeoutMs: 60_000,
       closingTimeoutMs: 1_000,
       outOfOrderBytes: 1 << 20,
@@ -82,7 +84,7 @@ function caseFor(name: string, exchangedEvery: number): MicroCase {
       reorderWindowPackets: 64,
       reorderWindowMs: 1_000,
     },
-    { open: () => consumer },
+    { mayOpen: () => true, open: () => consumer },
     counters,
   )
   const view = new PacketView()

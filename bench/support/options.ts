@@ -54,6 +54,7 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   nodes                 file to null and micro benches on Node 20, 22 and 24
   profile/file, …/live  a flame graph, and the functions with the most time of their own
   caches                inline caches and deoptimisations in the hot path
+  floods                cost and memory of floods as they grow; --write: docs/floods.md and its plot
   gate                  counts that do not depend on the machine, against bench/bounds.json
   --quick               small and short, for checking that it works
   --runs N              runs of each variant, in turns (default 5; live-limit and idle 2, start 11)
@@ -66,7 +67,7 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   --file F --requests N a capture of your own for file and replay, and its number of complete requests
   --base REF            the commit to compare with
   --bench NAME,NAME     what to compare: pipeline/file (default), pipeline/replay
-  --write               gate: what was measured, with room, becomes the bounds
+  --write               gate: what was measured, with room, becomes the bounds; floods: its page
 `
 
 /** @throws Error in words for a person */

@@ -55,7 +55,9 @@ export const PACKET_DROP_HELP = {
   tcpTruncated: 'The packet ends inside the TCP header.',
   tcpLength: 'The TCP header length is below 20 bytes or beyond the segment.',
   tcpChecksum: 'The TCP checksum is wrong (--verify-checksums; always where fragments of two datagrams may be mixed).',
-  flowLimit: 'The flow table is full (--max-flows).',
+  flowLimit: 'The flow table is full (--max-flows), and every connection in it sent data lately.',
+  connectionLimit:
+    'First data of a connection for whose HTTP state there is no memory (--connection-bytes), while all others are busy.',
 } as const satisfies ReasonTable
 
 /** Reasons a request whose first line was recognised did not leave. */
@@ -83,6 +85,8 @@ export const REQUEST_DROP_HELP = {
   chunkEnd: 'No CRLF stands behind the data of a chunk.',
   trailer: 'A trailer line is malformed, or the trailer is longer than the head limit.',
   bodyTooLarge: 'The body is longer than --max-body-bytes.',
+  memoryLimit:
+    'The oldest message being read when those of all connections reached --message-bytes, or one on a connection that had to give way to another.',
   connect: 'CONNECT is not replayed.',
   upgrade: 'WebSocket upgrades are not replayed.',
   loop: 'The request carries the X-Mirrorshard marker: it was already replayed once.',
@@ -110,6 +114,8 @@ export const RESPONSE_DROP_HELP = {
   tooManyHeaders: 'The head has more header lines than the cap.',
   framing: 'Content-Length and Transfer-Encoding contradict each other or themselves.',
   chunk: 'A chunk or the trailer is malformed.',
+  memoryLimit:
+    'The oldest message being read when those of all connections reached --message-bytes, or one on a connection that had to give way to another.',
 } as const satisfies ReasonTable
 
 export const PacketDrop = codesOf(PACKET_DROP_HELP)

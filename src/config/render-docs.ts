@@ -42,7 +42,7 @@ before anything starts, and all faults are reported at once: exit code 2 for the
 \`250ms\`, \`5s\`, \`2m\`, \`1h\`. Lists are separated by commas in flags and environment variables (patterns of paths by blanks), list flags may be repeated, and in YAML they are
 lists. Switches are \`true\` or \`false\` in YAML; the environment also takes \`1\`, \`0\`, \`yes\`, \`no\`, \`on\` and \`off\`.
 
-**Shards.** Limits of the whole process (\`--connections\`, \`--queue-requests\`, \`--queue-bytes\`, \`--max-flows\`) are shared out evenly over the
+**Shards.** Limits of the whole process (\`--connections\`, \`--queue-requests\`, \`--queue-bytes\`, \`--max-flows\`, \`--connection-bytes\`, \`--message-bytes\`) are shared out evenly over the
 \`--workers\`; each gets at least 1. Limits of a shard say so.
 
 Two environment variables are not options: \`MIRRORSHARD_DEBUG=1\` prints the stack trace of an error that ends the process, and

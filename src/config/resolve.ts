@@ -4,6 +4,7 @@ import { printable } from '../base/printable.ts'
 import { CHECKS } from './checks.ts'
 import { type CommandName, environmentName, type Field, type Fields, flagName } from './field.ts'
 import type { ConfigFile } from './file.ts'
+import { divideMemory } from './memory-budget.ts'
 import { findNearest } from './nearest.ts'
 import { allOptions, FIELDS, fileFields, type OptionsOf, schemaOf } from './options.ts'
 import { describeIssue, environmentSetting, type Fault, flagSetting, type Setting } from './setting.ts'
@@ -67,6 +68,7 @@ export async function resolveOptions<C extends CommandName>(
     ]),
   )
   if (outcome.success) faults.push(...crossFaults(values, settings))
+  if (outcome.success && 'memoryLimit' in values) faults.push(...applyMemory(values, settings))
   throwFaults(faults)
   return { options: deepFreeze(values) as OptionsOf<C>, warnings: nearMisses(env) }
 }
@@ -84,8 +86,19 @@ export async function validateConfigFile(path: string): Promise<number> {
   const fields = Object.entries(fileFields())
   const required = fields.filter(([key, field]) => field.defaultText === '' && !(key in given)).map(([key]) => key)
   const relevant = Object.fromEntries(fields.filter(([key]) => !required.includes(key)))
-  throwFaults(crossFaults(schemaOf(relevant).parse(given), settings))
+  const values = schemaOf(relevant).parse(given)
+  throwFaults([...crossFaults(values, settings), ...applyMemory(values, settings)])
   return settings.size
+}
+
+/** Gives the parts of memory that nobody gave a size their shares of --memory-limit. */
+function applyMemory(values: Record<string, unknown>, settings: ReadonlyMap<string, Setting>): Fault[] {
+  const name = (key: string): string => settings.get(key)?.name() ?? `--${flagName(key)}`
+  const { values: decided, fault } = divideMemory(values, (key) => settings.has(key), name)
+  Object.assign(values, decided)
+  if (fault === null) return []
+  const isUsage = [...settings.values()].some(({ from }) => from === 'flag')
+  return [{ kind: isUsage ? 'usage' : 'configuration', message: fault }]
 }
 
 function commandLineSetting(key: string, field: Field, given: Given): Setting | null {

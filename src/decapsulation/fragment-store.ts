@@ -60,6 +60,9 @@ interface Datagram {
   room: number
   /** IPv6: next header as the fragment at offset 0 states it. */
   nextHeader: number
+  /** Neighbours by age. */
+  older: Datagram | null
+  younger: Datagram | null
 }
 
 /** What a 16-bit length field can state: of IPv4 the whole packet, of IPv6 what follows the base header. */
@@ -68,8 +71,10 @@ const MAX_LENGTH = 65_535
 const FRAGMENT_OVERHEAD = 256
 
 export class FragmentStore {
-  /** Insertion order is age. */
   private readonly waiting = new Map<string, Datagram>()
+  /** By age, in a list of its own: a Map's iterator begins with every entry that was deleted at its front. */
+  private oldest: Datagram | null = null
+  private newest: Datagram | null = null
   private bytes = 0
   /** The packet given back last was put together after another datagram had used its identification. */
   isSuspect = false
@@ -130,15 +135,13 @@ export class FragmentStore {
 
   /** Gives up what is too old. Called as time goes on, also when no fragment comes. */
   expire(nowUs: number): void {
-    for (const datagram of this.waiting.values()) {
-      if (datagram.createdUs + this.limits.timeoutMs * 1000 > nowUs) break
-      this.drop(datagram, PacketDrop.fragmentTimeout)
-    }
+    const limitUs = nowUs - this.limits.timeoutMs * 1000
+    while (this.oldest !== null && this.oldest.createdUs <= limitUs) this.drop(this.oldest, PacketDrop.fragmentTimeout)
   }
 
   /** Gives up everything: the end of the input. */
   clear(): void {
-    for (const datagram of this.waiting.values()) this.drop(datagram, PacketDrop.fragmentTimeout)
+    while (this.oldest !== null) this.drop(this.oldest, PacketDrop.fragmentTimeout)
   }
 
   private add(
@@ -175,6 +178,10 @@ export class FragmentStore {
       place = 0
       datagram = newDatagram(key, nowUs, isSuspect)
       this.waiting.set(key, datagram)
+      datagram.older = this.newest
+      if (this.newest === null) this.oldest = datagram
+      else this.newest.younger = datagram
+      this.newest = datagram
     }
     if (!more) datagram.total = end
     datagram.packets++
@@ -194,9 +201,10 @@ export class FragmentStore {
 
   /** Drops the oldest datagrams until the bounds hold; `latest` itself goes last. */
   private makeRoom(latest: Datagram): void {
-    for (const datagram of this.waiting.values()) {
-      if (!this.isFull()) return
+    for (let datagram = this.oldest; datagram !== null && this.isFull(); ) {
+      const next: Datagram | null = datagram.younger
       if (datagram !== latest) this.drop(datagram, PacketDrop.fragmentLimit)
+      datagram = next
     }
     if (this.isFull()) this.drop(latest, PacketDrop.fragmentLimit)
   }
@@ -229,6 +237,11 @@ export class FragmentStore {
 
   private forget(datagram: Datagram): void {
     this.waiting.delete(datagram.key)
+    const { older, younger } = datagram
+    if (older === null) this.oldest = younger
+    else older.younger = younger
+    if (younger === null) this.newest = older
+    else younger.older = older
     this.bytes -= datagram.heldBytes
     this.counters.add(Counter.fragmentsHeld, -datagram.packets)
     this.counters.set(Counter.fragmentBytes, this.bytes)
@@ -266,5 +279,5 @@ function placeOf(fragments: readonly Fragment[], at: number): number {
 
 function newDatagram(key: string, createdUs: number, isSuspect: boolean): Datagram {
   const nothing = { packets: 0, heldBytes: 0, have: 0, total: -1, header: null, room: MAX_LENGTH, nextHeader: 0 }
-  return { key, createdUs, isSuspect, fragments: [], ...nothing }
+  return { key, createdUs, isSuspect, fragments: [], older: null, younger: null, ...nothing }
 }

@@ -4,31 +4,100 @@
  */
 import { createHash, type Hash } from 'node:crypto'
 import type { HttpEvents, PendingRequest } from '../http/http-connection.ts'
+import { type Holding, type HttpMemory, MESSAGE_OVERHEAD, type MessageHolder } from '../http/http-memory.ts'
 import type { MessageView } from '../http/message.ts'
 import type { Connection } from './connection.ts'
 import { type BodyUse, type CapturedRequest, type CapturedResponse, type ExchangeSink, headersOf } from './exchange.ts'
 
 /** An exchange in the making. */
-interface Item {
-  request: CapturedRequest | null
+class Item implements MessageHolder {
+  request: CapturedRequest | null = null
   isRequestOver: boolean
-  response: CapturedResponse | null
-  isResponseOver: boolean
-  interim: CapturedResponse[]
+  response: CapturedResponse | null = null
+  isResponseOver = false
+  interim: CapturedResponse[] = []
+  private holding: Holding | null = null
+  private readonly pairing: Pairing
+
+  constructor(pairing: Pairing, isRequestOver: boolean) {
+    this.pairing = pairing
+    this.isRequestOver = isRequestOver
+  }
+
+  /** It waits, and `bytes` more are kept meanwhile. */
+  hold(memory: HttpMemory, bytes: number): void {
+    this.holding ??= memory.open(this)
+    memory.resize(this.holding, this.holding.bytes + bytes + MESSAGE_OVERHEAD)
+  }
+
+  /** It waits no more. */
+  release(memory: HttpMemory): void {
+    if (this.holding !== null) memory.close(this.holding)
+    this.holding = null
+  }
+
+  shed(): void {
+    this.pairing.shed(this)
+  }
 }
 
 /** The response being read. */
-interface Reading {
+class Reading implements MessageHolder {
   readonly item: Item
   readonly isInterim: boolean
   readonly status: number
   readonly headers: [string, string][]
   readonly hash: Hash | null
-  readonly chunks: Buffer[]
-  keptBytes: number
-  bodyBytes: number
   readonly timeUs: number
+  chunks: Buffer[] = []
+  keptBytes = 0
+  bodyBytes = 0
+  /** While its body is kept. */
+  private holding: Holding | null = null
+  private isKept: boolean
+  private readonly options: PairingOptions
+
+  constructor(item: Item, view: MessageView, isInterim: boolean, options: PairingOptions) {
+    this.item = item
+    this.isInterim = isInterim
+    this.status = view.status
+    this.headers = headersOf(view)
+    this.hash = options.bodies === 'none' ? null : createHash('sha256')
+    this.timeUs = view.firstUs
+    this.options = options
+    this.isKept = options.bodies === 'keep'
+  }
+
+  take(piece: Buffer): void {
+    this.bodyBytes += piece.length
+    this.hash?.update(piece)
+    const { memory, maxBodyBytes } = this.options
+    if (!this.isKept || this.bodyBytes > maxBodyBytes) return
+    this.holding ??= memory.open(this)
+    if (!memory.resize(this.holding, this.holding.bytes + piece.length + CHUNK_OVERHEAD)) return
+    const chunk = Buffer.allocUnsafeSlow(piece.length)
+    piece.copy(chunk)
+    this.chunks.push(chunk)
+    this.keptBytes += piece.length
+  }
+
+  /** The body where all of it was kept. */
+  end(isComplete: boolean): Buffer | null {
+    if (this.holding !== null) this.options.memory.close(this.holding)
+    const isWhole = this.isKept && isComplete && this.keptBytes === this.bodyBytes
+    return isWhole ? Buffer.concat(this.chunks) : null
+  }
+
+  /** The body is hashed on, and not kept. */
+  shed(): void {
+    this.isKept = false
+    this.chunks = []
+    this.options.onShed()
+  }
 }
+
+/** What the objects of a chunk weigh beside its bytes. */
+const CHUNK_OVERHEAD = 256
 
 export interface PairingOptions {
   readonly bodies: BodyUse
@@ -36,6 +105,9 @@ export interface PairingOptions {
   readonly maxBodyBytes: number
   /** Counts exchanges whose request is complete and which were not yet handed on. */
   readonly held: { count: number }
+  readonly memory: HttpMemory
+  /** An exchange lost its answer, or the answer's body, because memory was short. */
+  readonly onShed: () => void
 }
 
 export class Pairing implements HttpEvents {
@@ -70,6 +142,8 @@ export class Pairing implements HttpEvents {
     item.isRequestOver = true
     this.options.held.count++
     this.flush()
+    const kept = this.options.bodies === 'keep' ? body.length : 0
+    if (!item.isResponseOver) item.hold(this.options.memory, view.headEnd - view.headAt + kept)
   }
 
   requestDropped(pending: PendingRequest | null): void {
@@ -86,28 +160,11 @@ export class Pairing implements HttpEvents {
       this.orphan.isResponseOver = pending !== null
       this.orphan = null
     }
-    this.reading = {
-      item,
-      isInterim,
-      status: view.status,
-      headers: headersOf(view),
-      hash: this.options.bodies === 'none' ? null : createHash('sha256'),
-      chunks: [],
-      keptBytes: 0,
-      bodyBytes: 0,
-      timeUs: view.firstUs,
-    }
+    this.reading = new Reading(item, view, isInterim, this.options)
   }
 
   responseBody(bytes: Buffer, at: number, end: number): void {
-    const reading = this.reading!
-    const piece = bytes.subarray(at, end)
-    reading.bodyBytes += piece.length
-    reading.hash?.update(piece)
-    if (this.options.bodies === 'keep' && reading.bodyBytes <= this.options.maxBodyBytes) {
-      reading.chunks.push(Buffer.from(piece))
-      reading.keptBytes += piece.length
-    }
+    this.reading!.take(bytes.subarray(at, end))
   }
 
   responseEnd(_pending: PendingRequest | null, isComplete: boolean, timeUs: number): void {
@@ -119,10 +176,7 @@ export class Pairing implements HttpEvents {
       headers: reading.headers,
       bodyBytes: reading.bodyBytes,
       bodySha256: isComplete && reading.hash !== null ? reading.hash.digest('hex') : null,
-      body:
-        this.options.bodies === 'keep' && isComplete && reading.keptBytes === reading.bodyBytes
-          ? Buffer.concat(reading.chunks)
-          : null,
+      body: reading.end(isComplete),
       isIncomplete: !isComplete,
       timeUs: reading.timeUs,
       endUs: timeUs,
@@ -130,10 +184,25 @@ export class Pairing implements HttpEvents {
     const { item } = reading
     if (reading.isInterim) {
       item.interim.push(response)
+      if (!item.isResponseOver) item.hold(this.options.memory, weightOf(response))
       return
     }
     item.response = response
     item.isResponseOver = true
+    this.flush()
+    if (this.items.includes(item)) item.hold(this.options.memory, weightOf(response))
+  }
+
+  /** The oldest exchange has to make room: it is handed on without its answer. */
+  shed(item: Item): void {
+    this.options.onShed()
+    // While its request is being read only the interim answers before it can go.
+    if (!item.isRequestOver) {
+      item.interim = []
+      return
+    }
+    item.isResponseOver = true
+    if (this.orphan === item) this.orphan = null
     this.flush()
   }
 
@@ -163,7 +232,7 @@ export class Pairing implements HttpEvents {
   }
 
   private newItem(isRequestOver: boolean): Item {
-    const item: Item = { request: null, isRequestOver, response: null, isResponseOver: false, interim: [] }
+    const item = new Item(this, isRequestOver)
     this.items.push(item)
     return item
   }
@@ -172,9 +241,11 @@ export class Pairing implements HttpEvents {
   private flush(): void {
     const { items, connection } = this
     let done = 0
-    for (const { request, isRequestOver, response, isResponseOver, interim } of items) {
+    for (const item of items) {
+      const { request, isRequestOver, response, isResponseOver, interim } = item
       if (!isRequestOver || !isResponseOver) break
       done++
+      item.release(this.options.memory)
       if (request !== null) this.options.held.count--
       if (request !== null || response !== null || interim.length > 0)
         this.sink.exchange({ connection, request, response, interim })
@@ -182,3 +253,12 @@ export class Pairing implements HttpEvents {
     items.splice(0, done)
   }
 }
+
+function weightOf(response: CapturedResponse): number {
+  let bytes = response.body?.length ?? 0
+  for (const [name, value] of response.headers) bytes += name.length + value.length + FIELD_OVERHEAD
+  return bytes
+}
+
+/** What the objects of a header field weigh beside its characters. */
+const FIELD_OVERHEAD = 96

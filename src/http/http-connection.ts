@@ -3,9 +3,11 @@
  * far as framing needs it (HEAD, CONNECT, upgrades).
  */
 import { RequestDrop, ResponseDrop } from '../base/drop.ts'
+import { CONNECTION_BYTES } from '../base/memory-weights.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { End, type StreamConsumer, type StreamPiece } from '../reassembly/stream-consumer.ts'
 import { beginsWithRequestLine, beginsWithStatusLine } from './head.ts'
+import { PENDING_BYTES } from './http-memory.ts'
 import { MessageFlag, type MessageView } from './message.ts'
 import { isSocksHandshake, isTlsRecord, type Protocol, type ProtocolCensus, recogniseProtocol } from './protocol.ts'
 import { type ParserContext, type RequestEvents, RequestParser } from './request-parser.ts'
@@ -123,6 +125,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.flowHash = flowHash
     this.ports = ports
     this.openEvents = openEvents
+    context.memory.connection(CONNECTION_BYTES)
     if (clientDirection >= 0) {
       context.tunnels.delete(flowHash)
       this.decide(clientDirection, false, false, false)
@@ -174,8 +177,11 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     }
     if (this.isUnknown) this.context.census.add('unknown', this.ports[this.client ^ 1]!)
     // A silent tunnel that goes on later begins in the middle, and must still be known as one.
-    if (reason !== End.expired && this.mode !== Mode.undecided) this.context.tunnels.delete(this.flowHash)
+    const mayGoOn = reason === End.expired || reason === End.evicted
+    if (!mayGoOn && this.mode !== Mode.undecided) this.context.tunnels.delete(this.flowHash)
     this.events?.closed()
+    this.context.memory.connection(-CONNECTION_BYTES - this.pending.length * PENDING_BYTES)
+    this.pending.length = 0
   }
 
   waitsForPeer(direction: number): boolean {
@@ -189,6 +195,10 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
 
   giveUpWaiting(): void {
     if (this.mode === Mode.http && this.requests!.isWaiting) this.answerIsMissing()
+  }
+
+  get isIdle(): boolean {
+    return this.mode !== Mode.http || this.requests!.isIdle
   }
 
   get wantsTick(): boolean {
@@ -294,11 +304,14 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.requestsWereLost = false
     this.last = pending
     this.reading = pending
-    this.pending.push(pending)
-    if (this.pending.length > MAX_PENDING) {
+    const { memory } = this.context
+    const mustForget = this.pending.length >= MAX_PENDING || (this.pending.length > 0 && !memory.hasRoomForPending)
+    if (mustForget) {
       this.responsesUnsure = true
-      this.open.responsesMissed(this.pending.splice(0, 1))
+      this.open.responsesMissed(this.forget(1))
     }
+    memory.connection(PENDING_BYTES)
+    this.pending.push(pending)
   }
 
   requestComplete(view: MessageView, endSeq: number): void {
@@ -372,7 +385,10 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.isInterim = status < 200 && status !== 101
     const pending = this.pairOf(seq, ack)
     this.answering = pending
-    if (!this.isInterim && pending !== null) this.pending.shift()
+    if (!this.isInterim && pending !== null) {
+      this.pending.shift()
+      this.context.memory.connection(-PENDING_BYTES)
+    }
     this.open.responseHead(view, pending)
     this.isTunnel = status === 101 || (pending?.isConnect === true && status >= 200 && status < 300)
     if (this.isTunnel) return Body.tunnel
@@ -440,8 +456,16 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   private missAnswers(count: number): void {
-    if (count > 0) this.open.responsesMissed(this.pending.splice(0, count))
+    if (count > 0) this.open.responsesMissed(this.forget(count))
     if (this.requests!.isWaiting && this.pending.length === 0) this.answerIsMissing()
+  }
+
+  /** Takes the oldest requests that wait for their answer out of memory. */
+  private forget(count: number): PendingRequest[] {
+    const { pending } = this
+    this.context.memory.connection(-count * PENDING_BYTES)
+    // Of a long array `shift` moves the beginning, `splice` a thousand elements: nine microseconds a request.
+    return count === 1 ? [pending.shift()!] : pending.splice(0, count)
   }
 
   private tunnelBegins(pending: PendingRequest | null): void {

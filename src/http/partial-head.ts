@@ -8,7 +8,8 @@ import { CR, LF } from './characters.ts'
 const FIRST_BYTES = 1024
 
 export class PartialHead {
-  bytes: Buffer = Buffer.allocUnsafe(FIRST_BYTES)
+  /** Never a part of a slab: it may be held for long, and would hold on to the whole. */
+  bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)
   length = 0
   /** Bytes of CR LF CR LF seen at the end of what was scanned, 0 to 4; a bare LF LF counts too, so that its fault is found. */
   private matched = 0
@@ -18,7 +19,7 @@ export class PartialHead {
     this.length = 0
     this.matched = 0
     this.nextTrial = FIRST_BYTES
-    if (this.bytes.length > 16 * FIRST_BYTES) this.bytes = Buffer.allocUnsafe(FIRST_BYTES)
+    if (this.bytes.length > 16 * FIRST_BYTES) this.bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
   }
 
   /** Takes bytes from [at, end) up to and including the end of the head. Returns the index behind what it took. */
@@ -34,7 +35,7 @@ export class PartialHead {
     this.matched = matched
     const needed = this.length + (i - at)
     if (needed > this.bytes.length) {
-      const grown = Buffer.allocUnsafe(2 ** Math.ceil(Math.log2(needed)))
+      const grown = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(needed)))
       this.bytes.copy(grown, 0, 0, this.length)
       this.bytes = grown
     }
@@ -43,9 +44,12 @@ export class PartialHead {
     return i
   }
 
-  /** The end of the head is there, or it is time to try whether what is there can still become one. */
-  shouldParse(): boolean {
-    if (this.matched === 4) return true
+  /**
+   * The end of the head is there, or it is time to try whether what is there can still become one.
+   * @param most length of a head: beyond it there is nothing to wait for
+   */
+  shouldParse(most: number): boolean {
+    if (this.matched === 4 || this.length > most) return true
     if (this.length < this.nextTrial) return false
     this.nextTrial = this.length * 2
     return true

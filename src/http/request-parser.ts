@@ -15,6 +15,7 @@ import { seqAdd } from '../wire/seq.ts'
 import { BodyReader, type BodyTarget } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { beginsWithRequestLine, HEAD_INCOMPLETE, type HeadReader } from './head.ts'
+import { type Holding, type HttpMemory, MESSAGE_OVERHEAD, type MessageHolder } from './http-memory.ts'
 import { MessageFlag, MessageView } from './message.ts'
 import type { PartialHead } from './partial-head.ts'
 
@@ -25,6 +26,7 @@ export interface ParserContext {
   readonly view: MessageView
   readonly maxHeadBytes: number
   readonly maxBodyBytes: number
+  readonly memory: HttpMemory
   /** Keep request bodies, or only count them. */
   readonly keepBodies: boolean
   takePartialHead(): PartialHead
@@ -69,7 +71,7 @@ const State = {
 
 const FIRST_BODY_BYTES = 4096
 
-export class RequestParser implements BodyTarget {
+export class RequestParser implements BodyTarget, MessageHolder {
   private state: number
   private readonly context: ParserContext
   private readonly events: RequestEvents
@@ -77,6 +79,8 @@ export class RequestParser implements BodyTarget {
   private partial: PartialHead | null = null
   /** The message whose body is being read, its head copied out of the stream. */
   private message: MessageView | null = null
+  /** While bytes of the message in hand are kept. */
+  private holding: Holding | null = null
   /** The message in hand was counted by `requestBegan` and has not ended. */
   private isCounted = false
   /** The message in hand was dropped; its body is only read over. */
@@ -107,6 +111,11 @@ export class RequestParser implements BodyTarget {
 
   get isWaiting(): boolean {
     return this.state === State.waiting
+  }
+
+  /** No message is in hand. */
+  get isIdle(): boolean {
+    return this.state === State.idle || this.state === State.resync || this.state === State.stopped
   }
 
   /** Takes the piece; returns the bytes taken, fewer only when a request in it must wait for its answer. */
@@ -188,7 +197,7 @@ export class RequestParser implements BodyTarget {
   /** The stream ended. */
   end(reason: number): void {
     if (this.state === State.head) this.tryPartialHead()
-    this.drop(reason === End.expired ? RequestDrop.expired : RequestDrop.incomplete)
+    this.drop(endedBy(reason))
     this.stop()
   }
 
@@ -213,13 +222,17 @@ export class RequestParser implements BodyTarget {
     const n = end - at
     if (message.bodyBytes + n > this.context.maxBodyBytes) {
       this.drop(RequestDrop.bodyTooLarge)
-      message.body = EMPTY
+      this.release()
       return
     }
     if (this.context.keepBodies) {
       const need = message.bodyBytes + n
       if (need > message.body.length) {
-        const grown = Buffer.allocUnsafe(Math.max(need, 2 * message.body.length, FIRST_BODY_BYTES))
+        // Doubled, but never beyond the longest body there may be.
+        const doubled = Math.min(Math.max(2 * message.body.length, FIRST_BODY_BYTES), this.context.maxBodyBytes)
+        const capacity = Math.max(need, doubled)
+        if (!this.hold(message.bytes.length + capacity)) return
+        const grown = Buffer.allocUnsafeSlow(capacity)
         message.body.copy(grown, 0, 0, message.bodyBytes)
         message.body = grown
       }
@@ -246,6 +259,7 @@ export class RequestParser implements BodyTarget {
       this.partial = this.context.takePartialHead()
       this.partial.append(bytes, at, end)
       this.state = State.head
+      this.hold(this.partial.bytes.length)
       return end
     }
     this.headFault(reader.fault, bytes, at, end, reader.firstLineRead || looksLikeRequest(bytes, at, end))
@@ -254,8 +268,10 @@ export class RequestParser implements BodyTarget {
 
   private continueHead(piece: StreamPiece, at: number): number {
     const partial = this.partial!
+    const capacity = partial.bytes.length
     const i = partial.append(piece.bytes, at, piece.end)
-    if (!partial.shouldParse()) return i
+    if (partial.bytes.length > capacity && !this.hold(partial.bytes.length)) return i
+    if (!partial.shouldParse(this.context.maxHeadBytes)) return i
     return this.tryPartialHead() > 0 ? this.headComplete(this.context.view, piece, i) : i
   }
 
@@ -302,8 +318,13 @@ export class RequestParser implements BodyTarget {
     }
     if (isChunked) this.body.startChunked()
     else this.body.startLength(view.contentLength)
-    this.message = this.isDropped ? null : ownHead(view)
+    const message = this.isDropped ? null : ownHead(view)
     this.releasePartial()
+    if (message !== null) {
+      this.state = State.body
+      this.message = message
+      this.hold(message.bytes.length)
+    } else this.release()
     if (this.body.isDone) {
       // Dropped, and without a body.
       this.release()
@@ -336,6 +357,8 @@ export class RequestParser implements BodyTarget {
   private complete(view: MessageView, piece: StreamPiece, at: number): void {
     view.lastUs = piece.timeUs
     this.isCounted = false
+    // Whoever takes it may ask for memory too, and must not shed what is being handed over.
+    this.closeHolding()
     this.events.requestComplete(view, seqAdd(piece.seq, at - piece.at))
     this.release()
     this.messageEnds()
@@ -378,9 +401,32 @@ export class RequestParser implements BodyTarget {
     this.isDropped = true
   }
 
+  /** MessageHolder: the message in hand has to make room. Its framing is still read where it is certain. */
+  shed(): void {
+    const isHead = this.state === State.head
+    if (isHead) this.events.requestBytesSkipped(this.partial!.length, false)
+    this.drop(RequestDrop.memoryLimit)
+    this.release()
+    if (isHead) this.loseBoundary()
+  }
+
+  /** Asks for memory for `bytes` of the message in hand. False: it was shed. */
+  private hold(bytes: number): boolean {
+    const { memory } = this.context
+    this.holding ??= memory.open(this)
+    return memory.resize(this.holding, bytes + MESSAGE_OVERHEAD)
+  }
+
   private release(): void {
     this.message = null
     this.releasePartial()
+    this.closeHolding()
+  }
+
+  private closeHolding(): void {
+    if (this.holding === null) return
+    this.context.memory.close(this.holding)
+    this.holding = null
   }
 
   private releasePartial(): void {
@@ -390,7 +436,10 @@ export class RequestParser implements BodyTarget {
   }
 }
 
-const EMPTY = Buffer.alloc(0)
+function endedBy(reason: number): number {
+  if (reason === End.evicted) return RequestDrop.memoryLimit
+  return reason === End.expired ? RequestDrop.expired : RequestDrop.incomplete
+}
 
 /** A malformed first line that still is a request: it begins with a known method and a blank. */
 function looksLikeRequest(bytes: Buffer, at: number, end: number): boolean {
@@ -403,7 +452,9 @@ function looksLikeRequest(bytes: Buffer, at: number, end: number): boolean {
 function ownHead(view: MessageView): MessageView {
   const own = new MessageView(view.fieldCount)
   const base = view.headAt
-  own.bytes = Buffer.from(view.bytes.subarray(base, view.headEnd))
+  // In memory of its own, and not in a slab that it would hold on to as a whole.
+  own.bytes = Buffer.allocUnsafeSlow(view.headEnd - base)
+  view.bytes.copy(own.bytes, 0, base, view.headEnd)
   own.headEnd = view.headEnd - base
   own.methodEnd = view.methodEnd - base
   own.targetAt = view.targetAt - base

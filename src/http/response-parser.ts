@@ -10,6 +10,7 @@ import { seqAdd } from '../wire/seq.ts'
 import { BodyReader, type BodyTarget } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { beginsWithStatusLine, HEAD_INCOMPLETE, responseFault } from './head.ts'
+import { type Holding, MESSAGE_OVERHEAD, type MessageHolder } from './http-memory.ts'
 import { MessageFlag, type MessageView } from './message.ts'
 import type { PartialHead } from './partial-head.ts'
 import type { ParserContext } from './request-parser.ts'
@@ -48,12 +49,14 @@ export interface ResponseEvents {
 
 const State = { idle: 0, head: 1, body: 2, resync: 3, stopped: 4 } as const
 
-export class ResponseParser implements BodyTarget {
+export class ResponseParser implements BodyTarget, MessageHolder {
   private state: number
   private readonly context: ParserContext
   private readonly events: ResponseEvents
   private readonly body: BodyReader
   private partial: PartialHead | null = null
+  /** While bytes of a head are kept. Bodies are not: they are handed on as they come. */
+  private holding: Holding | null = null
   private firstLineSeen = false
   private isFresh = true
   private mayBeginHere: boolean
@@ -131,7 +134,7 @@ export class ResponseParser implements BodyTarget {
   }
 
   end(reason: number): void {
-    const fault = reason === End.expired ? ResponseDrop.expired : ResponseDrop.incomplete
+    const fault = endedBy(reason)
     if (this.state === State.head) this.tryPartialHead()
     if (this.state === State.body) {
       this.state = State.stopped
@@ -172,6 +175,7 @@ export class ResponseParser implements BodyTarget {
       this.partial = this.context.takePartialHead()
       this.partial.append(piece.bytes, at, piece.end)
       this.state = State.head
+      this.hold(this.partial.bytes.length)
       return piece.end
     }
     this.firstLineSeen = reader.firstLineRead
@@ -181,8 +185,12 @@ export class ResponseParser implements BodyTarget {
 
   private continueHead(piece: StreamPiece, at: number): number {
     const partial = this.partial!
+    const capacity = partial.bytes.length
     const i = partial.append(piece.bytes, at, piece.end)
-    if (!partial.shouldParse() || this.tryPartialHead() < 0) return i
+    if (partial.bytes.length > capacity && !this.hold(partial.bytes.length)) return i
+    if (!partial.shouldParse(this.context.maxHeadBytes) || this.tryPartialHead() < 0) return i
+    // Whoever takes the head may ask for memory too, and must not shed what is being handed over.
+    this.closeHolding()
     const next = this.headComplete(this.context.view, piece, i)
     this.releasePartial()
     return next
@@ -235,11 +243,38 @@ export class ResponseParser implements BodyTarget {
     this.releasePartial()
   }
 
+  /** MessageHolder: the head in hand has to make room. */
+  shed(): void {
+    this.events.responseBytesSkipped(this.partial!.length, false)
+    this.giveUpHead(ResponseDrop.memoryLimit)
+    this.state = State.resync
+    this.events.responsesLost()
+  }
+
+  /** Asks for memory for `bytes` of the head in hand. False: it was shed. */
+  private hold(bytes: number): boolean {
+    const { memory } = this.context
+    this.holding ??= memory.open(this)
+    return memory.resize(this.holding, bytes + MESSAGE_OVERHEAD)
+  }
+
   private releasePartial(): void {
     if (this.partial === null) return
     this.context.givePartialHead(this.partial)
     this.partial = null
+    this.closeHolding()
   }
+
+  private closeHolding(): void {
+    if (this.holding === null) return
+    this.context.memory.close(this.holding)
+    this.holding = null
+  }
+}
+
+function endedBy(reason: number): number {
+  if (reason === End.evicted) return ResponseDrop.memoryLimit
+  return reason === End.expired ? ResponseDrop.expired : ResponseDrop.incomplete
 }
 
 function isNamedHttp(bytes: Buffer, at: number, end: number): boolean {

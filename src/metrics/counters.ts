@@ -102,6 +102,16 @@ export const SCALARS = {
     kind: 'counter',
     help: 'Connections closed by the idle time-out.',
   },
+  flowsEvicted: {
+    metric: 'mirrorshard_flows_evicted_total',
+    kind: 'counter',
+    help: 'Open connections forgotten because memory was short: half-open ones first, then those without data, then silent ones.',
+  },
+  flowTableBytes: {
+    metric: 'mirrorshard_flow_table_bytes',
+    kind: 'gauge',
+    help: 'Memory of the flow table: rows it has room for, which do not shrink.',
+  },
   flowsLost: {
     metric: 'mirrorshard_flows_lost_total',
     kind: 'counter',
@@ -162,6 +172,22 @@ export const SCALARS = {
     metric: 'mirrorshard_http_other_protocol_bytes_total',
     kind: 'counter',
     help: 'Bytes of connections that are not HTTP/1.',
+  },
+
+  connectionBytes: {
+    metric: 'mirrorshard_http_connection_bytes',
+    kind: 'gauge',
+    help: 'Memory of the state of connections that carry data, and of requests remembered until their answer comes.',
+  },
+  messageBytes: {
+    metric: 'mirrorshard_http_message_bytes',
+    kind: 'gauge',
+    help: 'Memory of messages being read, and with inspect of exchanges that wait for their answer.',
+  },
+  exchangesShed: {
+    metric: 'mirrorshard_exchanges_shed_total',
+    kind: 'counter',
+    help: 'Exchanges that inspect printed without all of the answer, because --message-bytes was reached.',
   },
 
   requestsParsed: {

@@ -187,7 +187,9 @@ export class OutOfOrderStore {
   }
 
   private put(i: number, segment: StoredSegment, at: number, end: number): void {
-    const bytes = Buffer.from(segment.bytes.subarray(at, end))
+    // Memory of its own: a piece of a shared slab would hold on to the whole, forty times what is counted for one byte.
+    const bytes = Buffer.allocUnsafeSlow(end - at)
+    segment.bytes.copy(bytes, 0, at, end)
     const piece = { ...segment, bytes, at: 0, end: bytes.length }
     this.segments.splice(i, 0, piece)
     this.cost += bytes.length + SEGMENT_OVERHEAD

@@ -15,8 +15,10 @@
  */
 import { PacketDrop } from '../base/drop.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
+import { EvictionQueue, Line } from '../flow/eviction-queue.ts'
 import { ExpiryWheel } from '../flow/expiry-wheel.ts'
 import { FlowTable } from '../flow/flow-table.ts'
+import { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { i32 } from '../wire/bytes.ts'
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
@@ -30,6 +32,8 @@ export interface ReassemblyOptions {
   readonly vniInKey: boolean
   readonly overlap: OverlapPolicy
   readonly idleTimeoutMs: number
+  /** The same for a connection whose handshake is not complete and that sent no data. */
+  readonly openingTimeoutMs: number
   /** How long a finished connection stays in the table, so that late repetitions find it. */
   readonly closingTimeoutMs: number
   /** Bound of the out-of-order store, bytes with overhead: per direction and for the whole shard. */
@@ -80,6 +84,18 @@ const MAX_JUMP = 1 << 24
 const STRAYS_BEFORE_RESTART = 3
 /** How often watched flows are looked at between their packets. */
 const SWEEP_US = 50_000
+/**
+ * Watched flows looked at in one sweep, besides one for each packet since the last: a flood of flows with holes costs its packets
+ * a look each, not every sweep a look at all of them. 20,000 a second: more than have a hole at once where mirrors work.
+ */
+const LOOKS_PER_SWEEP = 1024
+/**
+ * A connection in the middle of a message gives way to another only when it was silent for so long: what is under way is worth
+ * more than what may come. Chosen: longer than the packets of one message are apart.
+ */
+const EVICTABLE_AFTER_US = 5_000_000
+/** Connections looked at for one that may go, before the new one is refused. The busy ones go to the end of the line. */
+const EVICTION_LOOKS = 4
 
 export class Reassembler {
   readonly table: FlowTable
@@ -87,6 +103,7 @@ export class Reassembler {
   private readonly counters: CounterBlock
   private readonly factory: StreamConsumerFactory
   private readonly wheel: ExpiryWheel
+  private readonly queue: EvictionQueue
   private readonly progress: ProgressRegister
   /** By slot, like all that is not a number; numbers stand in the table's columns. */
   private readonly consumers: (StreamConsumer | null)[] = []
@@ -95,14 +112,21 @@ export class Reassembler {
   private spareDisorder: Disorder | null = null
   private readonly piece = new StreamPiece()
   /** Slots that need a look between packets: holes, and consumers that wait for something. */
-  private readonly watched = new Set<number>()
+  private readonly watched: WatchList
+  private packetsSinceSweep = 0
   private storedBytes = 0
   private openFlows = 0
   private nowUs = 0
   private nextSweepUs = 0
   private readonly idleUs: number
+  private readonly openingUs: number
   private readonly closingUs: number
   private readonly windowUs: number
+  private readonly lookAtWatched = (slot: number): void => {
+    this.consumers[slot]?.tick(this.nowUs)
+    this.advance(slot)
+    this.closeIfEnded(slot)
+  }
   private readonly lookAtExpiry = (slot: number): void => this.expireOrReschedule(slot)
 
   constructor(
@@ -117,7 +141,10 @@ export class Reassembler {
     this.counters = counters
     this.table = new FlowTable(options.maxFlows, options.vniInKey)
     this.wheel = new ExpiryWheel(this.table)
+    this.queue = new EvictionQueue(this.table)
+    this.watched = new WatchList(this.table)
     this.idleUs = options.idleTimeoutMs * 1000
+    this.openingUs = Math.min(options.openingTimeoutMs, options.idleTimeoutMs) * 1000
     this.closingUs = options.closingTimeoutMs * 1000
     this.windowUs = options.reorderWindowMs * 1000
   }
@@ -126,6 +153,7 @@ export class Reassembler {
   packet(view: PacketView): void {
     if (view.nowUs >= this.nextSweepUs) this.tick(view.nowUs)
     this.nowUs = view.nowUs
+    this.packetsSinceSweep++
     const key = this.table.find(view)
     if (key < 0 || !this.tryPlain(view, key)) this.anyPacket(view, key)
   }
@@ -208,14 +236,18 @@ export class Reassembler {
         counters.add(Counter.packetsProcessed)
         return
       }
-      const slot = table.insert(view)
-      if (slot < 0) {
+      if (table.isFull && !this.evictOne()) {
         counters.packetDrop(PacketDrop.flowLimit)
         return
       }
+      const slot = table.insert(view)
       this.opened(slot)
-      this.wheel.schedule(slot, view.nowUs + this.idleUs)
+      this.wheel.schedule(slot, view.nowUs + this.openingUs)
       key = slot * 2
+    }
+    if (length > 0 && this.consumers[key >> 1] == null && !this.mayOpenConsumer(key >> 1)) {
+      counters.packetDrop(PacketDrop.connectionLimit)
+      return
     }
     counters.add(Counter.packetsProcessed)
     const slot = key >> 1
@@ -236,6 +268,7 @@ export class Reassembler {
     }
     if ((flags & TcpFlag.fin) !== 0) this.finish(key, seqAdd(start, length))
     this.advance(slot)
+    if (table.lineOf[slot] === Line.opening && this.isOpen(slot)) this.queue.move(slot, Line.silent)
     if ((flags & TcpFlag.rst) !== 0 && this.isCredibleReset(key, seq)) this.reset(slot)
     else this.closeIfEnded(slot)
   }
@@ -259,11 +292,9 @@ export class Reassembler {
     this.nowUs = nowUs
     this.nextSweepUs = nowUs + SWEEP_US
     this.wheel.advance(nowUs, this.lookAtExpiry)
-    for (const slot of this.watched) {
-      this.consumers[slot]?.tick(nowUs)
-      this.advance(slot)
-      this.closeIfEnded(slot)
-    }
+    // Each watched flow in turn, over as many sweeps as it takes.
+    this.watched.visit(LOOKS_PER_SWEEP + this.packetsSinceSweep, this.lookAtWatched)
+    this.packetsSinceSweep = 0
   }
 
   /** Closes every flow: the input ended (files), a pass ended, or the process shuts down. */
@@ -288,11 +319,13 @@ export class Reassembler {
     this.consumers[slot] = null
     this.disorders[slot] = null
     this.table.lastSeenUs[slot] = this.nowUs
+    this.queue.move(slot, Line.opening)
     this.adopt(slot)
   }
 
   private removed(slot: number): void {
     this.watched.delete(slot)
+    this.queue.move(slot, Line.none)
     const entry = this.table.progress[slot]! | 0
     if (entry !== NO_ENTRY) this.progress.remove(entry & ~1)
     this.table.remove(slot)
@@ -302,12 +335,70 @@ export class Reassembler {
   private restart(slot: number): void {
     this.end(slot, End.replaced)
     this.table.clearState(slot)
+    this.queue.move(slot, Line.opening)
     this.counters.add(Counter.flowsOpened)
     this.openFlows++
   }
 
   private timeoutUs(slot: number): number {
-    return (this.table.flags[slot]! & Flow.closed) !== 0 ? this.closingUs : this.idleUs
+    const line = this.table.lineOf[slot]!
+    return line === Line.closed ? this.closingUs : line === Line.opening ? this.openingUs : this.idleUs
+  }
+
+  /** Each side has answered the other: no forged address did that. */
+  private isOpen(slot: number): boolean {
+    const { directionFlags } = this.table
+    const both = directionFlags[slot * 2]! & directionFlags[slot * 2 + 1]!
+    return (both & (Direction.seen | Direction.acked)) === (Direction.seen | Direction.acked)
+  }
+
+  // --- giving way ----------------------------------------------------------------------------------------------------------
+
+  /** The table is full: whoever is missed least goes. False: nobody may. */
+  private evictOne(): boolean {
+    const { queue } = this
+    for (let line: number = Line.closed; line <= Line.silent; line++) {
+      const slot = queue.first(line)
+      if (slot >= 0) {
+        this.evict(slot)
+        return true
+      }
+    }
+    return this.evictIdle()
+  }
+
+  /** Of the connections that sent data, the longest there that has no message in hand, or none that goes on. */
+  private evictIdle(): boolean {
+    const { queue, table } = this
+    for (let looks = 0; looks < EVICTION_LOOKS; looks++) {
+      const slot = queue.first(Line.data)
+      if (slot < 0) return false
+      const isSilent = this.nowUs - table.lastSeenUs[slot]! >= EVICTABLE_AFTER_US
+      if (isSilent || this.consumers[slot]!.isIdle) {
+        this.evict(slot)
+        return true
+      }
+      queue.move(slot, Line.data)
+    }
+    return false
+  }
+
+  /** The same where one has to go. */
+  private evictBusy(): void {
+    const slot = this.queue.first(Line.data)
+    if (slot >= 0) this.evict(slot)
+  }
+
+  private evict(slot: number): void {
+    if ((this.table.flags[slot]! & Flow.closed) === 0) this.counters.add(Counter.flowsEvicted)
+    this.end(slot, End.evicted)
+    this.wheel.cancel(slot)
+    this.removed(slot)
+  }
+
+  /** Data came for a flow without a consumer. */
+  private mayOpenConsumer(slot: number): boolean {
+    return (this.table.flags[slot]! & Flow.closed) !== 0 || this.factory.mayOpen() || this.evictIdle()
   }
 
   private expireOrReschedule(slot: number): void {
@@ -332,6 +423,7 @@ export class Reassembler {
       for (let key = slot * 2; key <= slot * 2 + 1; key++) this.flush(key)
     }
     this.table.flags[slot]! |= Flow.closed
+    this.queue.move(slot, Line.closed)
     this.openFlows--
     const consumer = this.consumers[slot]
     if (consumer != null) {
@@ -366,6 +458,7 @@ export class Reassembler {
     const client = (flags & Flow.clientKnown) === 0 ? -1 : (flags & Flow.clientIs1) !== 0 ? 1 : 0
     const consumer = this.factory.open(slot, client, this.nowUs)
     this.consumers[slot] = consumer
+    this.queue.move(slot, Line.data)
     // A direction may have ended without a byte, before there was anybody to tell.
     for (let direction = 0; direction < 2; direction++) {
       if ((this.table.directionFlags[slot * 2 + direction]! & Direction.ended) !== 0) consumer.end(direction, End.fin)
@@ -629,6 +722,8 @@ export class Reassembler {
     this.counters.add(Counter.overlapsDiffering, store.differing - differing)
     this.account(store.cost - before)
     this.watched.add(slot)
+    // It did send data, though nothing could be handed on yet.
+    if (table.lineOf[slot] === Line.opening) this.queue.move(slot, Line.silent)
     const { outOfOrderBytes, outOfOrderTotalBytes } = this.options
     // The shard's bound held before this segment, so it holds again when its direction has given up enough.
     while (store.cost > outOfOrderBytes || this.storedBytes > outOfOrderTotalBytes) if (!this.force(key)) return
@@ -804,6 +899,8 @@ export class Reassembler {
       ((packets - disorder.holePackets[key & 1]!) | 0) >= this.options.reorderWindowPackets ||
       this.nowUs - disorder.holeUs[key & 1]! >= this.windowUs
     if (!isOld) return false
+    // The gap must be told, so there must be somebody to tell.
+    if (this.consumers[slot] == null && !this.factory.mayOpen() && !this.evictIdle()) this.evictBusy()
     this.declareGap(key, end)
     return true
   }

@@ -12,6 +12,8 @@ export const End = {
   input: 3,
   /** A new connection took over the five-tuple. */
   replaced: 4,
+  /** It had to give way: memory was short. */
+  evicted: 5,
 } as const
 
 /** One piece of a direction, in order. Reused; bytes are lent until `data` returns. */
@@ -46,12 +48,16 @@ export interface StreamConsumer {
   isWaiting(direction: number): boolean
   /** Ends a wait that has become too dear: the store is full. The next `data` of the direction takes a byte at least. */
   giveUpWaiting(direction: number): void
+  /** No message is in hand: when the connection is forgotten now, none is lost. */
+  readonly isIdle: boolean
   /** True while `tick` wants to be called between packets. */
   readonly wantsTick: boolean
   tick(nowUs: number): void
 }
 
 export interface StreamConsumerFactory {
+  /** False: the memory for consumers is used up. One more may still be opened where nothing else is safe. */
+  mayOpen(): boolean
   /** @param clientDirection direction of the side that opened the connection, -1 when its start was not seen */
   open(slot: number, clientDirection: number, nowUs: number): StreamConsumer
 }

@@ -58,7 +58,9 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   tcpLength: MALFORMED,
   tcpChecksum:
     'Leave `--verify-checksums` off where captures are made on the sending machine: the card fills checksums in later.',
-  flowLimit: 'Raise `--max-flows`, or shorten `--flow-idle-timeout-ms`. A sudden count is a SYN flood.',
+  flowLimit:
+    'Raise `--max-flows` (and `--memory-limit`). Half-open and silent connections have given way before: `mirrorshard_flows_evicted_total` counts them.',
+  connectionLimit: 'Raise `--connection-bytes` or `--memory-limit`; see docs/memory.md.',
 }
 
 export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
@@ -86,6 +88,8 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   chunkEnd: STRICT,
   trailer: STRICT,
   bodyTooLarge: 'Raise `--max-body-bytes`; mind the memory, bodies are held whole.',
+  memoryLimit:
+    'Raise `--message-bytes` or `--memory-limit`, or lower `--max-body-bytes`. A sudden count is a flood of messages that never end.',
   connect: 'Nothing: what a proxy’s client does behind CONNECT is not HTTP to the origin.',
   upgrade: 'Nothing: WebSocket is not replayed.',
   loop: 'The mirror sees its own replay. Mirror production only, or name the source in the mirror’s filter.',
@@ -113,6 +117,7 @@ export const RESPONSE_DROP_ADVICE: Advice<typeof RESPONSE_DROP_HELP> = {
   tooManyHeaders: 'Raise `--max-headers` if your servers send more header lines.',
   framing: SERVER,
   chunk: SERVER,
+  memoryLimit: 'As for requests.',
 }
 
 export const OUTCOME_ADVICE: Advice<typeof OUTCOME_HELP> = {

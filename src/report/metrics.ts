@@ -1,6 +1,7 @@
 /** Prometheus: every counter of the product, read when scraped. Loaded by MetricsPage, after the start. */
 import { collectDefaultMetrics, Gauge, Counter as PromCounter, Registry } from 'prom-client'
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
+import type { MemoryBudget, MemoryPart } from '../config/memory-budget.ts'
 import { SCALARS, type ScalarName } from '../metrics/counters.ts'
 import { everyName, type Totals } from './totals.ts'
 
@@ -79,7 +80,19 @@ export interface MetricSources {
   receivers(): ThreadCount
   deaths(): readonly ThreadDeaths[]
   reloads(): Reloads
+  memory(): MemoryBudget
 }
+
+/** What is in each part of the memory budget that grows with the traffic. */
+const MEMORY_IN_USE = {
+  rings: 'ringBytes',
+  fragments: 'fragmentBytes',
+  flows: 'flowTableBytes',
+  outOfOrder: 'outOfOrderBytes',
+  connections: 'connectionBytes',
+  messages: 'messageBytes',
+  queue: 'replayQueuedBytes',
+} as const satisfies Partial<Record<MemoryPart, ScalarName>>
 
 export function openRegistry(sources: MetricSources): Registry {
   const registry = new Registry()
@@ -155,6 +168,25 @@ export function openRegistry(sources: MetricSources): Registry {
       },
     })
   }
+  new Gauge({
+    name: 'mirrorshard_memory_bytes',
+    help: 'Memory in use of each part of --memory-limit that grows with the traffic.',
+    labelNames: ['part'],
+    registers: [registry],
+    collect() {
+      const totals = sources.totals()
+      for (const [part, name] of Object.entries(MEMORY_IN_USE)) this.set({ part }, totals.get(name))
+    },
+  })
+  new Gauge({
+    name: 'mirrorshard_memory_limit_bytes',
+    help: 'What each part of --memory-limit may take: docs/memory.md.',
+    labelNames: ['part'],
+    registers: [registry],
+    collect() {
+      for (const [part, bytes] of Object.entries(sources.memory())) this.set({ part }, bytes)
+    },
+  })
   const threads = (name: string, help: string, count: () => ThreadCount) =>
     new Gauge({
       name,

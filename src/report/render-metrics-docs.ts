@@ -6,6 +6,7 @@
 import { realpathSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { OUTCOME_HELP, PACKET_DROP_HELP, REQUEST_DROP_HELP, RESPONSE_DROP_HELP } from '../base/drop.ts'
+import type { MemoryBudget } from '../config/memory-budget.ts'
 import { OUTCOME_ADVICE, PACKET_DROP_ADVICE, REQUEST_DROP_ADVICE, RESPONSE_DROP_ADVICE } from './drop-advice.ts'
 import { HISTOGRAMS, openRegistry } from './metrics.ts'
 import { Totals } from './totals.ts'
@@ -82,6 +83,7 @@ export function describeMetrics(): Metric[] {
     receivers: () => ({ configured: 0, running: 0 }),
     deaths: () => [],
     reloads: () => ({ success: 0, failure: 0, lastSuccessMs: 0 }),
+    memory: () => ({}) as MemoryBudget,
   })
   const registered = registry.getMetricsAsArray() as unknown as (Metric & { readonly labelNames?: readonly string[] })[]
   const metrics = registered

@@ -14,7 +14,13 @@ export interface Summary {
     /** In rings, or fragments waiting for the rest of their datagram; 0 after a complete drain. */
     readonly held: number
   }
-  readonly flows: { readonly opened: number; readonly gaps: number; readonly lost: number; readonly expired: number }
+  readonly flows: {
+    readonly opened: number
+    readonly gaps: number
+    readonly lost: number
+    readonly expired: number
+    readonly evicted: number
+  }
   readonly responses: { readonly parsed: number; readonly dropped: Record<string, number> }
   readonly requests: {
     readonly parsed: number
@@ -72,6 +78,7 @@ export function makeSummary(
       gaps: totals.get('gaps'),
       lost: totals.get('flowsLost'),
       expired: totals.get('flowsExpired'),
+      evicted: totals.get('flowsEvicted'),
     },
     responses: { parsed: totals.get('responsesParsed'), dropped: totals.responseDrops() },
     requests: {

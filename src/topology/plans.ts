@@ -51,12 +51,14 @@ export function shardPlan(
   clockAnchor: ClockAnchor,
   rate: number | null,
 ): ShardPlan {
+  const share = (n: number) => Math.max(1, Math.ceil(n / Math.max(1, o.workers)))
   return {
     reassembly: {
-      maxFlows: Math.max(1, Math.ceil(o.maxFlows / Math.max(1, o.workers))),
+      maxFlows: share(o.maxFlows),
       vniInKey: o.flowKey === 'vni',
       overlap: o.overlap,
       idleTimeoutMs: o.flowIdleTimeoutMs,
+      openingTimeoutMs: o.flowOpeningTimeoutMs,
       closingTimeoutMs: o.flowClosingTimeoutMs,
       outOfOrderBytes: o.outOfOrderBytes,
       outOfOrderTotalBytes: o.outOfOrderTotalBytes,
@@ -68,6 +70,8 @@ export function shardPlan(
       maxHeaders: o.maxHeaders,
       maxBodyBytes: o.maxBodyBytes,
       upgradeWaitMs: o.upgradeWaitMs,
+      connectionBytes: share(o.connectionBytes),
+      messageBytes: share(o.messageBytes),
       ports: o.ports,
     },
     work,

@@ -2,7 +2,8 @@
 import type { Connection } from '../exchange/connection.ts'
 import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
 import type { HttpEvents } from '../http/http-connection.ts'
-import type { CounterBlock } from '../metrics/counters.ts'
+import type { HttpMemory } from '../http/http-memory.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { LineSink } from '../sinks/inspect/line-sink.ts'
 import { Redaction, type RedactionOptions } from '../sinks/inspect/redaction.ts'
 
@@ -11,12 +12,13 @@ export class Printer {
   private readonly lines: LineSink
 
   constructor(
-    options: Omit<PairingOptions, 'held'>,
+    options: Pick<PairingOptions, 'bodies' | 'maxBodyBytes'>,
     redaction: RedactionOptions | null,
     write: (lines: string) => void,
     counters: CounterBlock,
+    memory: HttpMemory,
   ) {
-    this.options = { ...options, held: { count: 0 } }
+    this.options = { ...options, held: { count: 0 }, memory, onShed: () => counters.add(Counter.exchangesShed) }
     this.lines = new LineSink(write, counters, redaction === null ? null : new Redaction(redaction))
   }
 

@@ -2,6 +2,7 @@
 import type { MonotonicClock } from '../base/clock.ts'
 import { MirrorError } from '../base/errors.ts'
 import { readSecretFile } from '../base/secret-file.ts'
+import { memoryBudget } from '../config/memory-budget.ts'
 import type { RunOptions } from '../config/options.ts'
 import { tokenFault } from '../report/admin-access.ts'
 import { ingressOptions, sendingWork, shardPlan } from './plans.ts'
@@ -31,6 +32,7 @@ export function serviceOptions(
     ringBytes: options.ringBytes,
     shedAbove: options.shedAbove === 100 ? null : options.shedAbove / 100,
     shardHeapMb: options.shardHeapMb,
+    memory: memoryBudget(options),
     admin: options.admin,
     adminAccess: {
       token: options.adminTokenFile === null ? null : readToken(options.adminTokenFile),

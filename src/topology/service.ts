@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MirrorError } from '../base/errors.ts'
+import type { MemoryBudget } from '../config/memory-budget.ts'
 import { Counter } from '../metrics/counters.ts'
 import { ThreadMemory } from '../metrics/thread-memory.ts'
 import type { AdminAccessOptions } from '../report/admin-access.ts'
@@ -32,6 +33,7 @@ export interface ServiceOptions extends IntakeOptions {
   readonly workers: number
   readonly ringBytes: number
   readonly shardHeapMb: number
+  readonly memory: MemoryBudget
   readonly admin: Address | null
   readonly adminAccess: AdminAccessOptions
   readonly health: Address | null
@@ -198,6 +200,7 @@ export class Service {
       census: () => this.accounts.census(),
       workers: () => ({ configured: options.workers, running: this.path.running }),
       receivers: () => ({ configured: options.receivers, running: this.intake.running }),
+      memory: () => options.memory,
       deaths: () => [...deathsOf('shard', this.path.supervised), ...deathsOf('receiver', this.intake.supervised)],
       reloads: () => this.reloads,
     })

@@ -11,6 +11,9 @@ export interface HttpPlan {
   readonly maxHeaders: number
   readonly maxBodyBytes: number
   readonly upgradeWaitMs: number
+  /** Bounds of the shard: see HttpMemoryLimits. */
+  readonly connectionBytes: number
+  readonly messageBytes: number
   /** Server ports taken; null: any. */
   readonly ports: readonly number[] | null
 }

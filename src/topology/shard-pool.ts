@@ -384,7 +384,10 @@ export async function changed(
 const SHARD_GAUGES = [
   'flowsOpen',
   'flowsUnsettled',
+  'flowTableBytes',
   'outOfOrderBytes',
+  'connectionBytes',
+  'messageBytes',
   'requestsHeld',
   'responsesHeld',
   'replayQueued',

@@ -3,11 +3,13 @@
  * know which. Everything it counts stands in its CounterBlock, published by `publish`.
  */
 import { MonotonicClock } from '../base/clock.ts'
+import { FLOW_BYTES } from '../base/memory-weights.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { CapturedConnection } from '../exchange/captured-connection.ts'
 import { RequestForwarder } from '../exchange/request-forwarder.ts'
 import { HeadReader } from '../http/head.ts'
 import { HttpConnection, type HttpContext, type HttpEvents } from '../http/http-connection.ts'
+import { HttpMemory } from '../http/http-memory.ts'
 import { MessageView } from '../http/message.ts'
 import { PartialHead } from '../http/partial-head.ts'
 import { ProtocolCensus } from '../http/protocol.ts'
@@ -53,7 +55,13 @@ export class Shard implements StreamConsumerFactory {
   private readonly spareHeads: PartialHead[] = []
   private connections = 0
 
-  private constructor(plan: ShardPlan, parts: ShardParts, sink: Sink | null, printer: Printer | null) {
+  private constructor(
+    plan: ShardPlan,
+    parts: ShardParts,
+    memory: HttpMemory,
+    sink: Sink | null,
+    printer: Printer | null,
+  ) {
     const { work, http } = plan
     this.counters = parts.counters
     this.output = parts.output
@@ -70,6 +78,7 @@ export class Shard implements StreamConsumerFactory {
       view: new MessageView(http.maxHeaders),
       maxHeadBytes: http.maxHeadBytes,
       maxBodyBytes: http.maxBodyBytes,
+      memory,
       keepBodies: this.sink?.wantsBodies ?? (work.kind === 'print' && work.bodies !== 'none'),
       takePartialHead: () => this.spareHeads.pop() ?? new PartialHead(),
       givePartialHead: (partial) => {
@@ -86,7 +95,8 @@ export class Shard implements StreamConsumerFactory {
   }
 
   static async open(plan: ShardPlan, parts: ShardParts): Promise<Shard> {
-    return new Shard(plan, parts, await openSink(plan, parts), await openPrinter(plan, parts))
+    const memory = new HttpMemory(plan.http, parts.counters)
+    return new Shard(plan, parts, memory, await openSink(plan, parts), await openPrinter(plan, parts, memory))
   }
 
   packet(view: PacketView): void {
@@ -131,6 +141,7 @@ export class Shard implements StreamConsumerFactory {
     const { counters } = this
     counters.set(Counter.requestsHeld, this.requestsHeld)
     counters.set(Counter.flowsOpen, this.reassembler.open)
+    counters.set(Counter.flowTableBytes, this.reassembler.table.capacity * FLOW_BYTES)
     counters.set(Counter.flowsUnsettled, this.reassembler.open + (this.sink?.unsettledConnections ?? 0))
     counters.publish()
   }
@@ -144,6 +155,11 @@ export class Shard implements StreamConsumerFactory {
   async close(): Promise<void> {
     await this.sink?.close()
     this.publish()
+  }
+
+  /** StreamConsumerFactory: a connection more fits into memory. */
+  mayOpen(): boolean {
+    return this.context.memory.hasRoom
   }
 
   /** StreamConsumerFactory: the first data of a connection came. */
@@ -162,11 +178,15 @@ export class Shard implements StreamConsumerFactory {
   }
 }
 
-async function openPrinter({ work, http }: ShardPlan, { output, counters }: ShardParts): Promise<Printer | null> {
+async function openPrinter(
+  { work, http }: ShardPlan,
+  { output, counters }: ShardParts,
+  memory: HttpMemory,
+): Promise<Printer | null> {
   if (work.kind !== 'print') return null
   const { Printer } = await import('./printer.ts')
   const options = { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes }
-  return new Printer(options, work.redaction, (lines) => output.write(lines), counters)
+  return new Printer(options, work.redaction, (lines) => output.write(lines), counters, memory)
 }
 
 function portsOf({ http }: ShardPlan): ReadonlySet<number> | null {

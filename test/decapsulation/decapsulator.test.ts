@@ -351,7 +351,7 @@ describe('every reason to drop a packet here is reached', () => {
       'datagramTruncated',
     ]
     const fragmentStore = ['fragmentInvalid', 'fragmentLimit', 'fragmentTimeout']
-    const elsewhere = ['ringFull', 'shed', 'flowLimit', 'shardLost', 'receiverLost']
+    const elsewhere = ['ringFull', 'shed', 'flowLimit', 'connectionLimit', 'shardLost', 'receiverLost']
     expect([...Object.keys(reasons), ...above, ...fragmentStore, ...elsewhere].sort()).toEqual(
       Object.keys(PACKET_DROP_HELP).sort(),
     )

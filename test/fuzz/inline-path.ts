@@ -6,6 +6,7 @@ import type { Connection } from '../../src/exchange/connection.ts'
 import { RequestForwarder } from '../../src/exchange/request-forwarder.ts'
 import { HeadReader } from '../../src/http/head.ts'
 import { HttpConnection, type HttpContext } from '../../src/http/http-connection.ts'
+import { HttpMemory } from '../../src/http/http-memory.ts'
 import { MessageView } from '../../src/http/message.ts'
 import { PartialHead } from '../../src/http/partial-head.ts'
 import { ProtocolCensus } from '../../src/http/protocol.ts'
@@ -24,6 +25,8 @@ export interface PathShape {
   readonly outOfOrderBytes: number
   readonly maxBodyBytes: number
   readonly fragmentBytes: number
+  readonly connectionBytes: number
+  readonly messageBytes: number
 }
 
 export const USUAL_SHAPE: PathShape = {
@@ -34,6 +37,8 @@ export const USUAL_SHAPE: PathShape = {
   outOfOrderBytes: 1 << 20,
   maxBodyBytes: 8 << 20,
   fragmentBytes: 1 << 20,
+  connectionBytes: 64 << 20,
+  messageBytes: 64 << 20,
 }
 
 const MAX_HEADERS = 100
@@ -68,6 +73,7 @@ export class InlinePath {
       maxHeadBytes: 65_536,
       maxBodyBytes,
       keepBodies: true,
+      memory: new HttpMemory(shape, counters),
       takePartialHead: () => {
         this.partialHeads++
         return new PartialHead()
@@ -104,6 +110,7 @@ export class InlinePath {
         maxFlows,
         vniInKey,
         overlap,
+        openingTimeoutMs: 20_000,
         idleTimeoutMs: 60_000,
         closingTimeoutMs: 5000,
         outOfOrderBytes,
@@ -112,6 +119,7 @@ export class InlinePath {
         reorderWindowMs: 1000,
       },
       {
+        mayOpen: () => this.context.memory.hasRoom,
         open: (slot, clientDirection) => {
           const { table } = this.reassembler
           const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
@@ -227,6 +235,10 @@ export class InlinePath {
     hold(stored >= 0 && stored <= 2 * this.shape.outOfOrderBytes + this.largest + 192, `${stored} bytes out of order`)
     const waiting = this.get('fragmentBytes')
     hold(waiting >= 0 && waiting <= this.shape.fragmentBytes, `${waiting} bytes of fragments`)
+    const connections = this.get('connectionBytes')
+    const messages = this.get('messageBytes')
+    hold(connections >= 0 && connections <= this.shape.connectionBytes, `${connections} bytes of HTTP connections`)
+    hold(messages >= 0 && messages <= this.shape.messageBytes, `${messages} bytes of messages`)
     hold(this.reassembler.open <= this.shape.maxFlows, `${this.reassembler.open} flows`)
   }
 

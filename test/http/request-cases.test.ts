@@ -235,6 +235,7 @@ test('the rows above reach every reason that reading a request has', () => {
     'queueFull',
     'circuitOpen',
     'unsendable',
+    'memoryLimit',
     'drainTimeout',
   ]
   expect([...reached].sort()).toEqual(

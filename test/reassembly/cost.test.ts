@@ -81,14 +81,14 @@ describe('memory', () => {
         const consumer = {
           data: (direction, piece) => piece.end - piece.at,
           gap() {}, end() {}, close() {}, tick() {}, giveUpWaiting() {},
-          waitsForPeer: () => false, isWaiting: () => false, wantsTick: false,
+          waitsForPeer: () => false, isWaiting: () => false, wantsTick: false, isIdle: false,
         }
         const counters = new CounterBlock()
         const options = {
-          maxFlows: 10_000, vniInKey: false, overlap: 'linux', idleTimeoutMs: 60_000, closingTimeoutMs: 5000,
+          maxFlows: 10_000, vniInKey: false, overlap: 'linux', openingTimeoutMs: 60_000, idleTimeoutMs: 60_000, closingTimeoutMs: 5000,
           outOfOrderBytes: 1 << 20, outOfOrderTotalBytes: 1 << 22, reorderWindowPackets: 100, reorderWindowMs: 1000,
         }
-        const reassembler = new Reassembler(options, { open: () => consumer }, counters)
+        const reassembler = new Reassembler(options, { mayOpen: () => true, open: () => consumer }, counters)
         const view = new PacketView()
         view.bytes = Buffer.alloc(40 + DATA)
         view.tcpAt = 20

@@ -2,6 +2,7 @@
 import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
+import type { WatchList } from '../../src/flow/watch-list.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
@@ -14,6 +15,7 @@ export const OPTIONS: ReassemblyOptions = {
   maxFlows: 1000,
   vniInKey: false,
   overlap: 'linux',
+  openingTimeoutMs: 60_000,
   idleTimeoutMs: 60_000,
   closingTimeoutMs: 5000,
   outOfOrderBytes: 1 << 20,
@@ -48,6 +50,7 @@ export class Recorder implements StreamConsumer {
   }[] = []
   readonly clientDirection: number
   wantsTick = false
+  isIdle = false
   ticks = 0
   isClosed = false
   private readonly temper: Temper
@@ -161,9 +164,13 @@ export class Rig {
   given = 0
   private largest = 0
 
+  /** Most consumers open at once. */
+  mostOpen = Number.POSITIVE_INFINITY
+
   constructor(options: Partial<ReassemblyOptions> = {}, temper: Temper = {}, progress = new ProgressRegister()) {
     this.options = { ...OPTIONS, ...options }
     const factory = {
+      mayOpen: () => this.streams.filter(({ isClosed }) => !isClosed).length < this.mostOpen,
       open: (_slot: number, clientDirection: number) => {
         const recorder = new Recorder(clientDirection, temper)
         this.streams.push(recorder)
@@ -222,8 +229,16 @@ export class Rig {
   }
 
   /** Slots that are looked at between packets. */
-  get watched(): ReadonlySet<number> {
-    return privates<{ watched: Set<number> }>(this.reassembler).watched
+  get watched(): WatchList {
+    return privates<{ watched: WatchList }>(this.reassembler).watched
+  }
+
+  /** Client ports of the flows in the table. */
+  ports(): number[] {
+    const { table } = this.reassembler
+    return [...table.slots()].map((slot) =>
+      table.portOf(slot, 0) === 80 ? table.portOf(slot, 1) : table.portOf(slot, 0),
+    )
   }
 
   private get heads(): Int32Array {

@@ -17,6 +17,7 @@ function rig() {
     heartbeat: () => heartbeat,
     settle: () => true,
     onDied: (error) => deaths.push(error.message),
+    onGivenUp: () => {},
   })
   const check = (times: number) => {
     for (let i = 0; i < times; i++) task.check()

@@ -1,6 +1,7 @@
 /** Bounds on memory and waiting: reaching one is a counted drop. Options of run, replay and inspect. */
-import { optional } from '../field.ts'
+import { computed, optional } from '../field.ts'
 import { bytes, durationMs, integer, number, powerOfTwoBytes } from '../kind.ts'
+import { defaultMemoryLimit } from '../memory-budget.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -40,11 +41,29 @@ export const FILE_LIMIT_FIELDS = {
 }
 
 export const LIMIT_FIELDS = {
+  memoryLimit: computed(
+    bytes(64 * MIB, 16 * 1024 * GIB),
+    defaultMemoryLimit,
+    'half of the machine’s memory, or three quarters of a control group’s limit',
+    {
+      group,
+      value: 'BYTES',
+      help: 'Most memory of the process. Divided among all that can grow (docs/memory.md); options that name a part override its share.',
+      reason:
+        'In a container the memory is there for this process; on a machine socket buffers, the page cache and others need some. Parts that fit with their own defaults keep them.',
+    },
+  ),
   maxFlows: optional(integer(1, 16_000_000), 1_000_000, {
     group,
     value: 'N',
     help: 'Most TCP connections tracked at once, of the whole process.',
     reason: 'Above what one mirror target of production scale carries, and a bound for SYN floods.',
+  }),
+  flowOpeningTimeoutMs: optional(durationMs(1, DAY_MS), 60_000, {
+    group,
+    value: 'MS',
+    help: 'A connection whose handshake is not complete and that sent no data is forgotten when it was silent for this long.',
+    reason: 'Suricata’s default for new flows; Linux gives up a SYN after 63 s of repeating its answer.',
   }),
   flowIdleTimeoutMs: optional(durationMs(1, DAY_MS), 600_000, {
     group,
@@ -94,8 +113,20 @@ export const LIMIT_FIELDS = {
     group,
     value: 'BYTES',
     help: 'Longest body of a message.',
+    reason: 'A body is held whole until its request can leave. --message-bytes bounds all of them together.',
+  }),
+  connectionBytes: computed(bytes(MIB, 256 * GIB), () => 256 * MIB, '256MiB a shard, or its share of --memory-limit', {
+    group,
+    value: 'BYTES',
+    help: 'Memory for the HTTP state of connections that carry data, of the whole process: about 2 KiB each. Beyond it the longest silent one gives way.',
+    reason: 'A quarter of a shard’s heap: room for 131,072 connections in each, and for the collector to work.',
+  }),
+  messageBytes: computed(bytes(MIB, 256 * GIB), () => 512 * MIB, '512MiB, or its share of --memory-limit', {
+    group,
+    value: 'BYTES',
+    help: 'Memory for messages being read, of the whole process. Beyond it the oldest of them is dropped and counted.',
     reason:
-      'A body is held whole until its request can leave, so this times the connections uploading at once is memory.',
+      '64 bodies of the longest kind at once. One that never ends is the oldest soon, and makes room for those that do.',
   }),
   upgradeWaitMs: optional(durationMs(1, DAY_MS), 5000, {
     group,

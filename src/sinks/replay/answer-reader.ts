@@ -151,7 +151,7 @@ export class AnswerReader implements BodyTarget {
   private continueHead(partial: PartialHead, bytes: Buffer, at: number, end: number): number {
     const i = partial.append(bytes, at, end)
     // Ends that come late are rare, so a short head is tried with each piece: garbage is known at once. A long one: as PartialHead says.
-    if (partial.shouldParse() || partial.length <= TRIED_BYTES) this.tryPartial(partial)
+    if (partial.shouldParse(MAX_ANSWER_HEAD_BYTES) || partial.length <= TRIED_BYTES) this.tryPartial(partial)
     return i
   }
 

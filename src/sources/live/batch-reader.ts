@@ -1,10 +1,10 @@
 /** Takes datagrams from sockets in batches of recvmmsg and hands them over one by one: the loop inside every batched receiver. */
+import { RECEIVE_SLOTS } from '../../base/memory-weights.ts'
 import { type DatagramHandler, PeerAddress } from '../datagram-receiver.ts'
 import type { Libc } from './libc.ts'
 import { ReceiveBatch } from './receive-batch.ts'
 
 /** Slots of a batch. Chosen: between 64 and 512 earlier measurements showed no difference. */
-const BATCH_SLOTS = 256
 /** Batches per socket and turn: a few milliseconds, then the thread's other duties get their turn. */
 export const BATCHES_PER_TURN = 8
 
@@ -14,7 +14,7 @@ const EAGAIN = 11
 
 export class BatchReader {
   /** Most datagrams of one call of `receive`. */
-  readonly slots = BATCH_SLOTS
+  readonly slots = RECEIVE_SLOTS
   /** Datagrams taken from the kernel so far, those of an unfinished batch included. */
   taken = 0
   /** Of the datagram being handed over: when it arrived, microseconds of the wall clock, or NaN (see receive-batch.ts). */
@@ -44,7 +44,7 @@ export class BatchReader {
   ) {
     this.libc = libc
     this.descriptors = descriptors
-    this.batch = new ReceiveBatch(libc, BATCH_SLOTS, datagramBytes, withTimes)
+    this.batch = new ReceiveBatch(libc, RECEIVE_SLOTS, datagramBytes, withTimes)
     this.handler = handler
     this.onError = onError
     this.onTaken = onTaken

@@ -67,13 +67,15 @@ export const wholePath: Target = {
   run([settings, ...packets]) {
     const choices = new Choices(settings)
     const shape = {
+      ...USUAL_SHAPE,
       verifyChecksums: choices.below(4) === 3,
       vniInKey: choices.below(4) === 3,
       overlap: choices.pick(['linux', 'first', 'last'] as const),
       maxFlows: choices.pick([1000, 1000, 3]),
       outOfOrderBytes: choices.pick([1 << 20, 1 << 20, 4096, 300]),
       maxBodyBytes: choices.pick([8 << 20, 8 << 20, 500]),
-      fragmentBytes: 1 << 20,
+      messageBytes: choices.pick([64 << 20, 64 << 20, 3000]),
+      connectionBytes: choices.pick([64 << 20, 64 << 20, 4000]),
     }
     const requests: string[] = []
     const path = new InlinePath(shape, (message, connection) =>
@@ -101,6 +103,8 @@ const SHAPES: readonly Partial<PathShape>[] = [
   { overlap: 'last', maxBodyBytes: 2000 },
   { vniInKey: true },
   { maxFlows: 2 },
+  { messageBytes: 2000 },
+  { connectionBytes: 4000 },
 ]
 
 /**

@@ -63,6 +63,8 @@ export class ConnectionRig {
   readonly exchanges: string[] = []
   readonly full: Exchange[] = []
   readonly held = { count: 0 }
+  /** Exchanges that lost their answer or its body to the bound on memory. */
+  shed = 0
   timeUs = 1_000_000
   private readonly sent: [number, number] = [0, 0]
   private readonly delivered: [number, number] = [0, 0]
@@ -74,6 +76,8 @@ export class ConnectionRig {
       bodies: options.bodies ?? 'hash',
       maxBodyBytes: options.maxResponseBytes ?? 1000,
       held: this.held,
+      memory: this.context.memory,
+      onShed: () => this.shed++,
     } as const
     this.connection = new HttpConnection(this.context, FLOW_HASH, PORTS, options.client ?? CLIENT, () => {
       return new Pairing(CONNECTION, pairing, { exchange: (e) => this.note(e) })

@@ -1,10 +1,12 @@
 /** Runs one parser over pieces of a stream and writes down what it says, in values that can be compared. */
 import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../../../src/base/drop.ts'
 import { HeadReader } from '../../../src/http/head.ts'
+import { HttpMemory } from '../../../src/http/http-memory.ts'
 import { MessageFlag, MessageView } from '../../../src/http/message.ts'
 import { PartialHead } from '../../../src/http/partial-head.ts'
 import { type ParserContext, type RequestEvents, RequestParser } from '../../../src/http/request-parser.ts'
 import { Body, type ResponseEvents, ResponseParser } from '../../../src/http/response-parser.ts'
+import { CounterBlock } from '../../../src/metrics/counters.ts'
 import { End, StreamPiece } from '../../../src/reassembly/stream-consumer.ts'
 import { seqAdd } from '../../../src/wire/seq.ts'
 
@@ -14,6 +16,9 @@ export interface Limits {
   readonly maxBodyBytes?: number
   readonly keepBodies?: boolean
   readonly readsWideLines?: boolean
+  /** Bounds of what HTTP holds. */
+  readonly connectionBytes?: number
+  readonly messageBytes?: number
 }
 
 /** A parser context that knows how many gathered heads are out. */
@@ -23,6 +28,7 @@ export class TestContext implements ParserContext {
   readonly maxHeadBytes: number
   readonly maxBodyBytes: number
   readonly keepBodies: boolean
+  readonly memory: HttpMemory
   partialHeadsOut = 0
 
   constructor(limits: Limits = {}) {
@@ -33,6 +39,8 @@ export class TestContext implements ParserContext {
     const readsWideLines = limits.readsWideLines ?? false
     this.reader = new HeadReader({ maxHeadBytes: this.maxHeadBytes, maxFields, readsWideLines })
     this.view = new MessageView(maxFields)
+    const { connectionBytes = 1 << 24, messageBytes = 1 << 28 } = limits
+    this.memory = new HttpMemory({ connectionBytes, messageBytes }, new CounterBlock())
   }
 
   takePartialHead(): PartialHead {

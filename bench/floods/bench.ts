@@ -1,0 +1,169 @@
+/** What each flood costs as it grows, what memory it takes beside the limit, and what the counters said of it. */
+
+import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describeMachine, machineInWords } from '../support/machine.ts'
+import type { BenchOptions } from '../support/options.ts'
+import type { Report } from '../support/report.ts'
+import { count } from '../support/table.ts'
+import { drawCosts } from './chart.ts'
+import type { FloodOrder, FloodResult } from './child.ts'
+import { FLOODS } from './floods.ts'
+
+const NAME = 'floods'
+const SIZES = [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000]
+const USUAL = 300_000
+const QUICK = [10_000, 30_000, 60_000]
+const SMALL_LIMIT = '256MiB'
+/** Heap that a shard thread has under the small limit: in this process nobody else sets it. */
+const SMALL_HEAP_MB = 128
+/** The last stretch may cost so many times the middle one, and so much more in microseconds, before it counts as growth. */
+const MOST_GROWTH = 2
+const NOISE_US = 1
+const MIB = 1024 * 1024
+
+interface Row {
+  readonly name: string
+  readonly sizes: readonly number[]
+  readonly cost: readonly number[]
+  readonly free: FloodResult
+  readonly tight: FloodResult
+}
+
+export async function benchFloods(options: BenchOptions, report: Report): Promise<void> {
+  const runs = options.runs ?? 3
+  report.heading(NAME, 'processor time for each packet of a flood, as the flood grows; memory beside its limit')
+  report.line('Whole path on one thread, to null, a process for each flood; making the packet is in it')
+  const rows: Row[] = []
+  for (const { name, most } of FLOODS) {
+    const sizes = options.quick ? QUICK : SIZES.filter((size) => size <= (most ?? USUAL))
+    const results: FloodResult[] = []
+    for (let run = 0; run < runs; run++) results.push(await runFlood({ flood: name, sizes, memoryLimit: null }, []))
+    const tight = await runFlood({ flood: name, sizes: sizes.slice(-1), memoryLimit: SMALL_LIMIT }, [
+      `--max-old-space-size=${SMALL_HEAP_MB}`,
+    ])
+    const cost = sizes.map((_, i) => median(results.map((result) => result.cost[i]!)))
+    rows.push({ name, sizes, cost, free: results[0]!, tight })
+    report.result({ bench: NAME, variant: name, sizes, cost, free: results[0]!, tight })
+  }
+  const table = [['flood', 'packets', 'µs/packet: middle', 'at the end', 'MiB', `MiB with ${SMALL_LIMIT}`, 'counts']]
+  for (const { name, sizes, cost, free, tight } of rows) {
+    const middle = middleOf(cost)
+    const last = cost.at(-1)!
+    const isFlat = options.quick || last <= MOST_GROWTH * middle || last - middle <= NOISE_US
+    const verdicts = [free, tight].map((result) =>
+      report.check(`${NAME}: ${name}`, {
+        ...Object.fromEntries(result.wrong.map(([what, got, expected]) => [what, [got, expected] as const])),
+        [`memory within ${count(Math.round(result.limitBytes / MIB))} MiB`]: [
+          result.peakRssBytes <= result.limitBytes,
+          true,
+        ],
+      }),
+    )
+    verdicts.push(report.check(`${NAME}: ${name}`, { 'cost a packet does not grow': [isFlat, true] }))
+    table.push([
+      name,
+      count(sizes.at(-1)!),
+      middle.toFixed(2),
+      last.toFixed(2),
+      mebibytes(free),
+      mebibytes(tight),
+      verdicts.includes('WRONG') ? 'WRONG' : 'ok',
+    ])
+  }
+  report.table(table)
+  if (!options.quick && options.write) writeDocs(rows, runs)
+}
+
+/** Where the code is compiled: the first stretches are the compiler's. */
+function middleOf(cost: readonly number[]): number {
+  return cost[Math.floor(cost.length / 2)]!
+}
+
+function runFlood(order: FloodOrder, flags: readonly string[]): Promise<FloodResult> {
+  const path = fileURLToPath(new URL('./child.js', import.meta.url))
+  const child = spawn(process.execPath, [...flags, path, JSON.stringify(order)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const chunks: Buffer[] = []
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => {
+      if (code === 0) resolve(JSON.parse(Buffer.concat(chunks).toString()) as FloodResult)
+      else reject(new Error(`${order.flood}: the process ended with ${code}`))
+    })
+  })
+}
+
+function mebibytes({ peakRssBytes }: FloodResult): string {
+  return count(Math.round(peakRssBytes / MIB))
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)]!
+}
+
+function writeDocs(rows: readonly Row[], runs: number): void {
+  const machine = machineInWords(describeMachine())
+  const svg = drawCosts(
+    'What a packet of a flood costs, by the size of the flood',
+    [
+      'Microseconds of processor time for each packet (vertical, from zero, a scale for each panel), of the packets from one size to the next;',
+      'packets so far (horizontal, logarithmic). The first thousands are the compiler at work. A line that does not rise: work for each packet is bounded.',
+    ],
+    rows,
+    [...machine, `Whole path on one thread to null; median of ${runs} runs. npm run bench -- floods --write`],
+  )
+  writeFileSync('docs/plots/floods.svg', svg)
+  const lines = rows.map(({ name, sizes, cost, free, tight }) =>
+    [
+      name,
+      count(sizes.at(-1)!),
+      middleOf(cost).toFixed(2),
+      cost.at(-1)!.toFixed(2),
+      mebibytes(free),
+      mebibytes(tight),
+      countsInWords(free),
+      countsInWords(tight),
+    ].join(' | '),
+  )
+  writeFileSync(
+    'docs/floods.md',
+    `# Floods
+
+<!-- Made by bench/floods/bench.ts: npm run bench -- floods --write. Do not edit. -->
+
+What each of ${rows.length} floods costs as it grows, what memory it takes, and what the counters said of it. Work for each packet is bounded: a
+flood costs what its packets cost, never what its packets cost together. [Memory](memory.md) says what is bounded and what gives way.
+
+![Cost of a packet by size of the flood](plots/floods.svg)
+
+${machine.join('. ')}. Whole path on one thread to null, datagrams made in the same process (their making is in the cost), 100,000 packets a second of
+packet time, a process for each flood, median of ${runs} runs. *Middle* and *end*: microseconds of processor time for each packet, of the packets up to
+the middle size and up to the last. *MiB*: most memory of the process, with the default limit (${count(Math.round(rows[0]!.free.limitBytes / MIB))} MiB here) and with
+\`--memory-limit ${SMALL_LIMIT}\` (heap limited to ${SMALL_HEAP_MB} MiB, as a shard thread's is). The bench fails when the end costs more than ${MOST_GROWTH} times the middle and ${NOISE_US} µs more, when
+memory exceeds its limit, or when anything that came in did not end in exactly one count.
+
+| flood | packets | middle | end | MiB | MiB of ${SMALL_LIMIT} | what the counters said | with ${SMALL_LIMIT} |
+| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+${lines.map((line) => `| ${line} |`).join('\n')}
+`,
+  )
+}
+
+function countsInWords({ counts }: FloodResult): string {
+  return Object.entries(counts)
+    .map(([name, n]) => `${inWords(name)} ${count(n)}`)
+    .join(', ')
+}
+
+function inWords(name: string): string {
+  return name
+    .replace(/^(packets|requests|responses) dropped: /, '$1 `')
+    .replace(/`(\w+)$/, '`$1`')
+    .replace(/^flows([A-Z])/, (_, c: string) => `flows ${c.toLowerCase()}`)
+    .replace(/Parsed$/, ' parsed')
+}

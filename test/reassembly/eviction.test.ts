@@ -1,0 +1,134 @@
+import { describe, expect, test } from 'vitest'
+import { PacketDrop } from '../../src/base/drop.ts'
+import { PACKET_DROPS } from '../../src/metrics/counters.ts'
+import { ACK, FIN, Rig, SYN } from './rig.ts'
+
+const SECOND = 1_000_000
+const LIMIT = PACKET_DROPS + PacketDrop.flowLimit
+
+describe('when the flow table is full', () => {
+  test('a SYN flood evicts itself: real connections stay, new ones come through', () => {
+    const rig = new Rig({ maxFlows: 100 })
+    rig.handshake(100, 900, { sourcePort: 1 })
+    rig.client({ sourcePort: 1, seq: 101, ack: 901, data: 'a' })
+    for (let i = 0; i < 1000; i++) rig.client({ sourcePort: 1000 + i, seq: i, flags: SYN })
+    rig.handshake(100, 900, { sourcePort: 2 })
+    rig.client({ sourcePort: 2, seq: 101, ack: 901, data: 'b' })
+    for (let i = 0; i < 1000; i++) rig.client({ sourcePort: 3000 + i, seq: i, flags: SYN })
+    rig.client({ sourcePort: 1, seq: 102, ack: 901, data: 'A' })
+    rig.client({ sourcePort: 2, seq: 102, ack: 901, data: 'B' })
+    expect(rig.streams.map((stream) => stream.text(0))).toEqual(['aA', 'bB'])
+    expect(rig.counters.get(LIMIT)).toBe(0)
+    expect(rig.get('flowsEvicted')).toBe(2002 - 100)
+    expect(rig.reassembler.table.size).toBe(100)
+    rig.closeAll()
+  })
+
+  test('closed ones go first, then half-open ones, then those without data, each time the oldest', () => {
+    const rig = new Rig({ maxFlows: 4 })
+    const isThere = (sourcePort: number) => {
+      const before = rig.get('flowsOpened')
+      rig.client({ sourcePort, seq: 101, ack: 901, flags: ACK })
+      return rig.get('flowsOpened') === before && rig.ports().includes(sourcePort)
+    }
+    rig.handshake(100, 900, { sourcePort: 1 })
+    rig.client({ sourcePort: 2, seq: 100, flags: SYN })
+    rig.handshake(100, 900, { sourcePort: 3 })
+    rig.client({ sourcePort: 3, seq: 101, ack: 901, flags: FIN | ACK })
+    rig.server({ sourcePort: 3, seq: 901, ack: 102, flags: FIN | ACK })
+    rig.client({ sourcePort: 4, seq: 100, ack: 901, data: 'x' })
+    rig.client({ sourcePort: 5, seq: 100, ack: 901, data: 'x' })
+    expect([1, 2, 3, 4, 5].map(isThere)).toEqual([true, true, false, true, true])
+    expect(rig.get('flowsEvicted')).toBe(0)
+    rig.client({ sourcePort: 6, seq: 100, ack: 901, data: 'x' })
+    expect([1, 2, 4, 5, 6].map(isThere)).toEqual([true, false, true, true, true])
+    rig.client({ sourcePort: 7, seq: 100, ack: 901, data: 'x' })
+    expect([1, 4, 5, 6, 7].map(isThere)).toEqual([false, true, true, true, true])
+    expect(rig.get('flowsEvicted')).toBe(2)
+    rig.client({ sourcePort: 8, seq: 100, ack: 901, data: 'x' })
+    expect(rig.counters.get(LIMIT)).toBe(1)
+    rig.closeAll()
+  })
+
+  test('of those with data the oldest that is silent for five seconds goes; busy ones are not thrown out', () => {
+    const rig = new Rig({ maxFlows: 3 })
+    for (const sourcePort of [1, 2, 3]) rig.client({ sourcePort, seq: 100, data: 'x' })
+    rig.nowUs += 5 * SECOND
+    rig.client({ sourcePort: 1, seq: 101, data: 'y' })
+    rig.client({ sourcePort: 4, seq: 100, data: 'z' })
+    expect(rig.ports().sort()).toEqual([1, 3, 4])
+    expect(rig.streams[1]!.log.at(-1)).toBe('close evicted')
+    rig.client({ sourcePort: 5, seq: 100, data: 'z' })
+    expect(rig.ports().sort()).toEqual([1, 4, 5])
+    rig.client({ sourcePort: 6, seq: 100, data: 'z' })
+    expect(rig.counters.get(LIMIT)).toBe(1)
+    rig.closeAll()
+  })
+})
+
+describe('when there is no memory for another consumer', () => {
+  test('the first data of a connection is dropped and counted; with a consumer without a message in hand it takes its place', () => {
+    const rig = new Rig()
+    rig.mostOpen = 2
+    for (const sourcePort of [1, 2, 3]) rig.client({ sourcePort, seq: 100, data: 'x' })
+    expect(rig.counters.get(PACKET_DROPS + PacketDrop.connectionLimit)).toBe(1)
+    expect(rig.streams).toHaveLength(2)
+    rig.streams[1]!.isIdle = true
+    rig.client({ sourcePort: 4, seq: 100, data: 'x' })
+    expect(rig.streams[1]!.isClosed).toBe(true)
+    expect(rig.streams).toHaveLength(3)
+    expect(rig.get('flowsEvicted')).toBe(1)
+    rig.closeAll()
+  })
+
+  test('flows whose data was never seen cannot go beyond it either: each declared gap closes another', () => {
+    const rig = new Rig({ reorderWindowMs: 1000 })
+    rig.mostOpen = 10
+    for (let i = 0; i < 100; i++) {
+      const sourcePort = 1000 + i
+      rig.client({ sourcePort, seq: 100, flags: SYN })
+      rig.server({ sourcePort, seq: 900, ack: 101, flags: SYN | ACK })
+      rig.server({ sourcePort, seq: 901, ack: 600, flags: ACK })
+    }
+    rig.nowUs += 2 * SECOND
+    rig.tick()
+    expect(rig.streams.filter(({ isClosed }) => !isClosed).length).toBeLessThanOrEqual(10)
+    expect(rig.get('gaps')).toBe(100)
+    rig.closeAll()
+  })
+})
+
+describe('the opening time-out', () => {
+  test('forgets what only a SYN, or a SYN and its answer, was seen of; a completed handshake has the idle time-out', () => {
+    const rig = new Rig({ openingTimeoutMs: 5000, idleTimeoutMs: 60_000 })
+    rig.client({ sourcePort: 1, seq: 100, flags: SYN })
+    rig.client({ sourcePort: 2, seq: 100, flags: SYN })
+    rig.server({ sourcePort: 2, seq: 900, ack: 101, flags: SYN | ACK })
+    rig.handshake(100, 900, { sourcePort: 3 })
+    rig.client({ sourcePort: 4, seq: 100, data: 'x' })
+    rig.nowUs += 7 * SECOND
+    rig.tick()
+    expect(rig.ports().sort()).toEqual([3, 4])
+    rig.nowUs += 60 * SECOND
+    rig.tick()
+    expect(rig.ports()).toEqual([])
+    expect(rig.get('flowsExpired')).toBe(4)
+  })
+})
+
+describe('the sweep over watched flows', () => {
+  test('looks at a bounded number of them, and comes to all in time', () => {
+    const rig = new Rig({ maxFlows: 10_000, reorderWindowMs: 1000 })
+    for (let i = 0; i < 8000; i++) rig.client({ sourcePort: 1 + i, seq: 100, flags: SYN })
+    for (let i = 0; i < 8000; i++) rig.server({ sourcePort: 1 + i, seq: 900, ack: 600, flags: ACK })
+    rig.tick()
+    rig.nowUs += 2 * SECOND
+    rig.tick()
+    const after = rig.get('gaps')
+    expect(after).toBeGreaterThan(0)
+    expect(after).toBeLessThanOrEqual(1024)
+    for (let i = 0; i < 8; i++) rig.tick()
+    expect(rig.get('gaps')).toBe(8000)
+    rig.closeAll()
+  })
+})
