@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { drawLines } from '../support/line-chart.ts'
-import { describeMachine, machineInWords } from '../support/machine.ts'
+import { describeMachine, type Machine, machineInWords } from '../support/machine.ts'
 import { MirrorSource } from '../support/mirror-source.ts'
 import { openNginx } from '../support/nginx.ts'
 import type { BenchOptions } from '../support/options.ts'
@@ -62,6 +62,8 @@ interface Target {
 
 export async function benchOverload(options: BenchOptions, report: Report, directory: string): Promise<void> {
   report.heading(NAME, 'one shard slower than its traffic: requests that still come out whole')
+  // What else used the cores before, not what this bench did.
+  const machine = describeMachine()
   const program = findOnPath('nginx')
   const nginx = program === null || options.quick ? null : await openNginx(program, directory)
   const targets: Target[] = [{ name: '--to null', to: 'null', outcome: 'null' }]
@@ -90,7 +92,7 @@ export async function benchOverload(options: BenchOptions, report: Report, direc
           await source.close()
         }
       }
-    tell(targets, factors, results, capacity, report)
+    tell(targets, factors, results, capacity, machine, report)
   } finally {
     await nginx?.close()
   }
@@ -186,6 +188,7 @@ function tell(
   factors: readonly number[],
   results: ReadonlyMap<string, readonly Measured[]>,
   capacity: number,
+  machine: Machine,
   report: Report,
 ): void {
   const panels = []
@@ -258,7 +261,7 @@ function tell(
       axis: 'packets offered, times what the shard takes',
       points: factors.map((at) => ({ at, label: String(at) })),
       panels,
-      footnotes: machineInWords(describeMachine()),
+      footnotes: machineInWords(machine),
     }),
   )
 }
