@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { drawLines } from '../support/line-chart.ts'
-import { describeMachine, machineInWords } from '../support/machine.ts'
+import { describeMachine, type Machine, machineInWords } from '../support/machine.ts'
 import { MirrorSource } from '../support/mirror-source.ts'
 import { openNginx } from '../support/nginx.ts'
 import type { BenchOptions } from '../support/options.ts'
@@ -17,17 +17,21 @@ import { type Spread, spreadOf } from '../support/statistics.ts'
 import { count } from '../support/table.ts'
 
 const NAME = 'overload'
-/** Added to every packet of the shard: about 9,500 packets/s are left, and five times as many are easy for sender and receiver. */
-const SLOW_US = 100
+/** Added to every packet of the shard: about 4,900 packets/s are left, and five times as many are easy for sender and receiver. */
+const SLOW_US = 200
 /** What the ring is to the default one is this shard to one that takes 150,000 packets/s: it fills in the same time. */
-const RING_BYTES = 1 << 20
+const RING_BYTES = 1 << 19
 /** Far above what the shard takes. */
-const FLOOD = 30_000
+const FLOOD = 15_000
 const FACTORS = [0.5, 0.75, 1, 1.5, 2, 3, 5]
 const QUICK_FACTORS = [0.5, 2]
 const SAMPLE_MS = 100
+/** Of what was asked of the sender, at least. */
+const KEPT_UP = 0.95
 /** A cold shard is slower; the ring fills; the share settles. */
 const WARM_UP_SECONDS = 3
+/** What shedding is for: so much of the peak is still completed at these. */
+const GOAL = 0.9
 const GOAL_FACTORS = [2, 5]
 
 const VARIANTS = [
@@ -46,7 +50,8 @@ interface Measured {
   /** Of the window: share of the ring in use, share of connections shed. */
   readonly fill: Spread
   readonly ratio: Spread
-  readonly slippedMs: number
+  /** The sender sent what it was asked to, and the kernel dropped nothing. */
+  readonly isKeptUp: boolean
 }
 
 interface Target {
@@ -57,6 +62,8 @@ interface Target {
 
 export async function benchOverload(options: BenchOptions, report: Report, directory: string): Promise<void> {
   report.heading(NAME, 'one shard slower than its traffic: requests that still come out whole')
+  // What else used the cores before, not what this bench did.
+  const machine = describeMachine()
   const program = findOnPath('nginx')
   const nginx = program === null || options.quick ? null : await openNginx(program, directory)
   const targets: Target[] = [{ name: '--to null', to: 'null', outcome: 'null' }]
@@ -85,7 +92,7 @@ export async function benchOverload(options: BenchOptions, report: Report, direc
           await source.close()
         }
       }
-    tell(targets, factors, results, capacity, report)
+    tell(targets, factors, results, capacity, machine, report)
   } finally {
     await nginx?.close()
   }
@@ -169,7 +176,7 @@ async function measure(order: Order, options: BenchOptions, report: Report, dire
       requestsDropped: Object.values(summary.requests.dropped).reduce((a, b) => a + b, 0),
       fill: spreadOf(fills),
       ratio: spreadOf(ratios),
-      slippedMs: sent.slippedMs,
+      isKeptUp: sent.packets / sent.seconds >= KEPT_UP * packetsPerSecond && summary.packets.kernelDropped === 0,
     }
   } finally {
     await service.close()
@@ -181,6 +188,7 @@ function tell(
   factors: readonly number[],
   results: ReadonlyMap<string, readonly Measured[]>,
   capacity: number,
+  machine: Machine,
   report: Report,
 ): void {
   const panels = []
@@ -192,7 +200,10 @@ function tell(
     const share = (runs: readonly Measured[]) => spreadOf(runs.map((m) => m.completed / peak))
     report.line(`${target.name}: peak ${count(Math.round(peak))} requests/s`)
     const rows = [
-      ['', 'offered ×', 'requests/s', 'of the peak', 'ring in use', 'connections shed', 'shed', 'ringFull', 'kernel'],
+      [
+        ...['', 'offered ×', 'packets/s', 'requests/s', 'of the peak', 'ring in use', 'connections shed'],
+        ...['shed', 'ringFull', 'kernel'],
+      ],
     ]
     for (const { name } of VARIANTS)
       for (const factor of factors) {
@@ -204,6 +215,7 @@ function tell(
         rows.push([
           `${target.name}, ${name}`,
           String(factor),
+          count(Math.round(spreadOf(runs.map((m) => m.offered)).median)),
           count(Math.round(spreadOf(runs.map((m) => m.completed)).median)),
           `${Math.round(figures.median * 100)} % (${Math.round(figures.least * 100)}–${Math.round(figures.greatest * 100)})`,
           over(runs.map((m) => m.fill)),
@@ -213,15 +225,18 @@ function tell(
           most((m) => m.kernelDropped),
         ])
         report.result({ bench: NAME, variant: `${target.name}, ${name}`, factor, capacity, share: figures, runs })
-        const late = runs.filter((m) => m.slippedMs > 100 || m.kernelDropped > 0).length
+        const late = runs.filter((m) => !m.isKeptUp).length
         if (late > 0)
           report.line(`${target.name}, ${name}, ${factor} ×: sender or receiver did not keep up in ${late} run(s)`)
-        if (name === VARIANTS[0].name && GOAL_FACTORS.includes(factor))
-          report.figure(`overload.${target.outcome}.${factor}`, { ...figures, unit: 'of the peak', of: target.name })
+        if (name !== VARIANTS[0].name || !GOAL_FACTORS.includes(factor)) continue
+        report.figure(`overload.${target.outcome}.${factor}`, { ...figures, unit: 'of the peak', of: target.name })
+        report.line(
+          `${target.name} at ${factor} ×: ${Math.round(figures.median * 100)} % of the peak, goal ${GOAL * 100} %: ${figures.median >= GOAL ? 'met' : 'missed'}`,
+        )
       }
     report.table(rows)
     panels.push({
-      heading: `${target.name}: completed requests, share of the peak (${count(Math.round(peak))}/s)`,
+      heading: `${target.name}: completed, of the peak (${count(Math.round(peak))} requests/s)`,
       most: 1.2,
       curves: [
         ...VARIANTS.map(({ name }) => ({ name, values: factors.map((factor) => share(own(name, factor))) })),
@@ -246,7 +261,7 @@ function tell(
       axis: 'packets offered, times what the shard takes',
       points: factors.map((at) => ({ at, label: String(at) })),
       panels,
-      footnotes: machineInWords(describeMachine()),
+      footnotes: machineInWords(machine),
     }),
   )
 }

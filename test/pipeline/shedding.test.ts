@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { MonotonicClock } from '../../src/base/clock.ts'
 import { PACKET_DROP_NAMES, PacketDrop } from '../../src/base/drop.ts'
@@ -161,18 +162,29 @@ describe('while connections are shed and come back', () => {
   })
 })
 
+async function untilAsync(condition: () => Promise<boolean>): Promise<void> {
+  for (let attempt = 0; attempt < 40 && !(await condition()); attempt++) await sleep(100)
+}
+
 describe('a service whose shards are too slow', () => {
   test.each(['1', '2'])('sheds whole connections, says so, and takes them back (%s receivers)', async (receivers) => {
     const rig = await openRig({ to: 'null', ringBytes: '256KiB', receivers, receiveBufferBytes: '4MiB' })
     const ratio = async () => Number(/^mirrorshard_dispatch_shed_ratio (.*)$/m.exec(await rig.metrics())?.[1])
     try {
       expect(await ratio()).toBe(0)
-      for (const shard of ['0', '1']) await rig.break(`shard=${shard}&us=1500`, 'slow')
+      for (const shard of ['0', '1']) await rig.break(`shard=${shard}&us=3000`, 'slow')
       const { frames } = sampleFrames(2000)
       const sending = rig.send(frames)
       await until(() => (rig.service.totals().packetDrops().shed ?? 0) > 100, 20_000)
       expect(await ratio()).toBeGreaterThan(0)
       await sending
+      // Looked at once a second; five good seconds are needed to turn back.
+      let status = 0
+      await untilAsync(async () => {
+        status = (await fetch(`http://127.0.0.1:${rig.service.admin!.port}/healthz`)).status
+        return status === 503
+      })
+      expect(status).toBe(503)
       for (const shard of ['0', '1']) await rig.break(`shard=${shard}&us=0`, 'slow')
       await until(() => rig.service.totals().get('shedRatio') === 0, 20_000)
       expect(await ratio()).toBe(0)
@@ -184,7 +196,7 @@ describe('a service whose shards are too slow', () => {
     expect(packets.received + packets.kernelDropped!).toBe(rig.sent())
     expect(packets.received).toBe(packets.processed + sum(packets.dropped))
     expect(requests.parsed).toBe(sum(requests.dropped) + sum(requests.replayed))
-    expect(requests.replayed.null).toBeGreaterThan(100)
+    expect(requests.replayed.null).toBeGreaterThan(50)
   })
 
   test('loses single packets only where shedding is off', async () => {
