@@ -7,7 +7,7 @@
  *   128   FAULT       main         a fault to break with (tests of supervision), else 0; the thread sets it back to 0
  *
  *   192   WANTED      main         number of the last change of options that was posted to the thread
- *   256   APPLIED     thread       number of the last change that it took over
+ *   256   APPLIED     thread       number of the last change that it took over; main, before it starts the thread
  *
  *  One writer per field but FAULT, which is handed over and back; each on a cache line of its own. What follows belongs to the kind
  *  of thread.
