@@ -37,7 +37,10 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
       },
       { what: 'Only count what a mirror delivers, send nothing', line: 'mirrorshard run --to null' },
     ],
-    notes: ['Ctrl-C or SIGTERM stops receiving, sends what is held and prints a summary; a second one ends at once.'],
+    notes: [
+      'Ctrl-C or SIGTERM stops receiving, sends what is held and prints a summary; a second one ends at once.',
+      'SIGHUP reads the --config file again; docs/operations.md has this, and how a new process takes over without a gap.',
+    ],
   },
   replay: {
     summary: 'replay the requests in capture files',

@@ -5,7 +5,6 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { Piscina } from 'piscina'
 import { PACKET_DROP_NAMES, PacketDrop } from '../base/drop.ts'
 import { MirrorError, type PlainError, toPlainError } from '../base/errors.ts'
 import { COUNTER_BLOCK_BYTES, Counter, CounterBlock, PACKET_DROPS } from '../metrics/counters.ts'
@@ -19,10 +18,10 @@ import type { FaultKind } from './fault.ts'
 import type { TunnelFormat } from './ingress.ts'
 import { RECEIVER_CONTROL_BYTES, ReceiverControl } from './receiver-control.ts'
 import type { ReceiverChange, ReceiverTask } from './receiver-loop.ts'
+import { runInThread } from './run-in-thread.ts'
 import { changed, type RingEnd } from './shard-pool.ts'
 import { CHECK_MS, START_TRIES, SupervisedTask } from './supervised-task.ts'
 import { Command } from './thread-control.ts'
-import { workerFile } from './worker-file.ts'
 
 export interface ReceiverPoolOptions
   extends Pick<
@@ -60,7 +59,6 @@ export class ReceiverPool implements DatagramReceiver {
   readonly kind = 'recvmmsg'
   private readonly options: ReceiverPoolOptions
   private readonly sockets: SteeredSockets
-  private readonly pool: Piscina<ReceiverTask, void>
   private readonly members: readonly Member[]
   private readonly tasks: readonly SupervisedTask[]
   private readonly monitor: NodeJS.Timeout
@@ -89,18 +87,6 @@ export class ReceiverPool implements DatagramReceiver {
         drainDeaths: 0,
       }
     })
-    this.pool = new Piscina({
-      filename: workerFile('receiver'),
-      minThreads: options.receivers,
-      maxThreads: options.receivers,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      recordTiming: false,
-      atomics: 'disabled',
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
-    })
-    // A thread's end is told by the task's rejection; piscina repeats it as an event that would be uncaught.
-    this.pool.on('error', () => {})
     const order = new ArrivalOrder(options.arrivalOrder)
     this.tasks = this.members.map(
       (member, i) =>
@@ -223,7 +209,6 @@ export class ReceiverPool implements DatagramReceiver {
     await Promise.all(this.tasks.map((task) => task.done))
     clearInterval(this.monitor)
     this.sockets.close()
-    await this.pool.destroy()
   }
 
   private async runOnce(member: Member, index: number, signal: AbortSignal): Promise<void> {
@@ -233,7 +218,7 @@ export class ReceiverPool implements DatagramReceiver {
     // It starts with what holds now.
     member.control.changed(member.control.wanted)
     try {
-      await this.pool.run(this.taskOf(member, index, port2), { transferList: [port2], signal })
+      await runInThread('receiver', HEAP_MB, this.taskOf(member, index, port2), [port2], signal)
     } finally {
       member.port = null
       port1.close()

@@ -4,7 +4,6 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { Piscina } from 'piscina'
 import { MonotonicClock } from '../base/clock.ts'
 import {
   OUTCOME_NAMES,
@@ -34,12 +33,12 @@ import { DOORBELL_BYTES, Doorbell } from '../ring/doorbell.ts'
 import { RingMemory, RingProducer, ringBytes } from '../ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
 import type { FaultKind } from './fault.ts'
+import { runInThread } from './run-in-thread.ts'
 import { SHARD_CONTROL_BYTES, ShardControl } from './shard-control.ts'
 import type { ShardChange, ShardMessage, ShardTask } from './shard-loop.ts'
 import type { ShardPlan } from './shard-plan.ts'
 import { CHECK_MS, START_TRIES, SupervisedTask } from './supervised-task.ts'
 import { Command, type ThreadControl } from './thread-control.ts'
-import { workerFile } from './worker-file.ts'
 
 export interface ShardPoolOptions {
   readonly plan: ShardPlan
@@ -92,7 +91,6 @@ export class ShardPool {
   /** What a thread that starts now is to do. */
   private plan: ShardPlan
   private changes = 0
-  private readonly pool: Piscina<ShardTask, void>
   private readonly members: Member[]
   private rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
   /** Shared by all producers and shards. */
@@ -138,18 +136,6 @@ export class ShardPool {
         pastCensus: [],
       }
     })
-    this.pool = new Piscina({
-      filename: workerFile('shard'),
-      minThreads: options.shards,
-      maxThreads: options.shards,
-      concurrentTasksPerWorker: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      recordTiming: false,
-      atomics: 'disabled',
-      resourceLimits: { maxOldGenerationSizeMb: options.heapMb },
-    })
-    // A thread's end is told by the task's rejection; piscina repeats it as an event that would be uncaught.
-    this.pool.on('error', () => {})
     this.tasks = this.members.map(
       (member, i) =>
         new SupervisedTask({
@@ -278,7 +264,6 @@ export class ShardPool {
     for (const task of this.tasks) task.close()
     for (const member of this.members) this.abandon(member)
     clearInterval(this.monitor)
-    await this.pool.destroy()
   }
 
   private get ownProducers(): readonly RingProducer[] {
@@ -313,7 +298,7 @@ export class ShardPool {
       port: port2,
     }
     try {
-      await this.pool.run(task, { transferList: [port2], signal })
+      await runInThread('shard', this.options.heapMb, task, [port2], signal)
       await ended
       await pending
     } finally {

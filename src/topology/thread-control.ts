@@ -6,7 +6,7 @@
  *    64   HEARTBEAT   thread       turns of its loop, modulo 2^32: a thread whose heartbeat stands still is stuck
  *   128   FAULT       main         a fault to break with (tests of supervision), else 0; the thread sets it back to 0
  *   192   WANTED      main         number of the last change of options that was posted to the thread
- *   256   APPLIED     thread       number of the last change that it took over
+ *   256   APPLIED     thread       number of the last change that it took over; main, before it starts the thread
  *
  *  One writer per field but FAULT, which is handed over and back; each on a cache line of its own. What follows belongs to the kind
  *  of thread.

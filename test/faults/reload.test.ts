@@ -49,7 +49,7 @@ class Reloading {
     writeFileSync(this.path, text)
     const from = this.live.said.length
     this.live.signal('SIGHUP')
-    return await this.live.line(message, 5_000, from)
+    return await this.live.line(message, 15_000, from)
   }
 
   /** Sends whole connections and waits until each of their requests has ended. @returns what became of these */
@@ -164,7 +164,7 @@ test('a thread that is started again works by the options of now, not by those o
   for (const thread of ['shard=0', ...(hasKoffi ? ['receiver=0', 'receiver=1'] : [])]) {
     const from = live.said.length
     await live.break(`${thread}&kind=throw`)
-    await live.line(`${thread.startsWith('shard') ? 'worker' : 'receiver'} ${thread.at(-1)} died`, 5_000, from)
+    await live.line(`${thread.startsWith('shard') ? 'worker' : 'receiver'} ${thread.at(-1)} died`, 15_000, from)
     await until('it is back', async () => {
       const samples = await live.metrics()
       return ['workers', 'receivers'].every(
@@ -214,7 +214,7 @@ test('options that cannot change while running are named and stay; flags and env
   })
   const from = service.live.said.length
   await service.reload('percent: 0\nmethods: [PUT]\nmax-flows: 1\nring-bytes: 1MiB\nto: http://127.0.0.1:1\n')
-  const warning = await service.live.line('--max-flows, --ring-bytes changed', 5_000, from)
+  const warning = await service.live.line('--max-flows, --ring-bytes changed', 15_000, from)
   expect(warning.msg).toMatch(/restart for that$/)
   expect(await service.send()).toEqual(ALL)
   expectBalance(await service.live.finish())

@@ -21,8 +21,8 @@ import { parseMetrics, type Samples, sumOverLabels } from '../../../bench/suppor
 import type { Summary } from '../../../src/report/summary.ts'
 
 const MAIN = fileURLToPath(new URL('../../../dist/src/main.js', import.meta.url))
-const START_LIMIT_MS = 20_000
-const END_LIMIT_MS = 30_000
+const START_LIMIT_MS = 30_000
+const END_LIMIT_MS = 45_000
 
 /** A folder for a test's files, and what is to be ended after it, whatever happened. */
 export class Bench {
@@ -120,7 +120,7 @@ export class Live {
   }
 
   /** The log entry with this message, when it has come. @param from lines before it are passed over */
-  async line(message: string, limitMs = 5_000, from = 0): Promise<Record<string, unknown>> {
+  async line(message: string, limitMs = 15_000, from = 0): Promise<Record<string, unknown>> {
     const untilMs = performance.now() + limitMs
     for (;;) {
       for (const line of this.said.slice(from)) {
@@ -188,7 +188,7 @@ export interface LiveOptions {
 export const ANY_PORT = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'] as const
 
 /** Waits until it is so. @throws Error when it does not come to be */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, limitMs = 10_000): Promise<number> {
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<number> {
   const started = performance.now()
   while (!(await isSo())) {
     if (performance.now() - started > limitMs) throw new Error(`not within ${limitMs} ms: ${what}`)

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
-import { koffiAvailable } from '../../../src/sources/live/libc.ts'
+import { koffiAvailable, loadLibc } from '../../../src/sources/live/libc.ts'
 import { openRecvmmsgReceiver } from '../../../src/sources/live/recvmmsg-receiver.ts'
 import { describeDatagramReceiver } from '../../contracts/datagram-receiver.contract.ts'
 
@@ -55,4 +55,50 @@ describe.skipIf(!(await koffiAvailable()))('batched receiving through koffi', ()
     expect(idle).toBeGreaterThan(0)
     expect(idle).toBeLessThanOrEqual(6)
   })
+
+  test.each([
+    { errno: 9, name: 'EBADF', isFinal: true },
+    { errno: 12, name: 'ENOMEM', isFinal: false },
+    { errno: 100, name: 'ENETDOWN', isFinal: false },
+  ])(
+    'receiving that fails with $name ends it, or is tried on until it works again',
+    async ({ errno, name, isFinal }) => {
+      const libc = await loadLibc()
+      let failsWith = 0
+      const failing = {
+        ...libc,
+        recvmmsg: (...args: Parameters<typeof libc.recvmmsg>) => (failsWith === 0 ? libc.recvmmsg(...args) : -1),
+        errno: () => (failsWith === 0 ? libc.errno() : failsWith),
+      }
+      const failures: string[] = []
+      const warnings: string[] = []
+      const onWarning = ({ message }: Error) => warnings.push(message)
+      process.on('warning', onWarning)
+      let count = 0
+      const receiver = await openRecvmmsgReceiver(
+        {
+          addresses: [{ host: '127.0.0.1', port: 0 }],
+          receiveBufferBytes: 1 << 20,
+          datagramBytes: 1999,
+          onFailed: ({ message }) => failures.push(message),
+        },
+        { datagram: () => void count++, batchEnd() {} },
+        failing,
+      )
+      cleanups.push(() => receiver.stop())
+      failsWith = errno
+      await sleep(100)
+      failsWith = 0
+      const sender = createSocket('udp4')
+      await new Promise<void>((resolve) => sender.connect(receiver.bound[0]!.port, '127.0.0.1', resolve))
+      sender.send('x')
+      for (let i = 0; i < 100 && count === 0; i++) await sleep(20)
+      sender.close()
+      process.off('warning', onWarning)
+      expect(count).toBe(1)
+      // Once, not with every turn.
+      expect(failures).toEqual(isFinal ? [`receiving failed with ${name}: the socket cannot be read any more`] : [])
+      expect(warnings).toEqual(isFinal ? [] : [`receiving failed with ${name}; trying on`])
+    },
+  )
 })

@@ -176,6 +176,17 @@ describe('the steering program', () => {
     expect(one).not.toBe(two)
   })
 
+  test('sockets behind those of a predecessor are chosen as they would be alone', () => {
+    const payloads = Array.from({ length: 64 }, (_, i) => encapsulated('vxlan', { ...FLOW, sourcePort: i }))
+    for (const sockets of [1, 3]) {
+      const alone = payloads.map((payload) => runBpf(steeringProgram('vxlan', sockets, KEY), payload))
+      const behind = payloads.map((payload) => runBpf(steeringProgram('vxlan', sockets, KEY, 5), payload))
+      expect(behind).toEqual(alone.map((index) => index + 5))
+      // A load outside the packet ends the program with 0, whatever it would have said: such a datagram ends in the kernel's drop count.
+      if (sockets > 1) expect(runBpf(steeringProgram('vxlan', sockets, KEY, 5), Buffer.from([8, 0, 0, 0]))).toBe(0)
+    }
+  })
+
   const flows = Array.from({ length: 40 }, (_, i) => ({ ...FLOW, sourcePort: 1000 + i }))
   const chosen = (format: SteeredFormat, payloads: readonly Buffer[]) =>
     new Set(payloads.map((payload) => runBpf(steeringProgram(format, 4, KEY), payload)))
