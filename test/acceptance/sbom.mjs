@@ -8,7 +8,9 @@ const lock = JSON.parse(readFileSync('package-lock.json', 'utf8'))
 const { packages } = lock
 const text = execFileSync('npm', ['run', '--silent', 'sbom'], { encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 })
 const sbom = JSON.parse(text)
-const listed = new Set(sbom.components.map(({ group, name, version }) => `${group ? `${group}/` : ''}${name}@${version}`))
+const listed = new Set(
+  sbom.components.map(({ group, name, version }) => `${group ? `${group}/` : ''}${name}@${version}`),
+)
 
 const expected = new Set()
 for (const [path, { version, optional, devOptional }] of Object.entries(packages)) {
