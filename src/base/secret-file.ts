@@ -1,6 +1,7 @@
 /** Files that hold a secret: an access token, a key. Read once at start, and refused when anybody on the machine can read them. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { describeSystemError, MirrorError } from './errors.ts'
+import { printable } from './printable.ts'
 
 /** Longer is another file given by mistake. Chosen; the longest token in use is a fraction of it. */
 const MAX_SECRET_BYTES = 4096
@@ -14,7 +15,7 @@ const OF_OTHERS = 0o007
  */
 export function readSecretFile(option: string, path: string, maxBytes = MAX_SECRET_BYTES): Buffer {
   const refuse = (why: string, cause?: unknown): never => {
-    throw new MirrorError('ERR_CONFIG', `${option} ${path}: ${why}`, cause === undefined ? {} : { cause })
+    throw new MirrorError('ERR_CONFIG', `${option} ${printable(path)}: ${why}`, cause === undefined ? {} : { cause })
   }
   let secret: Buffer
   try {

@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ClockAnchor } from '../base/clock.ts'
 import { describeSystemError, MirrorError } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import { readSecretFile } from '../base/secret-file.ts'
 import type { InspectOptions, ReplayOptions, RunOptions } from '../config/options.ts'
 import { NetworkList } from '../decapsulation/networks.ts'
@@ -134,7 +135,7 @@ function redactionKey(path: string | null): Uint8Array | null {
   if (key.length >= MIN_KEY_BYTES) return key
   throw new MirrorError(
     'ERR_CONFIG',
-    `--redact-key-file ${path}: the key has ${key.length} bytes, at least ${MIN_KEY_BYTES} are needed: openssl rand -hex 32 makes one`,
+    `--redact-key-file ${printable(path)}: the key has ${key.length} bytes, at least ${MIN_KEY_BYTES} are needed: openssl rand -hex 32 makes one`,
   )
 }
 
@@ -146,7 +147,7 @@ function tlsFiles(o: SendingOptions): { tlsCa?: string; tlsCert?: string; tlsKey
     files.tlsCert = readCertificates('--tls-cert', o.tlsCert)
     files.tlsKey = readSecretFile('--tls-key', o.tlsKey, MAX_KEY_BYTES).toString('latin1')
     const fault = keyFault(files.tlsKey, files.tlsCert)
-    if (fault !== null) throw new MirrorError('ERR_CONFIG', `--tls-key ${o.tlsKey}: ${fault}`)
+    if (fault !== null) throw new MirrorError('ERR_CONFIG', `--tls-key ${printable(o.tlsKey)}: ${fault}`)
   }
   return files
 }
@@ -156,11 +157,11 @@ function readCertificates(option: string, path: string): string {
   try {
     pem = readFileSync(path, 'utf8')
   } catch (error) {
-    throw new MirrorError('ERR_CONFIG', `${option}: cannot read ${path}: ${describeSystemError(error)}`, {
+    throw new MirrorError('ERR_CONFIG', `${option}: cannot read ${printable(path)}: ${describeSystemError(error)}`, {
       cause: error,
     })
   }
   const fault = certificatesFault(pem)
-  if (fault !== null) throw new MirrorError('ERR_CONFIG', `${option} ${path}: ${fault}`)
+  if (fault !== null) throw new MirrorError('ERR_CONFIG', `${option} ${printable(path)}: ${fault}`)
   return pem
 }

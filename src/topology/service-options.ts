@@ -1,6 +1,7 @@
 /** From the options of `run` to those of the service. */
 import type { MonotonicClock } from '../base/clock.ts'
 import { MirrorError } from '../base/errors.ts'
+import { printable } from '../base/printable.ts'
 import { readSecretFile } from '../base/secret-file.ts'
 import { memoryBudget } from '../config/memory-budget.ts'
 import type { RunOptions } from '../config/options.ts'
@@ -50,6 +51,6 @@ function readToken(path: string): string {
   const option = '--admin-token-file'
   const token = readSecretFile(option, path).toString('latin1')
   const fault = tokenFault(token)
-  if (fault !== null) throw new MirrorError('ERR_CONFIG', `${option} ${path}: ${fault}`)
+  if (fault !== null) throw new MirrorError('ERR_CONFIG', `${option} ${printable(path)}: ${fault}`)
   return token
 }

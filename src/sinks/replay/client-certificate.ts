@@ -33,12 +33,6 @@ export function keyFault(key: string, certificate: string): string | null {
   return own.checkPrivateKey(parsed) ? null : 'the key does not belong to the certificate of --tls-cert'
 }
 
-/** @returns the date behind which the first certificate is of no use, when that has passed; else null */
-export function expiredSince(certificate: string, nowMs: number): string | null {
-  const own = parseCertificate(certificate.match(CERTIFICATE)![0])!
-  return Date.parse(own.validTo) < nowMs ? own.validTo : null
-}
-
 function parseCertificate(pem: string): X509Certificate | null {
   try {
     return new X509Certificate(pem)
