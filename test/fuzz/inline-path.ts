@@ -55,6 +55,7 @@ export class InlinePath {
   private readonly progress = emptyProgressRegister()
   private readonly shape: PathShape
   private partialHeads = 0
+  private beganInMiddle = false
   private largest = 0
   private timeUs = 1_700_000_000_000_000
 
@@ -121,6 +122,7 @@ export class InlinePath {
       {
         mayOpen: () => this.context.memory.hasRoom,
         open: (slot, clientDirection) => {
+          if (clientDirection < 0) this.beganInMiddle = true
           const { table } = this.reassembler
           const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
           return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, (client) => {
@@ -197,6 +199,11 @@ export class InlinePath {
       Object.values(left).every((n) => n === 0),
       () => `left at the end: ${JSON.stringify(left)}`,
     )
+  }
+
+  /** Bytes in front of what is read are missing: a hole was declared, or a connection began in the middle. */
+  get isDamaged(): boolean {
+    return this.get('gaps') > 0 || this.beganInMiddle
   }
 
   get(name: keyof typeof Counter): number {

@@ -35,6 +35,9 @@ const USAGE = `npm run fuzz -- [options]
 const ROOT = fileURLToPath(new URL(import.meta.url.includes('/dist/') ? '../../..' : '../..', import.meta.url))
 /** An input that has run this long hangs; the bound on time per input is far below. */
 const HANG_MS = 30_000
+/** So much of the processor's time has to be in it, as a busy machine may leave us little; or it waits for something, this long. */
+const HANG_CPU_MS = 10_000
+const WAIT_MS = 300_000
 /** A target that hangs or exhausts memory this often has been understood: the time is the others'. */
 const FATAL_PER_TARGET = 3
 const JOB_HEAP_MB = 700
@@ -144,6 +147,8 @@ class Supervisor {
     number: number
     isOver: boolean
     isReplaced: boolean
+    /** The input in hand when it was looked at last, and the processor's time when it was new. */
+    seen: { ms: number; cpuMs: number }
   }[] = []
   private corpus: Corpus | null = null
   private notesShown = false
@@ -203,7 +208,7 @@ class Supervisor {
       workerData,
       resourceLimits: { maxOldGenerationSizeMb: JOB_HEAP_MB },
     })
-    const job = { worker, progress, number, isOver: false, isReplaced: false }
+    const job = { worker, progress, number, isOver: false, isReplaced: false, seen: { ms: 0, cpuMs: 0 } }
     this.jobs.push(job)
     worker.on('message', (message: Report | { notes: readonly string[] }) => {
       if ('notes' in message) this.showNotes(message.notes)
@@ -234,7 +239,13 @@ class Supervisor {
   private async endHanging(): Promise<void> {
     for (const job of [...this.jobs]) {
       const { inHand } = job.progress
-      if (job.isOver || job.isReplaced || inHand === null || inHand.ms < HANG_MS) continue
+      const { user, system } = process.cpuUsage()
+      const cpuMs = (user + system) / 1000
+      if (inHand === null || inHand.ms < job.seen.ms) job.seen = { ms: 0, cpuMs }
+      if (job.isOver || job.isReplaced || inHand === null) continue
+      job.seen.ms = inHand.ms
+      const isBusy = inHand.ms >= HANG_MS && cpuMs - job.seen.cpuMs >= HANG_CPU_MS
+      if (!isBusy && inHand.ms < WAIT_MS) continue
       await this.replace(job, { kind: 'slow', text: `hangs: not done after ${(inHand.ms / 1000).toFixed(0)} s` })
     }
   }

@@ -1,4 +1,5 @@
 /** The whole path: what adds up whatever comes in, and what is sent on when packets of known traffic are damaged. */
+import { createHash } from 'node:crypto'
 import type { Random } from '../../../src/demo/traffic/random.ts'
 import { LinkType } from '../../../src/wire/ethernet.ts'
 import type { Frame } from '../corpus.ts'
@@ -167,6 +168,13 @@ function cutShort(random: Random, packet: Buffer): Buffer {
   return out
 }
 
+/** Some bodies of the sample traffic hold the text of a request. */
+const INSIDE_A_BODY = keyOf({
+  text: 'GET /not-a-request HTTP/1.1\nHost: inside.a.body',
+  bodyBytes: 0,
+  bodySha256: createHash('sha256').digest('hex'),
+})
+
 /** Part 0: what was really sent, as JSON; others: packets. */
 export const unaltered: Target = {
   name: 'unaltered',
@@ -206,8 +214,14 @@ export const unaltered: Target = {
     const left = new Map<string, number>()
     for (const request of requests) left.set(keyOf(request), (left.get(keyOf(request)) ?? 0) + request.times * copies)
     let sent = 0
+    let asDocumented = 0
     const path = new InlinePath({ ...USUAL_SHAPE, ...shape, verifyChecksums: true }, (message) => {
       const key = keyOfView(message)
+      // Where the bytes in front of it are gone: docs/replay.md, "What remains uncertain".
+      if (key === INSIDE_A_BODY && path.isDamaged) {
+        asDocumented++
+        return
+      }
       const times = left.get(key)
       if (times === undefined) throw new Violation(`altered or invented: ${key.slice(0, 600)}`)
       hold(times > 0, () => `sent once more than it was there: ${key.slice(0, 300)}`)
@@ -215,6 +229,6 @@ export const unaltered: Target = {
       sent++
     })
     play(path, packets)
-    return { sent, counters: [...path.counters.values] }
+    return { sent, asDocumented, counters: [...path.counters.values] }
   },
 }
