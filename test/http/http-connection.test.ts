@@ -220,7 +220,10 @@ describe('CONNECT and upgrades', () => {
     ['101 to h2c', get('/h2', H2C), 'HTTP/1.1 101 x\nUpgrade: h2c\n\n'],
     ['200 to CONNECT', CONNECT, 'HTTP/1.1 200 x\r\n folded\r\n\r\n'],
   ])('a malformed %s: the client may have taken it for consent, so HTTP ends', (_name, ask, consent) => {
-    const rig = new ConnectionRig().client(ask + get('/decoy')).server(consent).client(get('/decoy'))
+    const rig = new ConnectionRig()
+      .client(ask + get('/decoy'))
+      .server(consent)
+      .client(get('/decoy'))
     rig.later().server(answer(200))
     expect(rig.close().length).toBe(1)
     expect(rig.count('requestsParsed')).toBe(1)
