@@ -220,7 +220,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   /**
-   * A request does not come from a system port to another one: what looks like one there is part of an answer, the text of a request in a
+   * A request does not come from a system port to a port above: what looks like one there is part of an answer, the text of a request in a
    * download, say, whoever put it there.
    */
   private mayAsk(direction: number): boolean {
