@@ -18,9 +18,7 @@ import type { TunnelRegister } from './tunnel-register.ts'
 export interface PendingRequest {
   readonly isHead: boolean
   readonly isConnect: boolean
-  /** Carries Upgrade; HTTP may end with its answer. */
-  readonly isUpgrade: boolean
-  /** The upgrade is to h2c and nothing else: what follows an accepted one begins with bytes that are no HTTP/1. */
+  /** Asks for an upgrade to h2c and nothing else: what follows an accepted one begins with bytes that are no HTTP/1. */
   readonly isH2c: boolean
   /** What the client had acknowledged when it sent the first byte: a response that begins there answers this request. */
   readonly ackedTo: number | null
@@ -230,7 +228,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   /**
-   * A request does not come from a system port to another one: what looks like one there is part of an answer, the text of a request in a
+   * A request does not come from a system port to a port above: what looks like one there is part of an answer, the text of a request in a
    * download, say, whoever put it there.
    */
   private mayAsk(direction: number): boolean {
@@ -292,7 +290,6 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const pending: PendingRequest = {
       isHead: isHead(view),
       isConnect: (flags & MessageFlag.connect) !== 0,
-      isUpgrade: (flags & MessageFlag.upgrade) !== 0,
       isH2c: (flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade,
       ackedTo,
       isBehindLoss: this.requestsWereLost,

@@ -286,11 +286,21 @@ const CLOSE = Uint8Array.from(Buffer.from('close'))
 function addNominated(value: string, names: Set<string> | null): Set<string> | null {
   let all = names
   for (const option of value.split(',')) {
-    // SP and HTAB only: with other blanks around it, it is no name of a field.
-    const name = option.replace(/^[ \t]+|[ \t]+$/g, '').toLowerCase()
+    const name = withoutBlanks(option).toLowerCase()
     if (name === '' || name === 'close' || name === 'keep-alive' || END_TO_END.has(name)) continue
     all ??= new Set()
     all.add(name)
   }
   return all
 }
+
+/** Without SP and HTAB around it; with other white space, it is no name of a field. In linear time, which a pattern for its end would not be. */
+function withoutBlanks(text: string): string {
+  let at = 0
+  let end = text.length
+  while (at < end && isBlank(text.charCodeAt(at))) at++
+  while (end > at && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(at, end)
+}
+
+const isBlank = (code: number) => code === 0x20 || code === 0x09

@@ -66,6 +66,11 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
     }
   })
 
+  test('Connection names what stands between blanks and tabs, and nothing with other blanks around it', async () => {
+    const lines = await replayed('GET / HTTP/1.1\nHost: h\nConnection: X-A\xa0, \t X-B \nX-A: kept\nX-B: gone')
+    expect(lines.filter((line) => /^x-[ab]:/i.test(line))).toEqual(['X-A: kept'])
+  })
+
   test('a second Host goes; with --keep-host there is no telling which, and the request is not sent', async () => {
     const head = 'GET / HTTP/1.1\nHost: a\nhost: b'
     expect((await replayed(head)).filter((line) => /^host:/i.test(line))).toEqual([FRONT[0]])
