@@ -28,6 +28,8 @@ interface Row {
   readonly name: string
   readonly sizes: readonly number[]
   readonly cost: readonly number[]
+  /** Of the stretch that the last is compared with: the code is compiled, and the flood does all that it does. */
+  readonly middle: number
   readonly free: FloodResult
   readonly tight: FloodResult
 }
@@ -36,7 +38,7 @@ export async function benchFloods(options: BenchOptions, report: Report): Promis
   const runs = options.runs ?? 3
   report.heading(NAME, 'processor time for each packet of a flood, as the flood grows; memory beside its limit')
   report.line('Whole path on one thread, to null, a process for each flood; making the packet is in it')
-  const rows = await sideBySide(FLOODS, async ({ name, most }): Promise<Row> => {
+  const rows = await sideBySide(FLOODS, async ({ name, most, settled = 0 }): Promise<Row> => {
     const sizes = options.quick ? QUICK : SIZES.filter((size) => size <= (most ?? USUAL))
     const results: FloodResult[] = []
     for (let run = 0; run < runs; run++) results.push(await runFlood({ flood: name, sizes, memoryLimit: null }, []))
@@ -45,11 +47,11 @@ export async function benchFloods(options: BenchOptions, report: Report): Promis
     ])
     const cost = sizes.map((_, i) => median(results.map((result) => result.cost[i]!)))
     report.result({ bench: NAME, variant: name, sizes, cost, free: results[0]!, tight })
-    return { name, sizes, cost, free: results[0]!, tight }
+    const middle = Math.max(Math.floor(sizes.length / 2), sizes.findIndex((size) => size >= settled))
+    return { name, sizes, cost, middle: cost[middle]!, free: results[0]!, tight }
   })
   const table = [['flood', 'packets', 'µs/packet: middle', 'at the end', 'MiB', `MiB with ${SMALL_LIMIT}`, 'counts']]
-  for (const { name, sizes, cost, free, tight } of rows) {
-    const middle = middleOf(cost)
+  for (const { name, sizes, cost, middle, free, tight } of rows) {
     const last = cost.at(-1)!
     const isFlat = options.quick || last <= MOST_GROWTH * middle || last - middle <= NOISE_US
     const verdicts = [free, tight].map((result) =>
@@ -90,11 +92,6 @@ async function sideBySide<T, R>(items: readonly T[], run: (item: T) => Promise<R
   return results
 }
 
-/** Where the code is compiled: the first stretches are the compiler's. */
-function middleOf(cost: readonly number[]): number {
-  return cost[Math.floor(cost.length / 2)]!
-}
-
 function runFlood(order: FloodOrder, flags: readonly string[]): Promise<FloodResult> {
   const path = fileURLToPath(new URL('./child.js', import.meta.url))
   const child = spawn(process.execPath, [...flags, path, JSON.stringify(order)], {
@@ -132,11 +129,11 @@ function writeDocs(rows: readonly Row[], runs: number): void {
     [...machine, `Whole path on one thread to null; median of ${runs} runs. npm run bench -- floods --write`],
   )
   writeFileSync('docs/plots/floods.svg', svg)
-  const lines = rows.map(({ name, sizes, cost, free, tight }) =>
+  const lines = rows.map(({ name, sizes, cost, middle, free, tight }) =>
     [
       name,
       count(sizes.at(-1)!),
-      middleOf(cost).toFixed(2),
+      middle.toFixed(2),
       cost.at(-1)!.toFixed(2),
       mebibytes(free),
       mebibytes(tight),
