@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { benchFloods } from './floods/bench.ts'
+import { benchFloodsLive } from './floods/live.ts'
 import { benchFlows } from './inside/flows.ts'
 import { benchGate } from './inside/gate.ts'
 import { benchScaling } from './inside/scaling.ts'
@@ -59,6 +60,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'caches', run: benchCaches, isExtra: true },
   { name: 'gate', run: benchGate, isExtra: true },
   { name: 'floods', run: benchFloods, isExtra: true },
+  { name: 'floods-live', run: benchFloodsLive, isExtra: true },
   { name: 'pipeline/live-replay', run: benchLiveReplay },
   { name: 'service/start', run: benchStart },
   { name: 'service/idle', run: benchIdle },

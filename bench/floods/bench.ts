@@ -22,11 +22,14 @@ const SMALL_HEAP_MB = 128
 const MOST_GROWTH = 2
 const NOISE_US = 1
 const MIB = 1024 * 1024
+const AT_ONCE = 4
 
 interface Row {
   readonly name: string
   readonly sizes: readonly number[]
   readonly cost: readonly number[]
+  /** Of the stretch that the last is compared with: the code is compiled, and the flood does all that it does. */
+  readonly middle: number
   readonly free: FloodResult
   readonly tight: FloodResult
 }
@@ -35,8 +38,7 @@ export async function benchFloods(options: BenchOptions, report: Report): Promis
   const runs = options.runs ?? 3
   report.heading(NAME, 'processor time for each packet of a flood, as the flood grows; memory beside its limit')
   report.line('Whole path on one thread, to null, a process for each flood; making the packet is in it')
-  const rows: Row[] = []
-  for (const { name, most } of FLOODS) {
+  const rows = await sideBySide(FLOODS, async ({ name, most, settled = 0 }): Promise<Row> => {
     const sizes = options.quick ? QUICK : SIZES.filter((size) => size <= (most ?? USUAL))
     const results: FloodResult[] = []
     for (let run = 0; run < runs; run++) results.push(await runFlood({ flood: name, sizes, memoryLimit: null }, []))
@@ -44,12 +46,12 @@ export async function benchFloods(options: BenchOptions, report: Report): Promis
       `--max-old-space-size=${SMALL_HEAP_MB}`,
     ])
     const cost = sizes.map((_, i) => median(results.map((result) => result.cost[i]!)))
-    rows.push({ name, sizes, cost, free: results[0]!, tight })
     report.result({ bench: NAME, variant: name, sizes, cost, free: results[0]!, tight })
-  }
+    const middle = Math.max(Math.floor(sizes.length / 2), sizes.findIndex((size) => size >= settled))
+    return { name, sizes, cost, middle: cost[middle]!, free: results[0]!, tight }
+  })
   const table = [['flood', 'packets', 'µs/packet: middle', 'at the end', 'MiB', `MiB with ${SMALL_LIMIT}`, 'counts']]
-  for (const { name, sizes, cost, free, tight } of rows) {
-    const middle = middleOf(cost)
+  for (const { name, sizes, cost, middle, free, tight } of rows) {
     const last = cost.at(-1)!
     const isFlat = options.quick || last <= MOST_GROWTH * middle || last - middle <= NOISE_US
     const verdicts = [free, tight].map((result) =>
@@ -76,9 +78,18 @@ export async function benchFloods(options: BenchOptions, report: Report): Promis
   if (!options.quick && options.write) writeDocs(rows, runs)
 }
 
-/** Where the code is compiled: the first stretches are the compiler's. */
-function middleOf(cost: readonly number[]): number {
-  return cost[Math.floor(cost.length / 2)]!
+/** A few at once: what is measured is processor time. Results in the order of the items. */
+async function sideBySide<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  let next = 0
+  const take = async () => {
+    while (next < items.length) {
+      const i = next++
+      results[i] = await run(items[i]!)
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, take))
+  return results
 }
 
 function runFlood(order: FloodOrder, flags: readonly string[]): Promise<FloodResult> {
@@ -118,11 +129,11 @@ function writeDocs(rows: readonly Row[], runs: number): void {
     [...machine, `Whole path on one thread to null; median of ${runs} runs. npm run bench -- floods --write`],
   )
   writeFileSync('docs/plots/floods.svg', svg)
-  const lines = rows.map(({ name, sizes, cost, free, tight }) =>
+  const lines = rows.map(({ name, sizes, cost, middle, free, tight }) =>
     [
       name,
       count(sizes.at(-1)!),
-      middleOf(cost).toFixed(2),
+      middle.toFixed(2),
       cost.at(-1)!.toFixed(2),
       mebibytes(free),
       mebibytes(tight),

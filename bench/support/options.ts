@@ -55,6 +55,7 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   profile/file, …/live  a flame graph, and the functions with the most time of their own
   caches                inline caches and deoptimisations in the hot path
   floods                cost and memory of floods as they grow; --write: docs/floods.md and its plot
+  floods-live           floods over UDP against run, with a small --memory-limit
   gate                  counts that do not depend on the machine, against bench/bounds.json
   --quick               small and short, for checking that it works
   --runs N              runs of each variant, in turns (default 5; live-limit and idle 2, start 11)
