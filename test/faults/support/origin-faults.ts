@@ -193,7 +193,7 @@ export const ORIGIN_FAULTS: readonly OriginFault[] = [
   {
     name: '1xx storm without an end',
     outcomes: ['timeout'],
-    faultyPerSecond: 4,
+    faultyPerSecond: 2,
     answer: (_request, socket) =>
       pour(socket, Buffer.from('HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n'.repeat(100))),
   },
