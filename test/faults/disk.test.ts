@@ -127,8 +127,10 @@ const hasCap = await import('cap' as string).then(
 )
 
 describe('a full disk', () => {
-  test('while recording with `capture --out`: it stops with an alarm and 1, and the file is valid to its last record', async () => {
-    if (!hasCap || process.getuid?.() !== 0) return console.log('      skipped: needs package cap and root')
+  test('while recording with `capture --out`: it stops with an alarm and 1, and the file is valid to its last record', async ({
+    skip,
+  }) => {
+    if (!hasCap || process.getuid?.() !== 0) skip('needs package cap and root')
     // Room for one write of a megabyte and a part of the next.
     const roomy = join(base, 'roomy')
     const path = isMounted ? join(roomy, 'c.pcap') : join(base, 'c.pcap')

@@ -22,6 +22,11 @@ const SLACK_MS = 600
 /** Memory may grow while a program warms up; what a fault costs must not add up. */
 const ROW_GROWTH_MB = 40
 
+/**
+ * Origin and mirror live in this process, and their time-outs are short: where the machine is busy with something else they fire by
+ * themselves. What must never happen, a sum that does not add up or a POST sent twice, is remembered over all attempts.
+ */
+const RETRIES_WHEN_BUSY = 2
 /** Of the scrape and the like. */
 const OWN_DESCRIPTORS = 4
 
@@ -86,6 +91,7 @@ describe.each(['wire', 'undici'])('--engine %s', (engine) => {
   let plain: Bench
   let tls: Bench
   let baselineP99 = 0
+  let attempt = 0
 
   beforeAll(async () => {
     plain = await openBench(engine, false)
@@ -95,9 +101,10 @@ describe.each(['wire', 'undici'])('--engine %s', (engine) => {
     baselineP99 = percentile(delays(load, plain.origin), 0.99)
   })
 
-  test.each(ORIGIN_FAULTS)('the origin: $name', async (fault) => {
+  test.each(ORIGIN_FAULTS)('the origin: $name', { retry: RETRIES_WHEN_BUSY }, async (fault) => {
     const { origin, program, mirror } = fault.isTls ? tls : plain
-    const path = `/${ORIGIN_FAULTS.indexOf(fault)}`
+    const path = `/${++attempt}`
+    calm(origin)
     const before = await program.settled()
     const stateBefore = program.state()
     const hitsAll = fault.begin !== undefined
@@ -194,10 +201,14 @@ async function begin(fault: OriginFault, origin: Origin): Promise<() => Promise<
       if (isFaulty(target)) atHead(socket)
       return isFaulty(target)
     }
-  return async () => {
-    origin.answer = ok
-    origin.atHead = null
-  }
+  return async () => calm(origin)
+}
+
+/** The origin as it should be, whatever an attempt that failed left behind. */
+function calm(origin: Origin): void {
+  origin.answer = ok
+  origin.atHead = null
+  origin.atAccept = null
 }
 
 /** One request after the other until one arrives. @returns milliseconds */

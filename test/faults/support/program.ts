@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { afterEach } from 'vitest'
+import { afterEach, expect } from 'vitest'
 import { type LiveSummary, openService, type Service, type ServiceOrder } from '../../../bench/support/service.ts'
 import { expectIdentity, expectSummaryIdentity, type Ledger } from './identity.ts'
 import { type ProcessState, stateOf } from './process-state.ts'
@@ -59,7 +59,17 @@ export async function openProgram(order: ProgramOrder): Promise<Program> {
   const said: string[] = []
   createInterface(service.child.stderr!).on('line', (line) => said.push(line))
   const pid = service.child.pid!
-  const ledger = async () => expectIdentity(await service.metrics())
+  /** Remembered: a test that is tried again must not forget them. */
+  const violations: string[] = []
+  const ledger = async () => {
+    const text = await service.metrics()
+    try {
+      return expectIdentity(text)
+    } catch (error) {
+      violations.push((error as Error).message)
+      throw error
+    }
+  }
   const program: Program = {
     service,
     pid,
@@ -84,6 +94,7 @@ export async function openProgram(order: ProgramOrder): Promise<Program> {
     finish: async () => {
       const summary = await service.finish()
       expectSummaryIdentity(summary)
+      expect(violations).toEqual([])
       return summary
     },
   }
