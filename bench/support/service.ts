@@ -60,7 +60,7 @@ export interface Service {
   /** The text of /metrics. */
   metrics(): Promise<string>
   /** Waits until everything sent is counted. */
-  settle(sent: LiveSent): Promise<LiveSummary>
+  settle(sent: Pick<LiveSent, 'packets'>): Promise<LiveSummary>
   /** Ends it as an operator does. @returns its last summary */
   finish(): Promise<LiveSummary>
   /** For a bench that failed: nothing stays behind. */
