@@ -269,8 +269,9 @@ export function judgeRestarts({
     },
     {
       name: 'every packet sent is accounted for',
-      isPassed: sent.packets === packets.received + kernel,
-      detail: `sent ${count(sent.packets)} = received ${count(packets.received)} + dropped by the kernel ${count(kernel)}`,
+      isPassed:
+        sent.packets === packets.received + kernel && packets.received === packets.processed + sumOf(packets.dropped),
+      detail: `sent ${count(sent.packets)} = received ${count(packets.received)} + dropped by the kernel ${count(kernel)}; of the received ones processed ${count(packets.processed)}, dropped ${count(sumOf(packets.dropped))}${reasons(packets.dropped)}`,
     },
     {
       name: 'parsed = dropped + replayed + held',
