@@ -73,6 +73,7 @@ describe('the verdict of a soak', () => {
     ['the heap of each thread is flat', { readings: from(50, (s) => ({ heapMb: { main: 12 + (s - 50) } })) }],
     ['descriptors are flat', { readings: from(50, (s) => ({ descriptors: 60 + (s - 50) * 2 })) }],
     ['latency is flat', { addedTimes: SECONDS.map((s) => times(s < 70 ? 100 : 0)) }],
+    ['latency is flat', { readings: from(41, () => ({ queued: 5_000 })) }],
     ['the faults were felt', { summary: { ...summary, flows: { ...summary.flows, lost: 0 } } }],
     ['every fault is recovered from', { events: [{ ...kill, recoveredS: null }] }],
     ['every fault is recovered from', { events: [{ ...kill, recoveredS: 55 }] }],
