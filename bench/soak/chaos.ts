@@ -29,7 +29,7 @@ const SLACK_S = 10
 const LONGEST_BACKOFF_S = 15
 /** Health turns good after five good checks, one a second. */
 const HEALTH_S = 5
-/** reliability of supervision: started again in less than 2 s; a loop without end is noticed after 1.4 s. */
+/** Supervision: a loop without end is noticed after 1.4 s, and a thread is back in less than 2 s; twice that. */
 const RESTART_S = 4
 const BURST = 5
 const FLOOD = 3
@@ -47,6 +47,7 @@ export class Chaos {
   private readonly rate: number
   private readonly seconds: () => number
   private readonly seed: number
+  private readonly configured: { readonly shard: number; readonly receiver: number }
   private readonly say: (line: string) => void
   private readonly deathsBefore = new Map<EventRecord, number>()
 
@@ -56,6 +57,7 @@ export class Chaos {
     source: TrafficSource
     rate: number
     seed: number
+    configured: { readonly shard: number; readonly receiver: number }
     seconds: () => number
     say: (line: string) => void
   }) {
@@ -64,6 +66,7 @@ export class Chaos {
     this.source = order.source
     this.rate = order.rate
     this.seed = order.seed
+    this.configured = order.configured
     this.seconds = order.seconds
     this.say = order.say
     // The log beside the reader that waits for the start.
@@ -84,9 +87,10 @@ export class Chaos {
     const running: Promise<void>[] = []
     for (const event of events) {
       await sleep(Math.max(0, (event.startS - this.seconds()) * 1000), undefined, { signal })
-      const running1 = this.carryOut(event, signal)
-      running1.catch(() => {})
-      running.push(running1)
+      const carriedOut = this.carryOut(event, signal)
+      // Awaited at the end: what fails before must not end the run from outside.
+      carriedOut.catch(() => {})
+      running.push(carriedOut)
     }
     await Promise.all(running)
   }
@@ -116,7 +120,7 @@ export class Chaos {
       case 'kill':
         return (
           (this.deaths.get(`${fault.thread} ${fault.index}`) ?? 0) > this.deathsBefore.get(record)! &&
-          (fault.thread === 'shard' ? now.workersRunning : now.receiversRunning) === this.configured(fault.thread)
+          (fault.thread === 'shard' ? now.workersRunning : now.receiversRunning) === this.configured[fault.thread]
         )
       case 'flood':
       case 'burst':
@@ -134,13 +138,6 @@ export class Chaos {
         return isAnswering() && failures(now) === failures(before) && now.circuitsOpen === 0
     }
   }
-
-  private configured(thread: 'shard' | 'receiver'): number {
-    return thread === 'shard' ? this.shards : this.receivers
-  }
-
-  shards = 1
-  receivers = 1
 
   private async carryOut({ fault, durationS }: ChaosEvent, signal: AbortSignal): Promise<void> {
     const record: EventRecord = {

@@ -44,7 +44,7 @@ function soakSection(run: RunFile, say: (line: string) => void): string {
   }
   const { options } = run
   return `
-${run.when.slice(0, 10)}: ${options.minutes} minutes, ${count(options.rate)} packets/s, \`--workers ${options.workers} --receivers ${options.receivers}\`, seed ${options.seed}: **${run.isPassed ? 'passed' : 'FAILED'}**. ${run.machine.join('; ')}.
+${run.when.slice(0, 10)}: ${options.minutes} min, ${count(options.rate)} packets/s, \`--workers ${options.workers} --receivers ${options.receivers}\`, seed ${options.seed}: **${run.isPassed ? 'passed' : 'FAILED'}**. ${run.machine.join('; ')}.
 
 ![Memory and descriptors over the run](plots/soak-memory.svg)
 

@@ -34,7 +34,7 @@ const SERVICE = [
   ...['--queue-requests', '200000', '--queue-bytes', '512MiB', '--circuit-open-ms', '250'],
   ...['--headers-timeout-ms', '5000', '--drain-timeout-ms', '15000'],
 ]
-/** Without an answer for so long, or this many times the time that the lowest rate needs: something hangs. */
+/** Not one more request found for so long: something hangs. */
 const STALL_S = 60
 
 /** What nginx's log says, each request by its own number. */
@@ -74,7 +74,7 @@ export async function restarts(options: SoakOptions, directory: string, say: (li
     const startedMs = performance.now()
     const { accounts, seconds } = await drive(options, service, source, nginx, say)
     const sent = await source.finish()
-    await service.settle({ packets: sent.packets } as Parameters<Service['settle']>[0])
+    await service.settle(sent)
     const summary = await service.finish()
     await nginx.close()
     const log = await countLog(nginx.log(), new KnownRequests(connections, ''), sent.passes)
@@ -269,8 +269,9 @@ export function judgeRestarts({
     },
     {
       name: 'every packet sent is accounted for',
-      isPassed: sent.packets === packets.received + kernel,
-      detail: `sent ${count(sent.packets)} = received ${count(packets.received)} + dropped by the kernel ${count(kernel)}`,
+      isPassed:
+        sent.packets === packets.received + kernel && packets.received === packets.processed + sumOf(packets.dropped),
+      detail: `sent ${count(sent.packets)} = received ${count(packets.received)} + dropped by the kernel ${count(kernel)}; of the received ones processed ${count(packets.processed)}, dropped ${count(sumOf(packets.dropped))}${reasons(packets.dropped)}`,
     },
     {
       name: 'parsed = dropped + replayed + held',

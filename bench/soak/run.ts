@@ -110,9 +110,8 @@ async function watch(
   const elapsed = () => (performance.now() - startedMs) / 1000
   const timed = (line: string) => say(`${elapsed().toFixed(1).padStart(7)} s  ${line}`)
   const { rate, seed, workers, receivers, budgetMb } = options
-  const chaos = new Chaos({ service, origin, source, rate, seed, seconds: elapsed, say: timed })
-  chaos.shards = workers
-  chaos.receivers = receivers
+  const configured = { shard: workers, receiver: receivers }
+  const chaos = new Chaos({ configured, service, origin, source, rate, seed, seconds: elapsed, say: timed })
   source.order({ rate })
   const end = new AbortController()
   let failure: Error | null = null

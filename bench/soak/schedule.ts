@@ -47,7 +47,7 @@ export interface ChaosEvent {
 export interface Schedule {
   readonly seconds: number
   readonly events: readonly ChaosEvent[]
-  /** Calm times in between, planned; the run itself tells how long recovery reached into them. */
+  /** How often every fault comes; between two rounds it is calm. */
   readonly rounds: number
 }
 

@@ -161,7 +161,7 @@ describe('the restart run', () => {
     judgeRestarts({
       sent: { packets: 500, requests: 100 },
       summary: {
-        packets: { received: 499, kernelDropped: 1, processed: 499, dropped: {} },
+        packets: { received: 499, kernelDropped: 1, processed: 497, dropped: { ringFull: 2 } },
         requests: { parsed: 100, dropped: {}, replayed, held: 0, retried: 1 },
       } as unknown as LiveSummary,
       log: { ...log, ...more },

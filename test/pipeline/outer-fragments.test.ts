@@ -45,7 +45,7 @@ test('mirrored datagrams in outer fragments, from an interface, give every reque
   const requests: unknown[] = []
   const shardCounters = new CounterBlock()
   const shard = await Shard.open(
-    shardPlan(run, { kind: 'print', bodies: 'hash' }, false, new MonotonicClock().anchor, null),
+    shardPlan(run, { kind: 'print', bodies: 'hash', redaction: null }, false, new MonotonicClock().anchor, null),
     {
       counters: shardCounters,
       tunnels: new TunnelRegister(),
