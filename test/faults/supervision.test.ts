@@ -23,3 +23,146 @@ afterEach(() => bench.end())
 
 /** From the order to break to the thread in its loop again. The promise is 2 s on a machine that is not busy with other things. */
 const BACK_MS = 20_000
+/** On a busy machine a thread that collects garbage for want of heap may look like one that stands still. */
+const CAUSES = { throw: ['throw'], exit: ['exit'], oom: ['heap', 'stuck'], spin: ['stuck'] } as const
+
+async function isComplete(live: Live): Promise<boolean> {
+  const samples = await live.metrics()
+  return ['workers', 'receivers'].every(
+    (what) =>
+      samples.get(`mirrorshard_${what}{state="running"}`) === samples.get(`mirrorshard_${what}{state="configured"}`),
+  )
+}
+
+describe.each(['shard', ...(hasKoffi ? ['receiver'] : [])])('a %s that breaks under load', (thread) => {
+  test.each(Object.entries(CAUSES))('by %s is back; its death is counted as %s', async (kind, causes) => {
+    const origin = await openOrigin(bench)
+    const live = await Live.open(bench, [
+      ...ANY_PORT,
+      ...['--to', origin.url, '--workers', '2', '--shard-heap-mb', '64', '--receivers', thread === 'shard' ? '1' : '2'],
+    ])
+    const traffic = new Traffic(13, { connections: 600, requestsPerConnection: 10 })
+    let isSending = true
+    const sending = traffic.send(live.port, 4_000, () => isSending)
+    await until('work is done', () => origin.arrived.length > 200)
+    const brokenMs = performance.now()
+    await live.break(`${thread}=0&kind=${kind}`)
+    await until('its death is counted', async () => {
+      const samples = await live.metrics()
+      const deaths = (cause: string) =>
+        samples.get(`mirrorshard_thread_deaths_total{thread="${thread}",cause="${cause}"}`)
+      return causes.some((cause) => deaths(cause) === 1)
+    })
+    await until('it is back', () => isComplete(live))
+    const backMs = performance.now() - brokenMs
+    expect(backMs).toBeLessThan(BACK_MS)
+    expectIdentity(await live.metrics())
+    const before = origin.arrived.length
+    await until('requests go on', () => origin.arrived.length > before + 100)
+    // One death is no reason to take traffic away.
+    expect((await live.health()).status).toBe(200)
+    isSending = false
+    await sending
+    const summary = await live.finish()
+    expectBalance(summary)
+    expect(summary.packets.received + (summary.packets.kernelDropped ?? 0)).toBe(traffic.sent)
+    expect(origin.arrived.length).toBeGreaterThanOrEqual(sum(summary.requests.replayed))
+    expect(live.said.filter((line) => /(worker|receiver) 1 died/.test(line))).toEqual([])
+    process.stdout.write(`${thread} ${kind}: back after ${Math.round(backMs)} ms\n`)
+  })
+})
+
+test.each(['shard', ...(hasKoffi ? ['receiver'] : [])])(
+  'a %s that dies again and again turns health to 503 with the reason, slows down, and health is good again once it has lived for 15 s',
+  async (thread) => {
+    const live = await Live.open(bench, [
+      ...ANY_PORT,
+      ...['--to', 'null', '--workers', '1', '--receivers', thread === 'shard' ? '1' : '2'],
+    ])
+    const name = thread === 'shard' ? 'worker' : 'receiver'
+    for (let death = 1; death <= 5; death++) {
+      await until('it is up', () => isComplete(live))
+      const from = live.said.length
+      await live.break(`${thread}=0&kind=throw`)
+      await live.line(`${name} 0 died`, 15_000, from)
+    }
+    await until('health is bad', async () => (await live.health()).status === 503)
+    expect((await live.health()).reason).toBe(`crash loop: ${name} 0 died 5 times in a row: fault injected: throw`)
+    const pauses = live.said.flatMap((line) => /starts again in (\d+) ms/.exec(line)?.[1] ?? []).map(Number)
+    expect(pauses).toHaveLength(5)
+    expect(pauses[0]).toBe(50)
+    await until('health is good again', async () => (await live.health()).status === 200, 20_000)
+    expect((await live.health()).reason).toBe('receiving')
+    expectBalance(await live.finish())
+  },
+)
+
+describe('a thread that does not come up', () => {
+  /** Loaded in front of everything, in each thread too. */
+  function breaker(): { args: string[]; arm(): void; disarm(): void } {
+    const path = join(bench.folder, 'breaker.mjs')
+    const armed = join(bench.folder, 'armed')
+    writeFileSync(
+      path,
+      `import { existsSync } from 'node:fs'
+       import { isMainThread } from 'node:worker_threads'
+       if (!isMainThread && existsSync(${JSON.stringify(armed)})) throw new Error('module not to be had')`,
+    )
+    return { args: ['--import', path], arm: () => writeFileSync(armed, ''), disarm: () => rmSync(armed) }
+  }
+
+  test.each([{ thread: 'worker', receivers: '1' }, ...(hasKoffi ? [{ thread: 'receiver', receivers: '2' }] : [])])(
+    'at the start ($thread): a few tries, then one clear line and exit code 1',
+    async ({ receivers }) => {
+      const fault = breaker()
+      fault.arm()
+      const live = Live.spawn(bench, [...ANY_PORT, '--to', 'null', '--workers', '1', '--receivers', receivers], {
+        node: fault.args,
+      })
+      expect((await live.end()).code).toBe(1)
+      const last = live.said.filter((line) => line.startsWith('mirrorshard: '))
+      expect(last).toHaveLength(1)
+      expect(last[0]).toMatch(
+        /^mirrorshard: (worker|receiver) \d does not start, tried 5 times: .*module not to be had/,
+      )
+    },
+  )
+
+  test('while the service runs: it goes on trying a few times, then drains, writes its summary and exits with 1', async () => {
+    const origin = await openOrigin(bench)
+    const fault = breaker()
+    const live = await Live.open(bench, [...ANY_PORT, '--to', origin.url, '--workers', '2'], { node: fault.args })
+    const traffic = new Traffic(13, { connections: 400, requestsPerConnection: 10 })
+    let isSending = true
+    const sending = traffic.send(live.port, 2_000, () => isSending)
+    await until('work is done', () => origin.arrived.length > 100)
+    fault.arm()
+    await live.break('shard=0&kind=throw')
+    const { code } = await live.end()
+    isSending = false
+    await sending
+    expect(code).toBe(1)
+    expect(live.said.at(-1)).toMatch(/^mirrorshard: worker 0 does not start, tried 5 times: .*module not to be had/)
+    const summary = live.summary()
+    expect(summary.fault).toMatch(/worker 0 does not start/)
+    // What lay in the ring of the shard that never came back is lost, and counted.
+    expect(summary.packets.dropped.shardLost).toBeGreaterThan(0)
+    expectBalance(summary)
+  })
+
+  test('and does after all: nothing but a short loss', async () => {
+    const fault = breaker()
+    const live = await Live.open(bench, [...ANY_PORT, '--to', 'null', '--workers', '1'], { node: fault.args })
+    fault.arm()
+    await live.break('shard=0&kind=throw')
+    const start = 'mirrorshard_thread_deaths_total{thread="shard",cause="start"}'
+    await until('one start failed', async () => ((await live.metrics()).get(start) ?? 0) >= 1)
+    fault.disarm()
+    await until('it is back', () => isComplete(live))
+    const traffic = new Traffic(4, { connections: 10, requestsPerConnection: 5 })
+    await traffic.send(live.port, 5_000)
+    const summary = await live.finish()
+    expectBalance(summary)
+    expect(summary.requests.replayed).toEqual({ null: 50 })
+  })
+})
