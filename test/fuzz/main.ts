@@ -192,7 +192,12 @@ class Supervisor {
     for (const { progress } of this.jobs) progress.stop()
     // What is being minimised may take its time.
     for (const deadline = performance.now() + HANG_MS; this.isRunning && performance.now() < deadline; ) await sleep(20)
-    for (const { worker } of this.jobs) await worker.terminate()
+    for (const job of [...this.jobs]) {
+      const { inHand } = job.progress
+      if (job.isOver || job.isReplaced) continue
+      if (inHand === null) await job.worker.terminate()
+      else await this.replace(job, { kind: 'slow', text: `hangs: still not done ${HANG_MS / 1000} s behind the end` })
+    }
     return this.summarise()
   }
 
