@@ -47,7 +47,10 @@ export async function benchFloods(options: BenchOptions, report: Report): Promis
     ])
     const cost = sizes.map((_, i) => median(results.map((result) => result.cost[i]!)))
     report.result({ bench: NAME, variant: name, sizes, cost, free: results[0]!, tight })
-    const middle = Math.max(Math.floor(sizes.length / 2), sizes.findIndex((size) => size >= settled))
+    const middle = Math.max(
+      Math.floor(sizes.length / 2),
+      sizes.findIndex((size) => size >= settled),
+    )
     return { name, sizes, cost, middle: cost[middle]!, free: results[0]!, tight }
   })
   const table = [['flood', 'packets', 'µs/packet: middle', 'at the end', 'MiB', `MiB with ${SMALL_LIMIT}`, 'counts']]

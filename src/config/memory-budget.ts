@@ -56,6 +56,12 @@ interface Elastic {
   readonly rounded?: (value: number) => number
 }
 
+/** Options that the budget decides where nobody gave them. */
+export const DIVIDED_OPTIONS: ReadonlySet<string> = new Set([
+  ...['memoryLimit', 'ringBytes', 'fragmentBytes', 'maxFlows', 'outOfOrderBytes', 'outOfOrderTotalBytes'],
+  ...['connectionBytes', 'messageBytes', 'queueBytes', 'shardHeapMb'],
+])
+
 export interface MemoryDivision {
   /** Options whose values the budget decides. */
   readonly values: Values

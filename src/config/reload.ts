@@ -1,5 +1,6 @@
 /** What a configuration read again changes in the one that is in force. */
 import { type Fields, flagName } from './field.ts'
+import { DIVIDED_OPTIONS } from './memory-budget.ts'
 import { FIELDS, type RunOptions } from './options.ts'
 
 export interface OptionChange {
@@ -14,7 +15,7 @@ export interface Changed {
   /** In force from now on: the old ones, with what may change taken from the new ones. */
   readonly options: RunOptions
   readonly changed: readonly OptionChange[]
-  /** Flags of what changed and needs a restart. */
+  /** Flags of what changed and needs a restart; shares of memory only where nothing else did. */
   readonly refused: readonly string[]
 }
 
@@ -25,16 +26,18 @@ export function changedOptions(inForce: RunOptions, wanted: RunOptions): Changed
   const options: Record<string, unknown> = { ...old }
   const changed: OptionChange[] = []
   const refused: string[] = []
+  /** Shares of memory: most follow from other options, --workers for one. */
+  const shares: string[] = []
   for (const [key, field] of Object.entries(fields)) {
     if (JSON.stringify(old[key]) === JSON.stringify(fresh[key])) continue
     const name = `--${flagName(key)}`
-    if (field.reloads !== true) refused.push(name)
+    if (field.reloads !== true) (DIVIDED_OPTIONS.has(key) ? shares : refused).push(name)
     else {
       options[key] = fresh[key]
       changed.push({ name, from: textOf(key, old[key]), to: textOf(key, fresh[key]) })
     }
   }
-  return { options: Object.freeze(options) as RunOptions, changed, refused }
+  return { options: Object.freeze(options) as RunOptions, changed, refused: refused.length > 0 ? refused : shares }
 }
 
 function textOf(key: string, value: unknown): string {

@@ -44,7 +44,7 @@ export const LIMIT_FIELDS = {
   memoryLimit: computed(
     bytes(64 * MIB, 16 * 1024 * GIB),
     defaultMemoryLimit,
-    'half of the machine’s memory, or three quarters of a control group’s limit',
+    'half of the machine’s, or 3/4 of a container’s',
     {
       group,
       value: 'BYTES',
@@ -115,13 +115,13 @@ export const LIMIT_FIELDS = {
     help: 'Longest body of a message.',
     reason: 'A body is held whole until its request can leave. --message-bytes bounds all of them together.',
   }),
-  connectionBytes: computed(bytes(MIB, 256 * GIB), () => 256 * MIB, '256MiB a shard, or its share of --memory-limit', {
+  connectionBytes: computed(bytes(MIB, 256 * GIB), () => 256 * MIB, 'its share, at most 256MiB a shard', {
     group,
     value: 'BYTES',
     help: 'Memory for the HTTP state of connections that carry data, of the whole process: about 2 KiB each. Beyond it the longest silent one gives way.',
     reason: 'A quarter of a shard’s heap: room for 131,072 connections in each, and for the collector to work.',
   }),
-  messageBytes: computed(bytes(MIB, 256 * GIB), () => 512 * MIB, '512MiB, or its share of --memory-limit', {
+  messageBytes: computed(bytes(MIB, 256 * GIB), () => 512 * MIB, 'its share, at most 512MiB', {
     group,
     value: 'BYTES',
     help: 'Memory for messages being read, of the whole process. Beyond it the oldest of them is dropped and counted.',
