@@ -196,14 +196,17 @@ export class RequestParser implements BodyTarget, MessageHolder {
 
   /** The stream ended. */
   end(reason: number): void {
-    if (this.state === State.head) this.tryPartialHead()
-    this.drop(endedBy(reason))
-    this.stop()
+    this.endWith(endedBy(reason))
   }
 
   /** HTTP is over on this stream. */
   stop(): void {
-    this.drop(RequestDrop.incomplete)
+    this.endWith(RequestDrop.incomplete)
+  }
+
+  private endWith(reason: number): void {
+    if (this.state === State.head) this.tryPartialHead()
+    this.drop(reason)
     this.release()
     this.state = State.stopped
   }

@@ -1,6 +1,6 @@
 /**
- * How far each flow was delivered, in memory that outlives the shard: its successor does not deliver the same bytes again when a
- * mirror sends a segment, or a SYN, once more.
+ * How far each flow was delivered, in memory that outlives the shard, and the flow's row in the table: neither a successor of the
+ * shard nor a flow that gave way to others and came back delivers the same bytes again when a mirror sends a segment, or a SYN, once more.
  *
  *   byte   field        owner: the shard
  *      0   GENERATION   u32, shards that have used the register; counted up by each
@@ -13,7 +13,8 @@
  *          2   next sequence number of the endpoint with the lower port (with equal ports: the lower address)
  *          3   the same of the other endpoint
  *          4   bits 0 and 1: words 2 and 3 are valid
- *          5   generation of the shard that uses the entry
+ *          5   generation of the shard that uses the entry, 0 when its flow gave way
+ *          6   when its flow gave way, seconds
  *
  * Best effort in size: when all probed entries are in use, the flow has none, and after a crash begins like any in the middle.
  */
@@ -30,6 +31,9 @@ const PORTS = 1
 const NEXT_SEQ = 2
 const VALID = 4
 const USER = 5
+const LEFT_AT = 6
+/** As long as a closed connection is remembered by default: repetitions come within seconds. Later the ports may be another connection's. */
+const REMEMBERED_S = 10
 
 export class ProgressRegister {
   private readonly words: Int32Array
@@ -42,10 +46,10 @@ export class ProgressRegister {
   }
 
   /**
-   * An entry for the flow, an even number: the one that a predecessor left for it, with its sequence numbers, or one without
-   * any. NO_ENTRY when all near are in use.
+   * An entry for the flow, an even number: the one that a predecessor or the flow itself left, with its sequence numbers, or one
+   * without any. NO_ENTRY when all near are in use.
    */
-  take(hash: number, ports: number): number {
+  take(hash: number, ports: number, nowSeconds: number): number {
     const { words, generation } = this
     const own = nonZero(hash)
     const first = this.at(hash)
@@ -56,6 +60,8 @@ export class ProgressRegister {
       if (found === 0) unused = entry
       else if (words[entry + USER] !== generation) {
         if (found === own && words[entry + PORTS] === ports) {
+          const isOld = words[entry + USER] === 0 && ((nowSeconds - words[entry + LEFT_AT]!) | 0) > REMEMBERED_S
+          if (isOld) words[entry + VALID] = 0
           words[entry + USER] = generation
           return entry
         }
@@ -70,6 +76,12 @@ export class ProgressRegister {
     words[entry + USER] = generation
     words[entry + HASH] = own
     return entry
+  }
+
+  /** The flow gave way and may come back: its numbers stay until the entry is needed. */
+  leave(entry: number, nowSeconds: number): void {
+    this.words[entry + LEFT_AT] = nowSeconds
+    this.words[entry + USER] = 0
   }
 
   remove(entry: number): void {

@@ -53,7 +53,7 @@ const Flow = {
   /** A SYN showed which side opened: direction 0 or, with `clientIs1`, direction 1. */
   clientKnown: 4,
   clientIs1: 8,
-  /** A shard that died had it before: bytes before nextSeq were delivered. */
+  /** A shard that died had it before, or it gave way and came back: bytes before nextSeq were delivered. */
   adopted: 16,
 } as const
 
@@ -117,6 +117,11 @@ export class Reassembler {
   private storedBytes = 0
   private openFlows = 0
   private nowUs = 0
+  /**
+   * Until then no connection begins in the middle: one that was read and gave way could not be remembered, and what is repeated of it
+   * would be read again.
+   */
+  private forgetfulUntilUs = 0
   private nextSweepUs = 0
   private readonly idleUs: number
   private readonly openingUs: number
@@ -236,7 +241,8 @@ export class Reassembler {
         counters.add(Counter.packetsProcessed)
         return
       }
-      if (table.isFull && !this.evictOne()) {
+      const isMidstream = (flags & TcpFlag.syn) === 0
+      if ((isMidstream && view.nowUs < this.forgetfulUntilUs) || (table.isFull && !this.evictOne())) {
         counters.packetDrop(PacketDrop.flowLimit)
         return
       }
@@ -323,11 +329,14 @@ export class Reassembler {
     this.adopt(slot)
   }
 
-  private removed(slot: number): void {
+  private removed(slot: number, comesBack = false): void {
     this.watched.delete(slot)
     this.queue.move(slot, Line.none)
     const entry = this.table.progress[slot]! | 0
-    if (entry !== NO_ENTRY) this.progress.remove(entry & ~1)
+    if (entry !== NO_ENTRY) {
+      if (comesBack) this.progress.leave(entry & ~1, this.seconds())
+      else this.progress.remove(entry & ~1)
+    }
     this.table.remove(slot)
   }
 
@@ -393,7 +402,20 @@ export class Reassembler {
     if ((this.table.flags[slot]! & Flow.closed) === 0) this.counters.add(Counter.flowsEvicted)
     this.end(slot, End.evicted)
     this.wheel.cancel(slot)
-    this.removed(slot)
+    // What was delivered must not be delivered again when it is repeated. Floods of connections without data leave nothing.
+    const wasAdopted = (this.table.flags[slot]! & Flow.adopted) !== 0
+    const wasRead = wasAdopted || this.hasDelivered(slot * 2) || this.hasDelivered(slot * 2 + 1)
+    if (wasRead && this.table.progress[slot] === NO_ENTRY) this.forgetfulUntilUs = this.nowUs + this.closingUs
+    this.removed(slot, wasRead)
+  }
+
+  private hasDelivered(key: number): boolean {
+    const { directionFlags, nextSeq, base } = this.table
+    return (directionFlags[key]! & Direction.known) !== 0 && nextSeq[key] !== base[key]
+  }
+
+  private seconds(): number {
+    return Math.floor(this.nowUs / 1e6) | 0
   }
 
   /** Data came for a flow without a consumer. */
@@ -466,14 +488,14 @@ export class Reassembler {
     return consumer
   }
 
-  /** Takes up what a predecessor of this shard knew of the flow. */
+  /** Takes up what is known of the flow from before: by a predecessor of this shard, or from before it gave way. */
   private adopt(slot: number): void {
     const { table, progress } = this
     const own = table.portOf(slot, 0)
     const other = table.portOf(slot, 1)
     const isFlipped = own > other || (own === other && table.isAddressAbove(slot))
     const ports = isFlipped ? (other << 16) | own : (own << 16) | other
-    const entry = progress.take(table.hash[slot]! | 0, ports)
+    const entry = progress.take(table.hash[slot]! | 0, ports, this.seconds())
     table.progress[slot] = isFlipped && entry !== NO_ENTRY ? entry | 1 : entry
     if (entry === NO_ENTRY || !progress.hasAnySeq(entry)) return
     for (let direction = 0; direction < 2; direction++) {

@@ -1,5 +1,6 @@
 /** The whole path on one thread, put together as a shard does it, with a sink that shows each request to whoever asked. */
 import { PACKET_DROP_NAMES, PacketDrop, REQUEST_DROP_NAMES } from '../../src/base/drop.ts'
+import { CONNECTION_BYTES } from '../../src/base/memory-weights.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { CapturedConnection } from '../../src/exchange/captured-connection.ts'
 import type { Connection } from '../../src/exchange/connection.ts'
@@ -244,7 +245,11 @@ export class InlinePath {
     hold(waiting >= 0 && waiting <= this.shape.fragmentBytes, `${waiting} bytes of fragments`)
     const connections = this.get('connectionBytes')
     const messages = this.get('messageBytes')
-    hold(connections >= 0 && connections <= this.shape.connectionBytes, `${connections} bytes of HTTP connections`)
+    // One more is opened where nothing can give way.
+    hold(
+      connections >= 0 && connections <= this.shape.connectionBytes + CONNECTION_BYTES,
+      `${connections} bytes of HTTP connections`,
+    )
     hold(messages >= 0 && messages <= this.shape.messageBytes, `${messages} bytes of messages`)
     hold(this.reassembler.open <= this.shape.maxFlows, `${this.reassembler.open} flows`)
   }

@@ -4,21 +4,24 @@ import { NO_ENTRY, PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/r
 import { hold } from './target.ts'
 
 const WORDS_PER_ENTRY = 8
+/** Word of an entry that is 0 when its flow gave way. */
+const USER = 5
 const words = new Int32Array(new SharedArrayBuffer(PROGRESS_REGISTER_BYTES))
 const tunnels = new Float64Array(new SharedArrayBuffer(TUNNEL_REGISTER_BYTES))
 /** Entries used since the register was emptied. */
 const taken = new Set<number>()
 
 class WatchedRegister extends ProgressRegister {
-  override take(hash: number, ports: number): number {
-    const entry = super.take(hash, ports)
+  override take(hash: number, ports: number, nowSeconds: number): number {
+    const entry = super.take(hash, ports, nowSeconds)
     if (entry !== NO_ENTRY) taken.add(entry)
     return entry
   }
 
   /** Every connection is closed: an entry that is still in use would be in use for ever. */
   mustBeEmpty(): void {
-    for (const entry of taken) hold(words[entry] === 0, `entry ${entry} of the progress register was not given back`)
+    const isFree = (entry: number) => words[entry] === 0 || words[entry + USER] === 0
+    for (const entry of taken) hold(isFree(entry), `entry ${entry} of the progress register was not given back`)
   }
 }
 

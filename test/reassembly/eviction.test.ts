@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { PacketDrop } from '../../src/base/drop.ts'
 import { PACKET_DROPS } from '../../src/metrics/counters.ts'
+import { NO_ENTRY, ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { ACK, FIN, Rig, SYN } from './rig.ts'
 
 const SECOND = 1_000_000
@@ -62,6 +63,43 @@ describe('when the flow table is full', () => {
     expect(rig.ports().sort()).toEqual([1, 4, 5])
     rig.client({ sourcePort: 6, seq: 100, data: 'z' })
     expect(rig.counters.get(LIMIT)).toBe(1)
+    rig.closeAll()
+  })
+})
+
+describe('a connection that gave way', () => {
+  const midstream = (rig: Rig, sourcePort: number, seq: number, data: string) => rig.client({ sourcePort, seq, data })
+
+  test('goes on behind what was read when it comes back, and nothing is read twice', () => {
+    const rig = new Rig({ maxFlows: 1 })
+    midstream(rig, 1, 100, 'first')
+    rig.stream.isIdle = true
+    midstream(rig, 2, 100, 'x')
+    expect(rig.get('flowsEvicted')).toBe(1)
+    rig.streams[1]!.isIdle = true
+    midstream(rig, 1, 100, 'first')
+    midstream(rig, 1, 105, 'second')
+    expect(rig.streams.flatMap((stream) => stream.text(0)).join(' ')).toBe('first x second')
+    rig.closeAll()
+  })
+
+  test('and could not be remembered keeps all from beginning in the middle for the closing time-out; with a SYN they begin', () => {
+    class Full extends ProgressRegister {
+      override take(): number {
+        return NO_ENTRY
+      }
+    }
+    const rig = new Rig({ maxFlows: 2, closingTimeoutMs: 10_000 }, {}, new Full())
+    for (const port of [1, 2]) midstream(rig, port, 100, 'first')
+    rig.streams[0]!.isIdle = true
+    rig.streams[1]!.isIdle = true
+    rig.client({ sourcePort: 3, seq: 99, flags: SYN })
+    expect(rig.get('flowsEvicted')).toBe(1)
+    midstream(rig, 1, 100, 'first')
+    expect(rig.counters.get(LIMIT)).toBe(1)
+    rig.nowUs += 10 * SECOND
+    midstream(rig, 4, 100, 'later')
+    expect(rig.streams.map((stream) => stream.text(0))).toEqual(['first', 'first', 'later'])
     rig.closeAll()
   })
 })

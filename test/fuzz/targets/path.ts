@@ -11,6 +11,8 @@ import { type KnownRequest, keyOf, keyOfView } from '../truth.ts'
 
 const LINK_TYPES = [...Object.values(LinkType), 147]
 const PAUSES_US = [0, 10, 1000, 100_000, 1_100_000, 6_000_000, 70_000_000]
+/** Longer than any time-out of the path. */
+const LONGEST_PAUSE = PAUSES_US.length - 1
 const MOST_FRAMES = 300
 const HEADER_BYTES = 4
 
@@ -181,14 +183,17 @@ export const unaltered: Target = {
   fixedParts: 1,
   make(random, corpus) {
     const traffics = [random.pick(corpus.known)]
-    // Two captures, one behind the other: connections that meet have nothing to do with each other.
+    // Two captures, one behind the other. Their connections have nothing to do with each other, and may have the same addresses and
+    // overlapping sequence numbers, which no TCP keeps apart: those of the first are forgotten before.
     if (random.chance(0.2)) traffics.push(random.pick(corpus.known))
-    const parts = traffics.flatMap(({ frames }) =>
-      disturb(
+    const parts = traffics.flatMap(({ frames }, i) => {
+      const disturbed = disturb(
         random,
         frames.map((frame) => part(frame, 1, 0)),
-      ),
-    )
+      )
+      if (i > 0 && disturbed.length > 0) disturbed[0]![1] = LONGEST_PAUSE
+      return disturbed
+    })
     let copies = traffics.length
     if (random.chance(0.15)) {
       // All of it, or a run, once more: the same connections again.
