@@ -8,9 +8,8 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    // One after the other: they measure memory, sockets and how long recovery takes.
-    fileParallelism: false,
-    maxWorkers: 1,
+    // Each file has processes of its own. Not more at once: they measure how long recovery takes.
+    maxWorkers: 2,
     reporters: ['verbose'],
     // Tables of what was seen, at the end.
     globalSetup: ['test/faults/support/report.ts'],

@@ -12,8 +12,8 @@ import type { FloodOrder, FloodResult } from './child.ts'
 import { FLOODS } from './floods.ts'
 
 const NAME = 'floods'
-const SIZES = [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000]
-const USUAL = 300_000
+const SIZES = [10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000]
+const USUAL = 1_000_000
 const QUICK = [10_000, 30_000, 60_000]
 const SMALL_LIMIT = '256MiB'
 /** Heap that a shard thread has under the small limit: in this process nobody else sets it. */
