@@ -97,3 +97,24 @@ test('requests that wait for their answer are forgotten, oldest first, when conn
   expect(rig.exchanges).toHaveLength(500)
   expect(context.counters.get(Counter.connectionBytes)).toBe(0)
 })
+
+test('a malformed consent to a tunnel gives back the memory of the requests in front of it', () => {
+  const context = new RigContext()
+  for (let i = 0; i < 3; i++) {
+    const rig = new ConnectionRig({ context })
+    rig.client('CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n')
+    rig.server('HTTP/1.1 200 OK\r\nA : b\r\n\r\n')
+    rig.connection.close(End.input)
+    expect(rig.exchanges).toEqual(['CONNECT a:1 -> none'])
+    expect(context.counters.get(Counter.connectionBytes)).toBe(0)
+  }
+})
+
+test('memory of a message that was given up is not counted again', () => {
+  const { memory, counters } = new RigContext()
+  const holding = memory.open({ shed: () => {} })
+  expect(memory.resize(holding, KIB)).toBe(true)
+  memory.close(holding)
+  expect(memory.resize(holding, 2 * KIB)).toBe(false)
+  expect(counters.get(Counter.messageBytes)).toBe(0)
+})
