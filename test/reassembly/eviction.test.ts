@@ -83,6 +83,24 @@ describe('a connection that gave way', () => {
     rig.closeAll()
   })
 
+  test('is not forgotten for others that need its place in the register', () => {
+    /** All flows in one group, of eight. */
+    class Crowded extends ProgressRegister {
+      override take(_hash: number, ports: number, nowSeconds: number): number {
+        return super.take(0, ports, nowSeconds)
+      }
+    }
+    const rig = new Rig({ maxFlows: 8 }, {}, new Crowded())
+    for (let port = 1; port <= 8; port++) midstream(rig, port, 100, 'first')
+    rig.streams[0]!.isIdle = true
+    midstream(rig, 9, 100, 'first')
+    rig.streams[1]!.isIdle = true
+    midstream(rig, 1, 100, 'first')
+    expect(rig.get('flowsEvicted')).toBe(2)
+    expect(rig.streams).toHaveLength(9)
+    rig.closeAll()
+  })
+
   test('and could not be remembered keeps all from beginning in the middle for the closing time-out; with a SYN they begin', () => {
     class Full extends ProgressRegister {
       override take(): number {
