@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { PacketDrop } from '../../src/base/drop.ts'
 import { PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { NO_ENTRY, ProgressRegister } from '../../src/reassembly/progress-register.ts'
-import { ACK, FIN, Rig, SYN } from './rig.ts'
+import { ACK, FIN, RST, Rig, SYN } from './rig.ts'
 
 const SECOND = 1_000_000
 const LIMIT = PACKET_DROPS + PacketDrop.flowLimit
@@ -134,6 +134,23 @@ describe('when there is no memory for another consumer', () => {
     expect(rig.streams[1]!.isClosed).toBe(true)
     expect(rig.streams).toHaveLength(3)
     expect(rig.get('flowsEvicted')).toBe(1)
+    rig.closeAll()
+  })
+
+  test('connections on the five-tuples of ended ones have none either; what is late of these is no matter', () => {
+    const rig = new Rig()
+    rig.mostOpen = 1
+    for (const sourcePort of [1, 2]) {
+      rig.client({ sourcePort, seq: 100, data: 'x' })
+      rig.client({ sourcePort, seq: 101, flags: RST })
+    }
+    rig.client({ sourcePort: 3, seq: 100, data: 'x' })
+    rig.client({ sourcePort: 1, seq: 100, data: 'x' })
+    expect(rig.counters.get(PACKET_DROPS + PacketDrop.connectionLimit)).toBe(0)
+    rig.client({ sourcePort: 1, seq: 101, data: 'x' })
+    rig.client({ sourcePort: 2, seq: 500, flags: SYN, data: 'x' })
+    expect(rig.counters.get(PACKET_DROPS + PacketDrop.connectionLimit)).toBe(2)
+    expect(rig.streams.filter(({ isClosed }) => !isClosed)).toHaveLength(1)
     rig.closeAll()
   })
 
