@@ -414,7 +414,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.context.counters.responseDrop(fault)
     // Malformed as it is, the client may have taken it for the consent to a tunnel: what follows is no request then.
     if (status === 101 || (status >= 200 && status < 300 && this.waitingFor?.isConnect === true)) {
-      this.open.responsesMissed(this.pending.splice(0))
+      this.open.responsesMissed(this.forget(this.pending.length))
       this.tunnelBegins(null)
     } else this.missAnswers(this.pending.length)
   }

@@ -78,8 +78,9 @@ export class HttpMemory {
     return holding
   }
 
-  /** The message now needs `bytes` in all: asked for before they are taken. False: it was shed itself, being the oldest. */
+  /** The message now needs `bytes` in all: asked for before they are taken. False: it was shed itself, being the oldest, or had ended before. */
   resize(holding: Holding, bytes: number): boolean {
+    if (!holding.isOpen) return false
     this.messageBytes += bytes - holding.bytes
     holding.bytes = bytes
     while (this.messageBytes > this.limits.messageBytes && this.first !== null) {

@@ -312,32 +312,35 @@ export class RequestParser implements BodyTarget, MessageHolder {
     if (!isChunked && view.contentLength > this.context.maxBodyBytes) this.drop(RequestDrop.bodyTooLarge)
     if (!isChunked && !this.isDropped && view.contentLength <= end - at) {
       // The whole message lies in this piece: it is handed on where it lies.
+      const bodyEnd = at + view.contentLength
       view.body = bytes
       view.bodyAt = at
-      view.bodyEnd = at + view.contentLength
+      view.bodyEnd = bodyEnd
       view.bodyBytes = view.contentLength
-      this.complete(view, piece, view.bodyEnd)
-      return view.bodyEnd
+      // Whoever takes it may have another head shed, which is read into the same view.
+      this.complete(view, piece, bodyEnd)
+      return bodyEnd
     }
     if (isChunked) this.body.startChunked()
     else this.body.startLength(view.contentLength)
     const message = this.isDropped ? null : ownHead(view)
     this.releasePartial()
+    this.state = State.body
     if (message !== null) {
-      this.state = State.body
       this.message = message
+      // Last: what is shed for it may end HTTP on this connection.
       this.hold(message.bytes.length)
-    } else this.release()
-    if (this.body.isDone) {
-      // Dropped, and without a body.
-      this.release()
-      this.messageEnds()
-    } else this.state = State.body
+      return at
+    }
+    this.release()
+    if (this.body.isDone) this.messageEnds()
     return at
   }
 
   private continueBody(piece: StreamPiece, at: number): number {
     const i = this.body.read(piece.bytes, at, piece.end, this)
+    // What was shed for its bytes ended HTTP on this connection.
+    if (this.state === State.stopped) return i < 0 ? this.body.faultAt : i
     if (i < 0) {
       this.drop(this.body.fault)
       this.release()
@@ -404,8 +407,12 @@ export class RequestParser implements BodyTarget, MessageHolder {
     this.isDropped = true
   }
 
-  /** MessageHolder: the message in hand has to make room. Its framing is still read where it is certain. */
+  /**
+   * MessageHolder: the message in hand has to make room. Its framing is still read where it is certain. Uses the reader and the view of
+   * all: whoever asks for memory is done with them.
+   */
   shed(): void {
+    if (this.state === State.head && this.tryPartialHead() > 0) this.count()
     const isHead = this.state === State.head
     if (isHead) this.events.requestBytesSkipped(this.partial!.length, false)
     this.drop(RequestDrop.memoryLimit)

@@ -243,12 +243,15 @@ export class ResponseParser implements BodyTarget, MessageHolder {
     this.releasePartial()
   }
 
-  /** MessageHolder: the head in hand has to make room. */
+  /** MessageHolder: the head in hand has to make room. As in RequestParser, with the reader and the view of all. */
   shed(): void {
+    this.tryPartialHead()
+    if (this.state !== State.head) return
     this.events.responseBytesSkipped(this.partial!.length, false)
-    this.giveUpHead(ResponseDrop.memoryLimit)
     this.state = State.resync
-    this.events.responsesLost()
+    this.giveUpHead(ResponseDrop.memoryLimit)
+    // What was dropped may have been the consent to a tunnel.
+    if (this.state === State.resync) this.events.responsesLost()
   }
 
   /** Asks for memory for `bytes` of the head in hand. False: it was shed. */

@@ -47,7 +47,7 @@ export class ProgressRegister {
 
   /**
    * An entry for the flow, an even number: the one that a predecessor or the flow itself left, with its sequence numbers, or one
-   * without any. NO_ENTRY when all near are in use.
+   * without any. NO_ENTRY when all near are in use, or gave way just now.
    */
   take(hash: number, ports: number, nowSeconds: number): number {
     const { words, generation } = this
@@ -59,13 +59,15 @@ export class ProgressRegister {
       const found = words[entry + HASH]! | 0
       if (found === 0) unused = entry
       else if (words[entry + USER] !== generation) {
+        const gaveWay = words[entry + USER] === 0
+        const isRemembered = gaveWay && ((nowSeconds - words[entry + LEFT_AT]!) | 0) <= REMEMBERED_S
         if (found === own && words[entry + PORTS] === ports) {
-          const isOld = words[entry + USER] === 0 && ((nowSeconds - words[entry + LEFT_AT]!) | 0) > REMEMBERED_S
-          if (isOld) words[entry + VALID] = 0
+          if (gaveWay && !isRemembered) words[entry + VALID] = 0
           words[entry + USER] = generation
           return entry
         }
-        left = entry
+        // Else a flood of new flows would make one that was read forgotten, and its repetitions be read again.
+        if (!isRemembered) left = entry
       }
     }
     // What predecessors left goes last: its flow may still come.
@@ -78,7 +80,7 @@ export class ProgressRegister {
     return entry
   }
 
-  /** The flow gave way and may come back: its numbers stay until the entry is needed. */
+  /** The flow gave way and may come back: its numbers stay for REMEMBERED_S, and then until the entry is needed. */
   leave(entry: number, nowSeconds: number): void {
     this.words[entry + LEFT_AT] = nowSeconds
     this.words[entry + USER] = 0

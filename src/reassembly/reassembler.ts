@@ -251,7 +251,8 @@ export class Reassembler {
       this.wheel.schedule(slot, view.nowUs + this.openingUs)
       key = slot * 2
     }
-    if (length > 0 && this.consumers[key >> 1] == null && !this.mayOpenConsumer(key >> 1)) {
+    const mayNeedConsumer = length > 0 && this.consumers[key >> 1] == null && !this.isLate(key, flags, seq, length)
+    if (mayNeedConsumer && !this.mayOpenConsumer()) {
       counters.packetDrop(PacketDrop.connectionLimit)
       return
     }
@@ -418,9 +419,15 @@ export class Reassembler {
     return Math.floor(this.nowUs / 1e6) | 0
   }
 
+  /** Data of a connection that has ended: it begins no other on its five-tuple. */
+  private isLate(key: number, flags: number, seq: number, length: number): boolean {
+    const hasEnded = (this.table.flags[key >> 1]! & Flow.closed) !== 0
+    return hasEnded && (flags & TcpFlag.syn) === 0 && !this.isOfAnotherConnection(key, seq, length)
+  }
+
   /** Data came for a flow without a consumer. */
-  private mayOpenConsumer(slot: number): boolean {
-    return (this.table.flags[slot]! & Flow.closed) !== 0 || this.factory.mayOpen() || this.evictIdle()
+  private mayOpenConsumer(): boolean {
+    return this.factory.mayOpen() || this.evictIdle()
   }
 
   private expireOrReschedule(slot: number): void {

@@ -56,6 +56,47 @@ describe('messages being read', () => {
   })
 })
 
+describe('a head that is shed', () => {
+  const LINE = 'GET /a HTTP/1.1\r\nHost: a\r\n'
+  /** Heads that were begun and are never ended, until the first of them had to go. */
+  const crowd = (context: RigContext) => {
+    for (let i = 0; i < 4; i++) new ConnectionRig({ context }).client(`${LINE}B: `)
+  }
+
+  test('counts as a request though its first line came in pieces', () => {
+    const context = new RigContext({ messageBytes: 5 * KIB })
+    const rig = new ConnectionRig({ context })
+    for (const byte of LINE) rig.client(byte)
+    expect(rig.count('requestsParsed')).toBe(0)
+    crowd(context)
+    expect(rig.drops).toEqual({ memoryLimit: 2 })
+    expect(rig.count('requestsParsed')).toBe(5)
+  })
+
+  test('and was the consent to a tunnel: nothing behind the CONNECT is read', () => {
+    const context = new RigContext({ messageBytes: 5 * KIB })
+    const rig = new ConnectionRig({ context })
+    rig.client('CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n')
+    for (const piece of ['HTTP/1.1 2', '00 OK\r\n', 'A: b\r\n']) rig.server(piece)
+    crowd(context)
+    expect(rig.responseDrops).toEqual({ memoryLimit: 1 })
+    rig.server('\r\n').client('GET /inside HTTP/1.1\r\nHost: a\r\n\r\n', { isAckedTo: true })
+    expect(rig.exchanges).toEqual(['CONNECT a:1 -> none'])
+    expect(rig.count('tunnelBytes')).toBeGreaterThan(0)
+  })
+
+  test('a message whose memory had the consent to a tunnel shed is the last one that is read', () => {
+    const context = new RigContext({ messageBytes: 10 * KIB })
+    const rig = new ConnectionRig({ context })
+    // An answer that came before its question: nobody waits for it.
+    rig.server('HTTP/1.1 101 Switching\r\nA: b', { ack: null })
+    rig.client(`${upload(9000)}${'x'.repeat(1000)}`)
+    rig.client(`${'x'.repeat(8000)}GET /inside HTTP/1.1\r\nHost: a\r\n\r\n`)
+    expect([rig.count('requestsParsed'), rig.drops]).toEqual([1, { incomplete: 1 }])
+    rig.close()
+  })
+})
+
 describe('exchanges that wait for their answer', () => {
   test('are handed on without it when the bound is reached, each once', () => {
     const context = new RigContext({ messageBytes: 50 * KIB })
@@ -96,4 +137,25 @@ test('requests that wait for their answer are forgotten, oldest first, when conn
   rig.connection.close(End.input)
   expect(rig.exchanges).toHaveLength(500)
   expect(context.counters.get(Counter.connectionBytes)).toBe(0)
+})
+
+test('a malformed consent to a tunnel gives back the memory of the requests in front of it', () => {
+  const context = new RigContext()
+  for (let i = 0; i < 3; i++) {
+    const rig = new ConnectionRig({ context })
+    rig.client('CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n')
+    rig.server('HTTP/1.1 200 OK\r\nA : b\r\n\r\n')
+    rig.connection.close(End.input)
+    expect(rig.exchanges).toEqual(['CONNECT a:1 -> none'])
+    expect(context.counters.get(Counter.connectionBytes)).toBe(0)
+  }
+})
+
+test('memory of a message that was given up is not counted again', () => {
+  const { memory, counters } = new RigContext()
+  const holding = memory.open({ shed: () => {} })
+  expect(memory.resize(holding, KIB)).toBe(true)
+  memory.close(holding)
+  expect(memory.resize(holding, 2 * KIB)).toBe(false)
+  expect(counters.get(Counter.messageBytes)).toBe(0)
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { PacketDrop } from '../../src/base/drop.ts'
 import { PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { NO_ENTRY, ProgressRegister } from '../../src/reassembly/progress-register.ts'
-import { ACK, FIN, Rig, SYN } from './rig.ts'
+import { ACK, FIN, RST, Rig, SYN } from './rig.ts'
 
 const SECOND = 1_000_000
 const LIMIT = PACKET_DROPS + PacketDrop.flowLimit
@@ -83,6 +83,24 @@ describe('a connection that gave way', () => {
     rig.closeAll()
   })
 
+  test('is not forgotten for others that need its place in the register', () => {
+    /** All flows in one group, of eight. */
+    class Crowded extends ProgressRegister {
+      override take(_hash: number, ports: number, nowSeconds: number): number {
+        return super.take(0, ports, nowSeconds)
+      }
+    }
+    const rig = new Rig({ maxFlows: 8 }, {}, new Crowded())
+    for (let port = 1; port <= 8; port++) midstream(rig, port, 100, 'first')
+    rig.streams[0]!.isIdle = true
+    midstream(rig, 9, 100, 'first')
+    rig.streams[1]!.isIdle = true
+    midstream(rig, 1, 100, 'first')
+    expect(rig.get('flowsEvicted')).toBe(2)
+    expect(rig.streams).toHaveLength(9)
+    rig.closeAll()
+  })
+
   test('and could not be remembered keeps all from beginning in the middle for the closing time-out; with a SYN they begin', () => {
     class Full extends ProgressRegister {
       override take(): number {
@@ -116,6 +134,23 @@ describe('when there is no memory for another consumer', () => {
     expect(rig.streams[1]!.isClosed).toBe(true)
     expect(rig.streams).toHaveLength(3)
     expect(rig.get('flowsEvicted')).toBe(1)
+    rig.closeAll()
+  })
+
+  test('connections on the five-tuples of ended ones have none either; what is late of these is no matter', () => {
+    const rig = new Rig()
+    rig.mostOpen = 1
+    for (const sourcePort of [1, 2]) {
+      rig.client({ sourcePort, seq: 100, data: 'x' })
+      rig.client({ sourcePort, seq: 101, flags: RST })
+    }
+    rig.client({ sourcePort: 3, seq: 100, data: 'x' })
+    rig.client({ sourcePort: 1, seq: 100, data: 'x' })
+    expect(rig.counters.get(PACKET_DROPS + PacketDrop.connectionLimit)).toBe(0)
+    rig.client({ sourcePort: 1, seq: 101, data: 'x' })
+    rig.client({ sourcePort: 2, seq: 500, flags: SYN, data: 'x' })
+    expect(rig.counters.get(PACKET_DROPS + PacketDrop.connectionLimit)).toBe(2)
+    expect(rig.streams.filter(({ isClosed }) => !isClosed)).toHaveLength(1)
     rig.closeAll()
   })
 

@@ -6,7 +6,7 @@ import { Pairing } from '../../../src/exchange/pairing.ts'
 import { HttpConnection, type HttpContext } from '../../../src/http/http-connection.ts'
 import { ProtocolCensus } from '../../../src/http/protocol.ts'
 import { TunnelRegister } from '../../../src/http/tunnel-register.ts'
-import { Counter, CounterBlock, REQUEST_DROPS, RESPONSE_DROPS } from '../../../src/metrics/counters.ts'
+import { Counter, REQUEST_DROPS, RESPONSE_DROPS } from '../../../src/metrics/counters.ts'
 import { End } from '../../../src/reassembly/stream-consumer.ts'
 import { bytesOf, type Limits, pieceOf, TestContext } from './parsing.ts'
 
@@ -17,7 +17,6 @@ const PORTS = [40_000, 80] as const
 const UPGRADE_WAIT_US = 1_000_000
 
 export class RigContext extends TestContext implements HttpContext {
-  readonly counters = new CounterBlock()
   readonly census = new ProtocolCensus()
   readonly tunnels = new TunnelRegister()
   readonly upgradeWaitUs = UPGRADE_WAIT_US
@@ -115,7 +114,14 @@ export class ConnectionRig {
   close(reason: number = End.fin): readonly string[] {
     this.connection.close(reason)
     const { counters, requestsInParsing, partialHeadsOut } = this.context
-    const left = { requestsInParsing, held: this.held.count, responses: this.count('responsesHeld'), partialHeadsOut }
+    const left = {
+      requestsInParsing,
+      held: this.held.count,
+      responses: this.count('responsesHeld'),
+      partialHeadsOut,
+      connectionBytes: this.count('connectionBytes'),
+      messageBytes: this.count('messageBytes'),
+    }
     if (Object.values(left).some((n) => n !== 0)) throw new Error(`not balanced at the end: ${JSON.stringify(left)}`)
     const requests = this.full.filter((e) => e.request !== null).length
     const dropped = Object.values(this.drops).reduce((a, b) => a + b, 0)

@@ -28,6 +28,7 @@ export class TestContext implements ParserContext {
   readonly maxHeadBytes: number
   readonly maxBodyBytes: number
   readonly keepBodies: boolean
+  readonly counters = new CounterBlock()
   readonly memory: HttpMemory
   partialHeadsOut = 0
 
@@ -40,7 +41,7 @@ export class TestContext implements ParserContext {
     this.reader = new HeadReader({ maxHeadBytes: this.maxHeadBytes, maxFields, readsWideLines })
     this.view = new MessageView(maxFields)
     const { connectionBytes = 1 << 24, messageBytes = 1 << 28 } = limits
-    this.memory = new HttpMemory({ connectionBytes, messageBytes }, new CounterBlock())
+    this.memory = new HttpMemory({ connectionBytes, messageBytes }, this.counters)
   }
 
   takePartialHead(): PartialHead {
