@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** Entry point of the command line: streams, exit code and the last line of defence; the rest is in cli/. */
 import { describeSystemError, MirrorError } from './base/errors.ts'
+import { hearHangUps } from './base/hang-ups.ts'
 import { sayLastWords } from './base/last-words.ts'
 import type { HandlerLoaders } from './cli/commands.ts'
 import { reportFatal } from './cli/fatal.ts'
@@ -13,6 +14,8 @@ const loaders: HandlerLoaders = {
   capture: () => import('./topology/commands/capture.ts'),
   demo: () => import('./topology/commands/demo.ts'),
 }
+
+if (process.argv[2] === 'run') hearHangUps()
 
 // `mirrorshard inspect … | head` is no failure: whoever reads has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -2,13 +2,14 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { REQUEST_DROP_NAMES } from '../src/base/drop.ts'
+import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../src/base/drop.ts'
 import { flagName } from '../src/config/field.ts'
 import { allOptions } from '../src/config/options.ts'
 import type { Connection } from '../src/exchange/connection.ts'
 import type { CapturedResponse, Exchange } from '../src/exchange/exchange.ts'
 import { PROTOCOLS } from '../src/http/protocol.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../src/metrics/counters.ts'
+import { describeMetrics } from '../src/report/render-metrics-docs.ts'
 import { makeSummary } from '../src/report/summary.ts'
 import { Totals } from '../src/report/totals.ts'
 import { exchangeLine } from '../src/sinks/inspect/exchange-lines.ts'
@@ -86,24 +87,72 @@ describe('docs/security.md', () => {
   })
 })
 
-test('links between pages lead to files that exist', () => {
-  const pages = ['', 'docs', 'src', 'workers', 'bench', 'test', 'native-notes', 'deploy', '.ci']
+describe('docs/operations.md', () => {
+  test('leads to each reason and outcome there is, and to no other', () => {
+    const links = [...read('docs/operations.md').matchAll(/\[`\w+`\]\(metrics\.md#((\w+)-(\w+))\)/g)]
+    const expected = [
+      ...PACKET_DROP_NAMES.slice(1).map((name) => `packet-${name}`),
+      ...REQUEST_DROP_NAMES.slice(1).map((name) => `request-${name}`),
+      ...RESPONSE_DROP_NAMES.slice(1).map((name) => `response-${name}`),
+      ...OUTCOME_NAMES.slice(1).map((name) => `outcome-${name}`),
+    ]
+    expect([...new Set(links.map(([, anchor]) => anchor))].sort()).toEqual(expected.sort())
+  })
+
+  test('names only metrics, reasons and labels that exist, as all pages do', () => {
+    const metrics = new Set(
+      describeMetrics().flatMap(({ name, type }) => (type === 'histogram' ? [name, `${name}_bucket`] : [name])),
+    )
+    const pages = pagesOf().map(read).join('\n')
+    const named = [...pages.matchAll(/`[^`\n]*`/g)].flatMap(([span]) => span.match(/\bmirrorshard_[a-z_]+/g) ?? [])
+    expect(named.length).toBeGreaterThan(100)
+    expect([...new Set(named)].filter((name) => !metrics.has(name) && name !== 'mirrorshard_')).toEqual([])
+
+    const selected = [...read('docs/operations.md').matchAll(/\{(reason|outcome)=~?"([^"]+)"/g)]
+    expect(selected.length).toBeGreaterThan(5)
+    const reasons = new Set([...PACKET_DROP_NAMES, ...REQUEST_DROP_NAMES])
+    expect(selected.flatMap(([, , names]) => names!.split('\\|')).filter((name) => !reasons.has(name))).toEqual([])
+  })
+})
+
+test('links between pages lead to files that exist, and to places in them', () => {
+  const pages = pagesOf()
+  expect(pages.length).toBeGreaterThan(20)
+  const dead = pages.flatMap((page) => {
+    const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!)
+    return links
+      .filter((link) => !/^https?:/.test(link))
+      .filter((link) => {
+        const [path = '', anchor] = link.split('#')
+        const target = path === '' ? join(ROOT, page) : resolve(ROOT, dirname(page), path)
+        if (!existsSync(target)) return true
+        return anchor !== undefined && target.endsWith('.md') && !anchorsOf(readFileSync(target, 'utf8')).has(anchor)
+      })
+      .map((link) => `${relative('', page)} → ${link}`)
+  })
+  expect(dead).toEqual([])
+})
+
+function pagesOf(): string[] {
+  return ['', 'docs', 'src', 'workers', 'bench', 'test', 'native-notes', 'deploy', '.ci']
     .filter((folder) => existsSync(join(ROOT, folder)))
     .flatMap((folder) =>
       readdirSync(join(ROOT, folder), { recursive: folder !== '', encoding: 'utf8' })
         .filter((name) => name.endsWith('.md'))
         .map((name) => join(folder, name)),
     )
-  expect(pages.length).toBeGreaterThan(20)
-  const dead = pages.flatMap((page) => {
-    const links = [...read(page).matchAll(/\]\(([^)\s]+)\)/g)].map((match) => match[1]!)
-    return links
-      .filter((link) => !/^(https?:|#)/.test(link))
-      .filter((link) => !existsSync(resolve(ROOT, dirname(page), link.split('#')[0]!)))
-      .map((link) => `${relative('', page)} → ${link}`)
-  })
-  expect(dead).toEqual([])
-})
+}
+
+/** Where links may lead: headings, as GitHub names them, and anchors of our own. */
+function anchorsOf(page: string): Set<string> {
+  const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    title!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+  return new Set([...headings, ...[...page.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)])
+}
 
 /** An exchange that has everything. */
 function exchange({ isIncomplete }: { isIncomplete: boolean }): Exchange {

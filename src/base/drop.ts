@@ -21,7 +21,7 @@ export const PACKET_DROP_HELP = {
   ringFull:
     'The ring of the shard that owns the flow had no room (live traffic only; files wait). With shedding only in bursts that come faster than it acts.',
   shed: 'The packet belongs to one of the connections that are left out whole while a shard cannot follow (live traffic only; --shed-above).',
-  shardLost: 'The packet was in the hands of a shard that died.',
+  shardLost: 'The packet was in the hands of a shard that died, or in the ring of one that did not come up again.',
   receiverLost: 'The packet was in the hands of a receiving thread that died (--receivers 2 or more).',
   sourceNotAllowed: 'The outer source address is not in --allow-from.',
   vniNotAllowed: 'The VNI is not in --vni.',
@@ -55,7 +55,8 @@ export const PACKET_DROP_HELP = {
   tcpTruncated: 'The packet ends inside the TCP header.',
   tcpLength: 'The TCP header length is below 20 bytes or beyond the segment.',
   tcpChecksum: 'The TCP checksum is wrong (--verify-checksums; always where fragments of two datagrams may be mixed).',
-  flowLimit: 'The flow table is full (--max-flows), and every connection in it sent data lately.',
+  flowLimit:
+    'The first packet of a connection that the full flow table (--max-flows) has no room for, because those that could give way are busy; or of one in its middle, while connections that gave way could not all be remembered.',
   connectionLimit:
     'First data of a connection for whose HTTP state there is no memory (--connection-bytes), while all others are busy.',
 } as const satisfies ReasonTable
@@ -97,7 +98,7 @@ export const REQUEST_DROP_HELP = {
   queueFull: 'The replay queue is full (live traffic only; files wait).',
   circuitOpen: 'The origin does not answer, and the circuit breaker is open.',
   unsendable:
-    'The replay engine cannot send this request unaltered (OPTIONS *, control characters in a value, two Host headers, …).',
+    'The replay engine cannot send this request unaltered: a target of an unknown form, two Host headers with --keep-host; with undici also OPTIONS * and control characters in a value.',
   drainTimeout: 'Still queued or in flight when --drain-timeout-ms ended.',
 } as const satisfies ReasonTable
 

@@ -6,9 +6,10 @@ type Advice<T> = { readonly [K in keyof T]: string }
 
 const MALFORMED =
   'Nothing where it is rare: what is on the wire is like this. Where it is steady, capture some and look at what sends them.'
-const CUT = 'Raise the length limit of the mirror session, or the snap length of the capture.'
+const CUT =
+  'Raise the length limit of the mirror session, the MTU of the way to us (packets grow by the encapsulation: [operations.md](operations.md#kernel-buffers)), or the snap length of the capture.'
 const LOST =
-  'Look for loss before us: `mirrorshard_kernel_drops_total`, the mirror session’s own drop counts, drops of the capturing program.'
+  'Find who lost the packets: we (`shed`, `ringFull` and other reasons for packets), the kernel (`mirrorshard_kernel_drops_total`), the mirror session or the capturing program (their own counts).'
 const STRICT =
   'Nothing: two readers could understand it differently, so it is not sent. Look at the client if it is one of yours.'
 const SENDER =
@@ -18,9 +19,10 @@ const SERVER =
 
 export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   ringFull:
-    'The shards are too slow for the traffic. More `--workers` on more cores, less to do (`--ports`, `--percent` at the mirror), or a larger `--ring-bytes` where it comes in bursts only.',
-  shed: 'The shards are too slow for the traffic, and whole connections are left out so that the others stay whole. As for `ringFull`; `mirrorshard_dispatch_shed_ratio` says how many.',
-  shardLost: 'Read the log: it names the error of the worker that died. `--shard-heap-mb` where it ran out of heap.',
+    'The shards are too slow for the traffic. More `--workers` on more cores, less traffic (`--ports`, or a filter or fewer sources in the mirror), or a larger `--ring-bytes` where it comes in bursts only.',
+  shed: 'As for `ringFull`. `mirrorshard_dispatch_shed_ratio` says what share of the connections is left out now. One worker at a whole core and others idle: a single connection is more than one worker can follow.',
+  shardLost:
+    'Read the log: it names the error of the worker that died. `--shard-heap-mb` where it ran out of heap (cause `heap` of `mirrorshard_thread_deaths_total`).',
   receiverLost: 'Read the log: it names the error of the receiver that died.',
   sourceNotAllowed:
     'Name the networks of your mirror sources in `--allow-from`. Otherwise somebody else sends to the port.',
@@ -59,8 +61,9 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   tcpChecksum:
     'Leave `--verify-checksums` off where captures are made on the sending machine: the card fills checksums in later.',
   flowLimit:
-    'Raise `--max-flows` (and `--memory-limit`). Half-open and silent connections have given way before: `mirrorshard_flows_evicted_total` counts them.',
-  connectionLimit: 'Raise `--connection-bytes` or `--memory-limit`; see docs/memory.md.',
+    'Raise `--max-flows` (and `--memory-limit`). Closed, half-open and silent connections gave way first: `mirrorshard_flows_evicted_total` counts those that were open. [memory.md](memory.md#what-gives-way)',
+  connectionLimit:
+    'Raise `--connection-bytes` or `--memory-limit`: [memory.md](memory.md#what-gives-way). A sudden count is a flood of connections that each begin a request and do not end it.',
 }
 
 export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
@@ -98,10 +101,11 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   sampledOut: 'Expected: you asked for it.',
   rateLimited: 'Expected where `--rate` is below the traffic. `--percent` chooses more evenly.',
   queueFull:
-    'The origin is slower than the traffic. More `--connections` where it can take more at once, or a smaller `--percent`.',
+    'The origin is slower than the traffic. More `--connections` where it can take more at once, or a smaller `--percent`; larger `--queue-requests` and `--queue-bytes` where it is so for moments only.',
   circuitOpen:
-    'The origin is down or refuses connections. Look at the outcomes `refused`, `unreachable`, `connectTimeout`, `reset`.',
-  unsendable: 'Nothing: the engine could only send something else than was captured: see [replay.md](replay.md).',
+    'The origin is down or refuses connections. Look at the outcomes `refused`, `unreachable`, `tls`, `connectTimeout`, `reset`.',
+  unsendable:
+    'Nothing: it would leave as something else than was captured ([replay.md](replay.md#what-is-never-sent-and-why)). `--engine wire` sends more of them than undici.',
   drainTimeout: 'Raise `--drain-timeout-ms`, and the time the orchestrator gives before it kills.',
 }
 
@@ -117,7 +121,7 @@ export const RESPONSE_DROP_ADVICE: Advice<typeof RESPONSE_DROP_HELP> = {
   tooManyHeaders: 'Raise `--max-headers` if your servers send more header lines.',
   framing: SERVER,
   chunk: SERVER,
-  memoryLimit: 'As for requests.',
+  memoryLimit: 'As for [requests](#request-memoryLimit).',
 }
 
 export const OUTCOME_ADVICE: Advice<typeof OUTCOME_HELP> = {
@@ -135,7 +139,7 @@ export const OUTCOME_ADVICE: Advice<typeof OUTCOME_HELP> = {
   timeout:
     'The origin is too slow: `--headers-timeout-ms`, `--body-timeout-ms`, `--request-timeout-ms` say what is too slow.',
   truncated: 'The origin broke off its answer: look at its log.',
-  answerTooLarge: 'Leave out what is answered with an endless stream (--exclude), or raise --max-answer-bytes.',
+  answerTooLarge: 'Leave out what is answered with an endless stream (`--exclude`), or raise `--max-answer-bytes`.',
   invalid: 'Something else than HTTP/1 listens there, or the head is above 64 KiB.',
   null: 'Nothing: `--to null` was asked for.',
   printed: 'Nothing: `inspect`.',

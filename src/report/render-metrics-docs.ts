@@ -32,6 +32,8 @@ responses  responses_parsed = responses_completed + Σ responses_dropped + respo
 (Names without \`mirrorshard_\` and \`_total\`.) All numbers of a scrape come from one reading of the counters, so the lines hold at every scrape, under load too. What the kernel dropped (\`mirrorshard_kernel_drops_total\`) never reached us and stands beside the first line.
 
 A drop is our own choice and has a reason. Loss before us shows as \`mirrorshard_kernel_drops_total\` and \`mirrorshard_reassembly_gaps_total\`.
+What each reason means and what to do stands at the end of this page: [packets](#why-packets-are-dropped), [requests](#why-requests-are-dropped), [captured responses](#why-captured-responses-are-dropped),
+[outcomes](#what-became-of-requests-that-left). By symptom, and what to alert on: [operations.md](operations.md#what-to-alert-on).
 `
 
 interface Metric {
@@ -67,10 +69,10 @@ export function renderMetricsDocs(): string {
   return [
     INTRODUCTION,
     ...sections,
-    reasons('Why packets are dropped', 'reason', PACKET_DROP_HELP, PACKET_DROP_ADVICE),
-    reasons('Why requests are dropped', 'reason', REQUEST_DROP_HELP, REQUEST_DROP_ADVICE),
-    reasons('Why captured responses are dropped', 'reason', RESPONSE_DROP_HELP, RESPONSE_DROP_ADVICE),
-    reasons('What became of requests that left', 'outcome', OUTCOME_HELP, OUTCOME_ADVICE),
+    reasons('Why packets are dropped', 'packet', 'reason', PACKET_DROP_HELP, PACKET_DROP_ADVICE),
+    reasons('Why requests are dropped', 'request', 'reason', REQUEST_DROP_HELP, REQUEST_DROP_ADVICE),
+    reasons('Why captured responses are dropped', 'response', 'reason', RESPONSE_DROP_HELP, RESPONSE_DROP_ADVICE),
+    reasons('What became of requests that left', 'outcome', 'outcome', OUTCOME_HELP, OUTCOME_ADVICE),
   ].join('\n')
 }
 
@@ -101,13 +103,17 @@ function sectionOf(name: string): string {
   return SECTIONS.find(([, beginnings]) => beginnings.some((beginning) => own.startsWith(beginning)))![0]
 }
 
+/** Each row has an anchor, `kind-reason`: operations.md leads to it. */
 function reasons<T extends Readonly<Record<string, string>>>(
   title: string,
+  kind: string,
   label: string,
   help: T,
   advice: { readonly [K in keyof T]: string },
 ): string {
-  const rows = Object.entries(help).map(([name, text]) => `| \`${name}\` | ${text} | ${advice[name]} |`)
+  const rows = Object.entries(help).map(
+    ([name, text]) => `| <a id="${kind}-${name}"></a>\`${name}\` | ${text} | ${advice[name]} |`,
+  )
   return `## ${title}\n\n| ${label} | what it means | what to do |\n| --- | --- | --- |\n${rows.join('\n')}\n`
 }
 

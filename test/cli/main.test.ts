@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -48,5 +49,30 @@ describe.skipIf(!existsSync(MAIN))('the built program', () => {
       stdout: '',
       stderr: 'mirrorshard: --config no-such-file.yaml: no such file or directory (ENOENT)\n',
     })
+  })
+
+  test('SIGHUP while `run` is still being loaded does not end it, and is acted upon when it receives', async () => {
+    // At the first thing that the entry point does after listening for it, before anything else is loaded.
+    const preload = `data:text/javascript,${encodeURIComponent(`
+      const on = process.on
+      process.on = function (name, listener) {
+        if (name === 'uncaughtException') process.kill(process.pid, 'SIGHUP')
+        return on.call(this, name, listener)
+      }`)}`
+    const args = ['--listen', '127.0.0.1:0', '--admin', 'off', '--to', 'null', '--workers', '0']
+    const child = spawn(process.execPath, ['--import', preload, MAIN, 'run', ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const ended = once(child, 'close')
+    let stderr = ''
+    let isTold = false
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+      if (isTold || !stderr.includes('SIGHUP: there is no --config file')) return
+      isTold = true
+      child.kill('SIGTERM')
+    })
+    expect(await ended).toEqual([0, null])
+    expect(stderr).toContain('"msg":"receiving"')
   })
 })

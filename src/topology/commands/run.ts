@@ -4,6 +4,7 @@
  */
 import { MonotonicClock } from '../../base/clock.ts'
 import { EXIT, type MirrorError } from '../../base/errors.ts'
+import { onHangUp } from '../../base/hang-ups.ts'
 import { setLastWords } from '../../base/last-words.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { RunOptions } from '../../config/options.ts'
@@ -51,9 +52,10 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
   )
   status = new StatusLine(process.stderr, () => service.totals())
   const reloader = new Reloader(options, { service, serviceOptions: settings, journal, reread })
-  signals.onHangUp(() => void reloader.reload())
+  onHangUp(() => void reloader.reload())
   const end: NodeJS.Signals | MirrorError = await Promise.race([signals.stopped, service.failed])
   signals.endAtOnce()
+  onHangUp(() => {})
   status.stop()
   if (typeof end === 'string') journal.info('draining', 'draining', { signal: end })
   else journal.warn(`${end.message}; ending with what was received`, { code: end.code })
@@ -67,31 +69,19 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
   return EXIT.ok
 }
 
-/** Heard from the first moment on: a signal while the service starts is acted upon when it has. */
+/** A signal while the service starts is acted upon when it has. */
 class Signals {
   readonly stopped: Promise<NodeJS.Signals>
-  private hangUps = 0
-  private reload: (() => void) | null = null
 
   constructor() {
     this.stopped = new Promise((resolve) => {
       process.once('SIGTERM', resolve)
       process.once('SIGINT', resolve)
     })
-    process.on('SIGHUP', () => {
-      if (this.reload === null) this.hangUps++
-      else this.reload()
-    })
-  }
-
-  onHangUp(reload: () => void): void {
-    this.reload = reload
-    if (this.hangUps > 0) reload()
   }
 
   /** A second signal ends at once, whatever is still held. */
   endAtOnce(): void {
-    this.reload = () => {}
     process.removeAllListeners('SIGTERM')
     process.removeAllListeners('SIGINT')
     process.once('SIGTERM', () => process.exit(EXIT.failure))
