@@ -88,6 +88,7 @@ async function throughIngress(
 /** Takes every byte and looks at none. */
 class Swallow implements StreamConsumer {
   readonly isIdle = true
+  readonly isAtBoundary = true
   readonly wantsTick = false
   data(_direction: number, { at, end }: StreamPiece): number {
     return end - at

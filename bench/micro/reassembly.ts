@@ -33,6 +33,7 @@ export function reassemblyBench(): MicroBench {
 /** Counts the bytes delivered; those of a segment out of its place do not count. */
 class CountingConsumer implements StreamConsumer {
   readonly isIdle = true
+  readonly isAtBoundary = true
   readonly wantsTick = false
   sum = 0
   private last = 0

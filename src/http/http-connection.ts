@@ -104,13 +104,14 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private nowUs = 0
   private hadData = false
   /** By direction: its first data of a connection that began in the middle was seen. */
-  private readonly seenData = [false, false]
+  private readonly seenData: [boolean, boolean]
   /** Counter that takes bytes once HTTP is over. */
   private overCounter: number = Counter.otherProtocolBytes
 
   /**
    * @param ports of the endpoints that send in direction 0 and 1
    * @param clientDirection -1 where the start of the connection was not seen
+   * @param isInside its first data may lie in the middle of a message, and is evidence of nothing
    */
   constructor(
     context: HttpContext,
@@ -118,11 +119,13 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     ports: readonly [number, number],
     clientDirection: number,
     openEvents: (clientDirection: number) => HttpEvents,
+    isInside = false,
   ) {
     this.context = context
     this.flowHash = flowHash
     this.ports = ports
     this.openEvents = openEvents
+    this.seenData = [isInside, isInside]
     context.memory.connection(CONNECTION_BYTES)
     if (clientDirection >= 0) {
       context.tunnels.delete(flowHash)
@@ -197,6 +200,11 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
 
   get isIdle(): boolean {
     return this.mode !== Mode.http || this.requests!.isIdle
+  }
+
+  /** Of tunnels and the like the tunnel register tells whoever takes over. */
+  get isAtBoundary(): boolean {
+    return this.mode === Mode.over || (this.mode === Mode.http && this.requests!.isAtBoundary)
   }
 
   get wantsTick(): boolean {

@@ -118,6 +118,11 @@ export class RequestParser implements BodyTarget, MessageHolder {
     return this.state === State.idle || this.state === State.resync || this.state === State.stopped
   }
 
+  /** What comes next begins a message. */
+  get isAtBoundary(): boolean {
+    return this.state === State.idle
+  }
+
   /** Takes the piece; returns the bytes taken, fewer only when a request in it must wait for its answer. */
   data(piece: StreamPiece): number {
     const { bytes, end } = piece

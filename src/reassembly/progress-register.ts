@@ -12,7 +12,7 @@
  *          1   both ports, the lower one above: tells apart flows with one hash
  *          2   next sequence number of the endpoint with the lower port (with equal ports: the lower address)
  *          3   the same of the other endpoint
- *          4   bits 0 and 1: words 2 and 3 are valid
+ *          4   bits 0 and 1: words 2 and 3 are valid; bit 2: its flow gave way where no message boundary was known
  *          5   generation of the shard that uses the entry, 0 when its flow gave way
  *          6   when its flow gave way, seconds
  *
@@ -30,6 +30,8 @@ const HASH = 0
 const PORTS = 1
 const NEXT_SEQ = 2
 const VALID = 4
+const ANY_SEQ = 3
+const INSIDE = 4
 const USER = 5
 const LEFT_AT = 6
 /** As long as a closed connection is remembered by default: repetitions come within seconds. Later the ports may be another connection's. */
@@ -62,7 +64,7 @@ export class ProgressRegister {
         const gaveWay = words[entry + USER] === 0
         const isRemembered = gaveWay && ((nowSeconds - words[entry + LEFT_AT]!) | 0) <= REMEMBERED_S
         if (found === own && words[entry + PORTS] === ports) {
-          if (gaveWay && !isRemembered) words[entry + VALID] = 0
+          if (gaveWay && !isRemembered) words[entry + VALID]! &= INSIDE
           words[entry + USER] = generation
           return entry
         }
@@ -81,7 +83,8 @@ export class ProgressRegister {
   }
 
   /** The flow gave way and may come back: its numbers stay for REMEMBERED_S, and then until the entry is needed. */
-  leave(entry: number, nowSeconds: number): void {
+  leave(entry: number, nowSeconds: number, isInside: boolean): void {
+    if (isInside) this.words[entry + VALID]! |= INSIDE
     this.words[entry + LEFT_AT] = nowSeconds
     this.words[entry + USER] = 0
   }
@@ -91,7 +94,14 @@ export class ProgressRegister {
   }
 
   hasAnySeq(entry: number): boolean {
-    return this.words[entry + VALID] !== 0
+    return (this.words[entry + VALID]! & ANY_SEQ) !== 0
+  }
+
+  /** Whether the flow gave way where no message boundary was known. Told once. */
+  takeInside(entry: number): boolean {
+    const isInside = (this.words[entry + VALID]! & INSIDE) !== 0
+    this.words[entry + VALID]! &= ANY_SEQ
+    return isInside
   }
 
   /** @param endpoint 0: with the lower port, 1: the other */

@@ -55,6 +55,8 @@ const Flow = {
   clientIs1: 8,
   /** A shard that died had it before, or it gave way and came back: bytes before nextSeq were delivered. */
   adopted: 16,
+  /** It gave way where no message boundary was known. */
+  inside: 32,
 } as const
 
 /** Bits of FlowTable.directionFlags. */
@@ -330,12 +332,12 @@ export class Reassembler {
     this.adopt(slot)
   }
 
-  private removed(slot: number, comesBack = false): void {
+  private removed(slot: number, comesBack = false, isInside = false): void {
     this.watched.delete(slot)
     this.queue.move(slot, Line.none)
     const entry = this.table.progress[slot]! | 0
     if (entry !== NO_ENTRY) {
-      if (comesBack) this.progress.leave(entry & ~1, this.seconds())
+      if (comesBack) this.progress.leave(entry & ~1, this.seconds(), isInside)
       else this.progress.remove(entry & ~1)
     }
     this.table.remove(slot)
@@ -400,14 +402,16 @@ export class Reassembler {
   }
 
   private evict(slot: number): void {
-    if ((this.table.flags[slot]! & Flow.closed) === 0) this.counters.add(Counter.flowsEvicted)
+    const flags = this.table.flags[slot]!
+    if ((flags & Flow.closed) === 0) this.counters.add(Counter.flowsEvicted)
+    const isInside = !(this.consumers[slot]?.isAtBoundary ?? (flags & Flow.inside) === 0)
     this.end(slot, End.evicted)
     this.wheel.cancel(slot)
     // What was delivered must not be delivered again when it is repeated. Floods of connections without data leave nothing.
-    const wasAdopted = (this.table.flags[slot]! & Flow.adopted) !== 0
+    const wasAdopted = (flags & (Flow.adopted | Flow.inside)) !== 0
     const wasRead = wasAdopted || this.hasDelivered(slot * 2) || this.hasDelivered(slot * 2 + 1)
     if (wasRead && this.table.progress[slot] === NO_ENTRY) this.forgetfulUntilUs = this.nowUs + this.closingUs
-    this.removed(slot, wasRead)
+    this.removed(slot, wasRead, isInside)
   }
 
   private hasDelivered(key: number): boolean {
@@ -485,7 +489,7 @@ export class Reassembler {
     if (present != null) return present
     const flags = this.table.flags[slot]!
     const client = (flags & Flow.clientKnown) === 0 ? -1 : (flags & Flow.clientIs1) !== 0 ? 1 : 0
-    const consumer = this.factory.open(slot, client, this.nowUs)
+    const consumer = this.factory.open(slot, client, this.nowUs, (flags & Flow.inside) !== 0)
     this.consumers[slot] = consumer
     this.queue.move(slot, Line.data)
     // A direction may have ended without a byte, before there was anybody to tell.
@@ -504,7 +508,9 @@ export class Reassembler {
     const ports = isFlipped ? (other << 16) | own : (own << 16) | other
     const entry = progress.take(table.hash[slot]! | 0, ports, this.seconds())
     table.progress[slot] = isFlipped && entry !== NO_ENTRY ? entry | 1 : entry
-    if (entry === NO_ENTRY || !progress.hasAnySeq(entry)) return
+    if (entry === NO_ENTRY) return
+    if (progress.takeInside(entry)) table.flags[slot]! |= Flow.inside
+    if (!progress.hasAnySeq(entry)) return
     for (let direction = 0; direction < 2; direction++) {
       const endpoint = isFlipped ? direction ^ 1 : direction
       if (progress.hasSeq(entry, endpoint)) this.startAt(slot * 2 + direction, progress.nextSeq(entry, endpoint))

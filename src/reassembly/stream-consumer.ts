@@ -50,6 +50,8 @@ export interface StreamConsumer {
   giveUpWaiting(direction: number): void
   /** No message is in hand: when the connection is forgotten now, none is lost. */
   readonly isIdle: boolean
+  /** No message of the client may have begun and not ended: what it sends next begins one. */
+  readonly isAtBoundary: boolean
   /** True while `tick` wants to be called between packets. */
   readonly wantsTick: boolean
   tick(nowUs: number): void
@@ -58,6 +60,9 @@ export interface StreamConsumer {
 export interface StreamConsumerFactory {
   /** False: the memory for consumers is used up. One more may still be opened where nothing else is safe. */
   mayOpen(): boolean
-  /** @param clientDirection direction of the side that opened the connection, -1 when its start was not seen */
-  open(slot: number, clientDirection: number, nowUs: number): StreamConsumer
+  /**
+   * @param clientDirection direction of the side that opened the connection, -1 when its start was not seen
+   * @param isInside it gave way where no message boundary was known, and came back
+   */
+  open(slot: number, clientDirection: number, nowUs: number, isInside: boolean): StreamConsumer
 }

@@ -163,12 +163,11 @@ export class Shard implements StreamConsumerFactory {
   }
 
   /** StreamConsumerFactory: the first data of a connection came. */
-  open(slot: number, clientDirection: number): StreamConsumer {
+  open(slot: number, clientDirection: number, _nowUs: number, isInside: boolean): StreamConsumer {
     const { table } = this.reassembler
     const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
-    return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, (client) =>
-      this.events(slot, client),
-    )
+    const events = (client: number) => this.events(slot, client)
+    return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, events, isInside)
   }
 
   private events(slot: number, clientDirection: number): HttpEvents {

@@ -122,13 +122,13 @@ export class InlinePath {
       },
       {
         mayOpen: () => this.context.memory.hasRoom,
-        open: (slot, clientDirection) => {
+        open: (slot, clientDirection, _nowUs, isInside) => {
           if (clientDirection < 0) this.beganInMiddle = true
           const { table } = this.reassembler
           const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
-          return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, (client) => {
-            return new RequestForwarder(new CapturedConnection(++connections, table, slot, client), sink)
-          })
+          const events = (client: number) =>
+            new RequestForwarder(new CapturedConnection(++connections, table, slot, client), sink)
+          return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, events, isInside)
         },
       },
       counters,

@@ -487,3 +487,20 @@ test('whatever the two sides send, lose and end, nothing throws and every counte
     { numRuns: 2000 },
   )
 })
+
+describe('a connection that gave way inside a message and came back', () => {
+  const back = () => new ConnectionRig({ client: -1, isInside: true })
+
+  test('is not begun by the text of a request, which may stand in a body, nor by that of a response', () => {
+    const rig = back()
+    rig.client(get('/inside')).server(answer(200))
+    expect(rig.close()).toEqual([])
+    expect(rig.count('requestsParsed')).toBe(0)
+  })
+
+  test('is read again from a boundary that is proven', () => {
+    const rig = back()
+    rig.client(get('/inside')).client(get('/proven'), { isAckedTo: true }).server(answer(200), { isAckedTo: true })
+    expect(rig.close()).toEqual(['GET /proven -> 200'])
+  })
+})

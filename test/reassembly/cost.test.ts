@@ -81,7 +81,7 @@ describe('memory', () => {
         const consumer = {
           data: (direction, piece) => piece.end - piece.at,
           gap() {}, end() {}, close() {}, tick() {}, giveUpWaiting() {},
-          waitsForPeer: () => false, isWaiting: () => false, wantsTick: false, isIdle: false,
+          waitsForPeer: () => false, isWaiting: () => false, wantsTick: false, isIdle: false, isAtBoundary: true,
         }
         const counters = new CounterBlock()
         const options = {

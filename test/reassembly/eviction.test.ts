@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { PacketDrop } from '../../src/base/drop.ts'
 import { PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { NO_ENTRY, ProgressRegister } from '../../src/reassembly/progress-register.ts'
-import { ACK, FIN, RST, Rig, SYN } from './rig.ts'
+import { ACK, FIN, Rig, RST, SYN } from './rig.ts'
 
 const SECOND = 1_000_000
 const LIMIT = PACKET_DROPS + PacketDrop.flowLimit
@@ -80,6 +80,25 @@ describe('a connection that gave way', () => {
     midstream(rig, 1, 100, 'first')
     midstream(rig, 1, 105, 'second')
     expect(rig.streams.flatMap((stream) => stream.text(0)).join(' ')).toBe('first x second')
+    rig.closeAll()
+  })
+
+  test('inside a message is known to be inside one when it comes back, however late; at a boundary it is not', () => {
+    const rig = new Rig({ maxFlows: 1, closingTimeoutMs: 1000 })
+    const comesBack = (sourcePort: number, isAtBoundary: boolean, afterUs: number) => {
+      midstream(rig, sourcePort, 100, 'first')
+      rig.streams.at(-1)!.isAtBoundary = isAtBoundary
+      rig.nowUs += 6 * SECOND
+      midstream(rig, 1000 + sourcePort, 100, 'x')
+      rig.nowUs += afterUs + 6 * SECOND
+      midstream(rig, sourcePort, 105, 'more')
+      const back = rig.streams.at(-1)!
+      rig.nowUs += 6 * SECOND
+      return [back.text(0), back.isInside]
+    }
+    expect(comesBack(1, true, 0)).toEqual(['more', false])
+    expect(comesBack(2, false, 0)).toEqual(['more', true])
+    expect(comesBack(3, false, 20 * SECOND)).toEqual(['more', true])
     rig.closeAll()
   })
 

@@ -51,6 +51,8 @@ export class Recorder implements StreamConsumer {
   readonly clientDirection: number
   wantsTick = false
   isIdle = false
+  isAtBoundary = true
+  isInside = false
   ticks = 0
   isClosed = false
   private readonly temper: Temper
@@ -171,8 +173,9 @@ export class Rig {
     this.options = { ...OPTIONS, ...options }
     const factory = {
       mayOpen: () => this.streams.filter(({ isClosed }) => !isClosed).length < this.mostOpen,
-      open: (_slot: number, clientDirection: number) => {
+      open: (_slot: number, clientDirection: number, _nowUs: number, isInside: boolean) => {
         const recorder = new Recorder(clientDirection, temper)
+        recorder.isInside = isInside
         this.streams.push(recorder)
         return recorder
       },

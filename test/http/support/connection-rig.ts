@@ -43,6 +43,8 @@ export interface RigOptions {
   readonly ports?: readonly number[]
   /** -1: the start of the connection was not seen. */
   readonly client?: number
+  /** It gave way inside a message, and came back. */
+  readonly isInside?: boolean
   readonly bodies?: BodyUse
   readonly maxResponseBytes?: number
   readonly context?: RigContext
@@ -78,9 +80,9 @@ export class ConnectionRig {
       memory: this.context.memory,
       onShed: () => this.shed++,
     } as const
-    this.connection = new HttpConnection(this.context, FLOW_HASH, PORTS, options.client ?? CLIENT, () => {
-      return new Pairing(CONNECTION, pairing, { exchange: (e) => this.note(e) })
-    })
+    const events = () => new Pairing(CONNECTION, pairing, { exchange: (e) => this.note(e) })
+    const { client = CLIENT, isInside = false } = options
+    this.connection = new HttpConnection(this.context, FLOW_HASH, PORTS, client, events, isInside)
   }
 
   client(text: string, facts: SendFacts = {}): this {
