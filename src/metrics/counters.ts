@@ -92,7 +92,7 @@ export const SCALARS = {
   receiveBufferBytes: {
     metric: 'mirrorshard_receive_buffer_bytes',
     kind: 'gauge',
-    help: 'Socket receive buffer granted by the kernel.',
+    help: 'Receive buffer granted by the kernel, of all sockets together.',
   },
 
   flowsOpened: { metric: 'mirrorshard_flows_opened_total', kind: 'counter', help: 'TCP connections seen.' },
