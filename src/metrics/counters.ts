@@ -87,12 +87,12 @@ export const SCALARS = {
   kernelReassemblyFailed: {
     metric: 'mirrorshard_kernel_reassembly_failures_total',
     kind: 'counter',
-    help: 'Fragmented IP datagrams that the kernel gave up putting together, of the whole network namespace, since the start (ReasmFails of /proc/net/snmp). Mirrored ones among them never reached us: they are in no other count. With --interface fragments are put together here instead.',
+    help: 'Fragmented IP datagrams that the kernel gave up putting together, of the whole network namespace, since the start (ReasmFails of /proc/net/snmp and snmp6). Mirrored ones among them never reached us: they are in no other count. With --interface fragments are put together here instead.',
   },
   receiveBufferBytes: {
     metric: 'mirrorshard_receive_buffer_bytes',
     kind: 'gauge',
-    help: 'Socket receive buffer granted by the kernel.',
+    help: 'Receive buffer granted by the kernel, of all sockets together.',
   },
 
   flowsOpened: { metric: 'mirrorshard_flows_opened_total', kind: 'counter', help: 'TCP connections seen.' },

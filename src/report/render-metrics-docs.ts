@@ -46,8 +46,8 @@ interface Metric {
 /** Sections in the order of the packet's path; a metric stands in the first one that has the beginning of its name. */
 const SECTIONS: readonly (readonly [title: string, beginnings: readonly string[]])[] = [
   ['Packets', ['source_', 'packets_', 'fragment', 'geneve_', 'dispatch_', 'ring_', 'kernel_', 'receive_']],
-  ['Connections and reassembly', ['flows_', 'reassembly_']],
-  ['HTTP', ['http_', 'connections_', 'responses_']],
+  ['Connections and reassembly', ['flow_table_', 'flows_', 'reassembly_']],
+  ['HTTP', ['http_', 'connections_', 'responses_', 'exchanges_']],
   ['Requests', ['requests_', 'request_']],
   ['Replay', ['replay_']],
   ['Process', ['']],
