@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { sum } from './support/identity.ts'
 import {
   ANY_PORT,
   Bench,
@@ -8,7 +9,6 @@ import {
   expectIdentity,
   Live,
   openOrigin,
-  sum,
   Traffic,
   until,
 } from './support/live-process.ts'

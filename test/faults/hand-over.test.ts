@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../bench/support/service.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
-import { Bench, expectBalance, expectIdentity, Live, openOrigin, sum, Traffic, until } from './support/live-process.ts'
+import { sum } from './support/identity.ts'
+import { Bench, expectBalance, expectIdentity, Live, openOrigin, Traffic, until } from './support/live-process.ts'
 
 let bench: Bench
 beforeEach(() => {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { byLabel } from '../../bench/support/prometheus.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { sum } from './support/identity.ts'
 import {
   ANY_PORT,
   Bench,
@@ -12,7 +13,6 @@ import {
   Live,
   type Origin,
   openOrigin,
-  sum,
   Traffic,
   until,
 } from './support/live-process.ts'

@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { sum } from './support/identity.ts'
 import {
   ANY_PORT,
   Bench,
@@ -9,7 +10,6 @@ import {
   expectIdentity,
   Live,
   openOrigin,
-  sum,
   Traffic,
   until,
 } from './support/live-process.ts'

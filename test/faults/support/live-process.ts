@@ -19,6 +19,7 @@ import {
 } from '../../../bench/support/keep-alive-traffic.ts'
 import { parseMetrics, type Samples, sumOverLabels } from '../../../bench/support/prometheus.ts'
 import type { Summary } from '../../../src/report/summary.ts'
+import { sum } from './identity.ts'
 
 const MAIN = fileURLToPath(new URL('../../../dist/src/main.js', import.meta.url))
 const START_LIMIT_MS = 30_000
@@ -195,10 +196,6 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
     await sleep(10)
   }
   return performance.now() - started
-}
-
-export function sum(counts: Readonly<Record<string, number>>): number {
-  return Object.values(counts).reduce((a, b) => a + b, 0)
 }
 
 /** What must hold at every moment, read from /metrics alone. */
