@@ -65,6 +65,8 @@ export class ProgressRegister {
         const isRemembered = gaveWay && ((nowSeconds - words[entry + LEFT_AT]!) | 0) <= REMEMBERED_S
         if (found === own && words[entry + PORTS] === ports) {
           if (gaveWay && !isRemembered) words[entry + VALID]! &= INSIDE
+          // A shard died with it in hand, and may have been anywhere in a message.
+          else if (!gaveWay && words[entry + VALID] !== 0) words[entry + VALID]! |= INSIDE
           words[entry + USER] = generation
           return entry
         }

@@ -13,6 +13,8 @@ describe('the register', () => {
     const second = new ProgressRegister(memory)
     expect(isFresh(second, second.take(77, 6, 0))).toBe(true)
     expect(second.take(77, 5, 0)).toBe(entry)
+    // It may have been anywhere in a message.
+    expect([second.takeInside(entry), second.takeInside(entry)]).toEqual([true, false])
     expect([second.hasSeq(entry, 0), second.hasSeq(entry, 1), second.nextSeq(entry, 1)]).toEqual([false, true, -9])
     expect(isFresh(second, second.take(77, 5, 0))).toBe(true)
     second.remove(entry)
