@@ -77,6 +77,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private readonly flowHash: number
   private readonly ports: readonly [number, number]
   private readonly openEvents: (clientDirection: number) => HttpEvents
+  /** The start of the connection was not seen. */
+  private readonly beganInMiddle: boolean
   private events: HttpEvents | null = null
   private requests: RequestParser | null = null
   private responses: ResponseParser | null = null
@@ -126,6 +128,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.ports = ports
     this.openEvents = openEvents
     this.seenData = [isInside, isInside]
+    this.beganInMiddle = clientDirection < 0
     context.memory.connection(CONNECTION_BYTES)
     if (clientDirection >= 0) {
       context.tunnels.delete(flowHash)
@@ -398,7 +401,21 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.isTunnel = status === 101 || (pending?.isConnect === true && status >= 200 && status < 300)
     if (this.isTunnel) return Body.tunnel
     if (pending !== null && !this.isInterim) this.httpGoesOn(pending)
+    else if (this.mayBeUnseenConsent(view)) {
+      this.context.tunnels.add(this.flowHash)
+      this.requests!.stop()
+    }
     return this.isInterim || status === 204 || status === 304 || pending?.isHead === true ? Body.none : Body.stated
+  }
+
+  /**
+   * A success without a length, to a request that was not seen: the consent to a CONNECT (RFC 9110 section 9.3.6), or a body that lasts
+   * until the server closes. Behind neither comes a request that would be answered.
+   */
+  private mayBeUnseenConsent(view: MessageView): boolean {
+    if (this.answering !== null || !(this.requestsWereLost || this.beganInMiddle)) return false
+    const { status } = view
+    return status >= 200 && status < 300 && status !== 204 && !view.has(MessageFlag.hasLength | MessageFlag.chunked)
   }
 
   responseBody(bytes: Buffer, at: number, end: number): void {

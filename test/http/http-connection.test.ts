@@ -345,6 +345,15 @@ describe('connections whose start was not seen', () => {
     expect(rig.count('resyncUnproven')).toBe(4 + get('/decoy').length)
   })
 
+  test('a success without a length to a request that was not seen may be the consent to a CONNECT: no request is read behind it', () => {
+    const consent = 'HTTP/1.1 200 Connection established\r\n\r\n'
+    const rig = new ConnectionRig({ client: -1 }).server(consent).client(get('/decoy'), { isAckedTo: true })
+    expect(rig.close()).toEqual(['null -> 200'])
+    expect(rig.count('requestsParsed')).toBe(0)
+    const framed = new ConnectionRig({ client: -1 }).server(answer(200)).client(get('/1'), { isAckedTo: true })
+    expect(framed.close()).toEqual(['null -> 200', 'GET /1 -> none'])
+  })
+
   test('what never shows a line stays undecided, counted, and closes', () => {
     const rig = new ConnectionRig({ client: -1 }).client('abc').server('def')
     expect(rig.close()).toEqual([])
