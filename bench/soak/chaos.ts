@@ -27,8 +27,8 @@ export interface Death {
 const SLACK_S = 10
 /** docs/replay.md: the circuit breaker waits so long at most. */
 const LONGEST_BACKOFF_S = 15
-/** Health turns good after five good checks, one a second. */
-const HEALTH_S = 5
+/** Health turns good after five good checks, one a second; up to sixty where it turned bad again within a minute (src/report/health.ts). */
+const HEALTH_S = 60
 /** Supervision: a loop without end is noticed after 1.4 s, and a thread is back in less than 2 s; twice that. */
 const RESTART_S = 4
 const BURST = 5
@@ -230,7 +230,7 @@ function boundOf(fault: Fault, durationS: number): number {
 }
 
 export function roomDrops({ packetsDropped, kernelDropped }: Reading): number {
-  return (packetsDropped.ringFull ?? 0) + kernelDropped
+  return (packetsDropped.ringFull ?? 0) + (packetsDropped.shed ?? 0) + kernelDropped
 }
 
 /** Requests that did not come to an answer of 2xx, and not because a thread that held them died. */

@@ -58,7 +58,8 @@ const QUEUED_AT_REST = 500
 /** Above this share of a second's packets health must turn bad: src/report/health.ts. */
 const OVERLOAD = 0.01
 const HEALTH_BAD_WITHIN_S = 4
-const HEALTH_GOOD_WITHIN_S = 20
+/** Sixty good checks at most, and the time between two looks. */
+const HEALTH_GOOD_WITHIN_S = 75
 
 export function judge(evidence: Evidence): Criterion[] {
   return [
