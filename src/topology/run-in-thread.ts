@@ -18,8 +18,8 @@ export async function runInThread<T>(
 ): Promise<void> {
   const pool = new Piscina<T, void>({
     filename: workerFile(name),
-    // No spare for a thread that is ended: it would be started while the pool is taken down, and may outlive it.
-    minThreads: 0,
+    // Not 0: a thread that fails while it is loading would then never be told of.
+    minThreads: 1,
     maxThreads: 1,
     concurrentTasksPerWorker: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
