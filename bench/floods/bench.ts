@@ -1,10 +1,10 @@
 /** What each flood costs as it grows, what memory it takes beside the limit, and what the counters said of it. */
 
-import { spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describeMachine, machineInWords } from '../support/machine.ts'
 import type { BenchOptions } from '../support/options.ts'
+import { runForJson } from '../support/processes.ts'
 import type { Report } from '../support/report.ts'
 import { count } from '../support/table.ts'
 import { drawCosts } from './chart.ts'
@@ -97,18 +97,7 @@ async function sideBySide<T, R>(items: readonly T[], run: (item: T) => Promise<R
 
 function runFlood(order: FloodOrder, flags: readonly string[]): Promise<FloodResult> {
   const path = fileURLToPath(new URL('./child.js', import.meta.url))
-  const child = spawn(process.execPath, [...flags, path, JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const chunks: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => {
-      if (code === 0) resolve(JSON.parse(Buffer.concat(chunks).toString()) as FloodResult)
-      else reject(new Error(`${order.flood}: the process ended with ${code}`))
-    })
-  })
+  return runForJson(`${order.flood}: the process`, path, order, flags)
 }
 
 function mebibytes({ peakRssBytes }: FloodResult): string {

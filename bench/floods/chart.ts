@@ -1,4 +1,5 @@
 /** Many small panels of the same kind, one line in each: cost over size, the sizes on a logarithmic axis. */
+import { INK, MUTED, RULE } from '../support/chart.ts'
 import { element, svgDocument, textElement } from '../support/svg.ts'
 
 export interface CostLine {
@@ -13,9 +14,6 @@ const MARGIN = 28
 const CELL_WIDTH = (WIDTH - 2 * MARGIN) / COLUMNS
 const CELL_HEIGHT = 140
 const PLOT = { left: 34, right: 16, top: 40, bottom: 24 }
-const INK = '#1c2430'
-const MUTED = '#5a6675'
-const RULE = '#d9dee5'
 const LINE = '#2f6db5'
 
 export function drawCosts(

@@ -1,5 +1,4 @@
 /** The real stages with the program's own defaults, in this process: what the benches of single costs drive. */
-import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { MonotonicClock } from '../../src/base/clock.ts'
 import type { ReplayOptions } from '../../src/config/options.ts'
@@ -11,6 +10,7 @@ import { RATE_LIMITER_BYTES } from '../../src/sinks/replay/rate-limiter.ts'
 import { ingressOptions, sendingWork, shardPlan } from '../../src/topology/plans.ts'
 import { Shard } from '../../src/topology/shard.ts'
 import type { ShardPlan } from '../../src/topology/shard-plan.ts'
+import { runForJson } from '../support/processes.ts'
 
 /** As `replay FILE --to null` has them. @param flags more of its options, by key */
 export async function replayDefaults(flags: Readonly<Record<string, string>> = {}): Promise<ReplayOptions> {
@@ -49,18 +49,7 @@ export function openShard(plan: ShardPlan, counters: CounterBlock): Promise<Shar
 /** Runs a measurement in a process of its own, with `gc()`, and reads the JSON it prints. @param module beside this one, compiled */
 export function measureApart<T>(module: string, order: unknown, nodeOptions: readonly string[] = []): Promise<T> {
   const path = fileURLToPath(new URL(module, import.meta.url))
-  const child = spawn(process.execPath, ['--expose-gc', ...nodeOptions, path, JSON.stringify(order)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const chunks: Buffer[] = []
-  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (code) => {
-      if (code === 0) resolve(JSON.parse(Buffer.concat(chunks).toString()) as T)
-      else reject(new Error(`${module} ended with ${code}`))
-    })
-  })
+  return runForJson<T>(module, path, order, ['--expose-gc', ...nodeOptions])
 }
 
 export function collectGarbage(): void {

@@ -18,7 +18,8 @@ import {
   renumber,
 } from '../support/mirror-cycle.ts'
 import { Schedule } from '../support/pacing.ts'
-import { type DatagramSender, openSender, type Sequence } from './datagram-sender.ts'
+import { type PartName, partsOf } from './cycle-parts.ts'
+import { type DatagramSender, openSender } from './datagram-sender.ts'
 
 export interface LiveReady {
   readonly kind: DatagramSender['kind']
@@ -55,8 +56,7 @@ const MOST_PER_BATCH = 1024
 class Mirror {
   private readonly cycle: MirrorCycle
   private readonly sender: DatagramSender
-  private readonly orders: { opening: Int32Array; all: Int32Array; closing: Int32Array }
-  private readonly sequences: { opening: Sequence; all: Sequence; closing: Sequence }
+  private readonly parts: ReturnType<typeof partsOf>
   private readonly sleeper = new Int32Array(new SharedArrayBuffer(4))
   /** Goes on from order to order: five-tuples stay fresh. */
   private pass = 0
@@ -64,18 +64,7 @@ class Mirror {
   constructor(cycle: MirrorCycle, sender: DatagramSender) {
     this.cycle = cycle
     this.sender = sender
-    const all = Int32Array.from(cycle.wraps.keys())
-    this.orders = {
-      all,
-      opening: all.filter((i) => cycle.wraps[i] === 0),
-      closing: all.filter((i) => cycle.wraps[i] === 1),
-    }
-    const { orders } = this
-    this.sequences = {
-      all: sender.sequence(orders.all),
-      opening: sender.sequence(orders.opening),
-      closing: sender.sequence(orders.closing),
-    }
+    this.parts = partsOf(cycle, sender)
   }
 
   ready(): LiveReady {
@@ -119,10 +108,9 @@ class Mirror {
     }
   }
 
-  private async sendPass(part: 'opening' | 'all' | 'closing', schedule: Schedule): Promise<void> {
+  private async sendPass(part: PartName, schedule: Schedule): Promise<void> {
     const { cycle, pass } = this
-    const order = this.orders[part]
-    const sequence = this.sequences[part]
+    const { order, sequence } = this.parts[part]
     for (let next = 0; next < order.length; ) {
       const nowMs = performance.now()
       const count = Math.min(schedule.due(nowMs), MOST_PER_BATCH, order.length - next)

@@ -1,13 +1,14 @@
 /** How long a user waits: from the start of `run` to its first packet, and for `--version`. */
 import { createSocket } from 'node:dgram'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../support/free-port.ts'
 import { MIRROR_SEED, makeCycle } from '../support/mirror-cycle.ts'
 import { MAIN } from '../support/mirrorshard.ts'
 import type { BenchOptions } from '../support/options.ts'
 import { runTimed } from '../support/processes.ts'
 import type { Report } from '../support/report.ts'
 import { inTurns } from '../support/rounds.ts'
-import { freePort, openService } from '../support/service.ts'
+import { openService } from '../support/service.ts'
 import { pairedRatios, spreadOf } from '../support/statistics.ts'
 import { spread } from '../support/table.ts'
 

@@ -10,6 +10,7 @@
 import { VXLAN_HEADER_LEN } from '../../src/wire/tunnel.ts'
 import { CLIENT_NETWORK, FRAME_SOURCE_ADDRESS } from '../support/keep-alive-traffic.ts'
 import { MIRROR_SEED, type MirrorCycle, makeCycle, REQUESTS_PER_CONNECTION } from '../support/mirror-cycle.ts'
+import { dechunk } from '../support/sent-requests.ts'
 
 export interface Arrived {
   readonly requestLine: string
@@ -150,15 +151,4 @@ function requestOf(text: string): Known {
     field === 'Transfer-Encoding: chunked' ? `Content-Length: ${body.length}` : field,
   )
   return { requestLine, fields, host, body }
-}
-
-function dechunk(text: string): string {
-  let body = ''
-  for (let at = 0; ; ) {
-    const lineEnd = text.indexOf('\r\n', at)
-    const length = Number.parseInt(text.slice(at, lineEnd), 16)
-    if (!(length > 0)) return body
-    body += text.slice(lineEnd + 2, lineEnd + 2 + length)
-    at = lineEnd + 2 + length + 2
-  }
 }

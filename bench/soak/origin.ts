@@ -8,8 +8,9 @@
  * what it has seen so far (JSON, OriginTold). Ends with its input.
  */
 import { writeSync } from 'node:fs'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
+import { freePort } from '../support/free-port.ts'
 import { KnownRequests, type Verdict } from './known-requests.ts'
 import type { OriginFault } from './schedule.ts'
 
@@ -226,18 +227,7 @@ function fail(error: Error): void {
   process.exit(1)
 }
 
-/** One port for the whole run: an origin that comes back is found where it was. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-}
-
+// One port for the whole run: an origin that comes back is found where it was.
 const port = await freePort()
 const origin = new Origin(new KnownRequests(Number(process.argv[2]), `127.0.0.1:${port}`), port)
 await origin.listen()

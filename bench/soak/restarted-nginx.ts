@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { owned } from '../support/children.ts'
+import { freePort } from '../support/free-port.ts'
 import { stop } from '../support/processes.ts'
-import { freePort } from '../support/service.ts'
 
 const START_MS = 5_000
 /** A graceful end waits for the requests in hand. */

@@ -10,6 +10,7 @@
 import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type PartName, partsOf } from '../pipeline/cycle-parts.ts'
 import { type DatagramSender, openSender, type Sequence } from '../pipeline/datagram-sender.ts'
 import { MIRROR_SEED, type MirrorCycle, makeCycle, REQUESTS_PER_CONNECTION, renumber } from '../support/mirror-cycle.ts'
 import { Schedule as Pace } from '../support/pacing.ts'
@@ -58,11 +59,10 @@ interface RunningFlood {
 class SoakSource {
   private readonly cycle: MirrorCycle
   private readonly port: number
-  private readonly orders: { readonly [K in Part]: Int32Array }
-  private readonly sequences: { readonly [K in Part]: Sequence }
+  private readonly parts: ReturnType<typeof partsOf>
   private rate = 0
   private pace = new Pace(0, performance.now(), MOST_BEHIND_MS)
-  private part: Part = 'opening'
+  private part: PartName = 'opening'
   private pass = 0
   private next = 0
   private isStopping = false
@@ -75,18 +75,7 @@ class SoakSource {
   constructor(cycle: MirrorCycle, sender: DatagramSender, port: number) {
     this.cycle = cycle
     this.port = port
-    const all = Int32Array.from(cycle.wraps.keys())
-    this.orders = {
-      all,
-      opening: all.filter((i) => cycle.wraps[i] === 0),
-      closing: all.filter((i) => cycle.wraps[i] === 1),
-    }
-    const { orders } = this
-    this.sequences = {
-      all: sender.sequence(orders.all),
-      opening: sender.sequence(orders.opening),
-      closing: sender.sequence(orders.closing),
-    }
+    this.parts = partsOf(cycle, sender)
   }
 
   async obey({ rate, flood, stop }: SourceOrder): Promise<void> {
@@ -160,7 +149,7 @@ class SoakSource {
   private async sendDue(): Promise<void> {
     const { cycle } = this
     while (!this.isDone) {
-      const order = this.orders[this.part]
+      const { order, sequence } = this.parts[this.part]
       const count = Math.min(this.pace.due(performance.now()), MOST_PER_BATCH, order.length - this.next)
       if (count === 0) {
         if (this.next < order.length) return
@@ -168,7 +157,7 @@ class SoakSource {
         continue
       }
       for (let i = this.next; i < this.next + count; i++) renumber(cycle, order[i]!, this.pass)
-      const sending = this.sequences[this.part].send(this.next, count)
+      const sending = sequence.send(this.next, count)
       if (sending !== undefined) await sending
       this.pace.took(count)
       this.next += count
@@ -202,8 +191,6 @@ class SoakSource {
     writeSync(1, `${JSON.stringify(sent)}\n`)
   }
 }
-
-type Part = 'opening' | 'all' | 'closing'
 
 const [port = '', connections = ''] = process.argv.slice(2)
 const cycle = makeCycle(MIRROR_SEED, Number(connections), REQUESTS_PER_CONNECTION)

@@ -33,9 +33,10 @@ const MARGIN = 24
 const BAR = 16
 const ROW = 24
 const CHARACTER = 6.7
-const INK = '#1c2430'
-const MUTED = '#5a6675'
-const RULE = '#d9dee5'
+/** Of all pictures: text, text of less weight, lines. */
+export const INK = '#1c2430'
+export const MUTED = '#5a6675'
+export const RULE = '#d9dee5'
 /** One colour for each row, the same in every panel; told apart also without seeing colours, by their lightness. */
 const COLOURS = ['#2f6db5', '#e08a2e', '#3f9c6b', '#b2476d', '#7a6bb8', '#8a7a3c', '#4ba3b8', '#7d8791']
 const MOST_LABEL = 330

@@ -1,4 +1,5 @@
 /** Curves over a few points of a logarithmic axis: panels side by side that share it. Every curve has its name, its colour and its own mark. */
+import { INK, MUTED, RULE } from './chart.ts'
 import type { Spread } from './statistics.ts'
 import { element, svgDocument, textElement } from './svg.ts'
 
@@ -32,9 +33,6 @@ const MARGIN = 24
 const LEFT = 46
 const PANEL_HEIGHT = 250
 const BETWEEN = 34
-const INK = '#1c2430'
-const MUTED = '#5a6675'
-const RULE = '#d9dee5'
 /** Okabe and Ito's: told apart with any colour vision. */
 const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7']
 const STEPS = 4

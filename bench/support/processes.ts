@@ -68,6 +68,29 @@ export function runTimed(program: string, args: readonly string[], settings: Run
   })
 }
 
+/**
+ * A script of ours in a process of its own, and the JSON that it prints.
+ * @param what names it when it fails @param order its one argument, as JSON @throws Error when it does not end with 0
+ */
+export function runForJson<T>(
+  what: string,
+  script: string,
+  order: unknown,
+  nodeOptions: readonly string[],
+): Promise<T> {
+  const child = spawn(process.execPath, [...nodeOptions, script, JSON.stringify(order)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const stdout = collect(child, 1)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => {
+      if (code === 0) resolve(JSON.parse(stdout()) as T)
+      else reject(new Error(`${what} ended with ${code}`))
+    })
+  })
+}
+
 /** The program's settings come from the bench alone. */
 export function benchEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MIRRORSHARD_')))

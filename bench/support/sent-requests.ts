@@ -41,7 +41,8 @@ export function logLine(request: string): string {
   return [requestLine, ...named, length ?? '', body].join('\t')
 }
 
-function dechunk(text: string): string {
+/** A chunked body as the bench writes it: no extensions, no trailer. */
+export function dechunk(text: string): string {
   let body = ''
   for (let at = 0; ; ) {
     const lineEnd = text.indexOf('\r\n', at)

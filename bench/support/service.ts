@@ -1,9 +1,6 @@
 /** `run`, the live service, as a process of its own on free ports of loopback. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
 import { rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -224,26 +221,4 @@ function parseLog(line: string): ReceivingEntry | null {
   } catch {
     return null
   }
-}
-
-/** Free at this moment for UDP and for TCP: `run` takes both. */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-    const socket = createSocket('udp4')
-    const server = createServer()
-    try {
-      socket.bind(0, '127.0.0.1')
-      await once(socket, 'listening')
-      const { port } = socket.address()
-      server.listen(port, '127.0.0.1')
-      await once(server, 'listening')
-      return port
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    } finally {
-      await new Promise<void>((resolve) => socket.close(() => resolve()))
-      if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()))
-    }
-  }
-  throw new Error('no port of loopback is free for UDP and TCP')
 }

@@ -7,6 +7,11 @@ export interface Network {
   readonly prefixLength: number
 }
 
+/** Null: any network. */
+export function networkListOf(networks: readonly Network[] | null): NetworkList | null {
+  return networks === null ? null : new NetworkList(networks)
+}
+
 /** Membership test without allocation. Empty list: nothing is a member. */
 export class NetworkList {
   private readonly ipv4: Int32Array

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs'
 import type { MonotonicClock } from '../base/clock.ts'
 import { MirrorError, type PlainError } from '../base/errors.ts'
-import { type Network, NetworkList } from '../decapsulation/networks.ts'
+import { type Network, type NetworkList, networkListOf } from '../decapsulation/networks.ts'
 import { Counter } from '../metrics/counters.ts'
 import type { DatagramReceiver, ListenAddress, PeerAddress } from '../sources/datagram-receiver.ts'
 import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/interface-capture.ts'
@@ -67,7 +67,7 @@ export class Intake {
     this.path = path
     this.onFailed = onFailed
     this.ingress = options.receivers > 1 ? null : new Ingress(options.ingress, path.outlet, accounts.counters)
-    this.allowFrom = networkList(options.allowFrom)
+    this.allowFrom = networkListOf(options.allowFrom)
   }
 
   /** Real addresses, where port 0 was asked for. */
@@ -113,7 +113,7 @@ export class Intake {
   }
 
   async change({ ingress, allowFrom }: IntakeChange): Promise<void> {
-    this.allowFrom = networkList(allowFrom)
+    this.allowFrom = networkListOf(allowFrom)
     this.ingress?.change(ingress)
     await this.pool?.change({ ingress, allowFrom })
   }
@@ -273,8 +273,4 @@ export class Intake {
     if (dropped !== null) this.accounts.counters.set(Counter.kernelDropped, dropped)
     this.accounts.counters.set(Counter.kernelReassemblyFailed, this.reassembly.failed() ?? 0)
   }
-}
-
-function networkList(networks: readonly Network[] | null): NetworkList | null {
-  return networks === null ? null : new NetworkList(networks)
 }

@@ -6,7 +6,7 @@ import { describeSystemError, MirrorError } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
 import { readSecretFile } from '../base/secret-file.ts'
 import type { InspectOptions, ReplayOptions, RunOptions } from '../config/options.ts'
-import { NetworkList } from '../decapsulation/networks.ts'
+import { networkListOf } from '../decapsulation/networks.ts'
 import type { BodyUse } from '../exchange/exchange.ts'
 import { certificatesFault, keyFault } from '../sinks/replay/client-certificate.ts'
 import { REPLAY_DEFAULTS } from '../sinks/replay/options.ts'
@@ -26,7 +26,7 @@ const MAX_KEY_BYTES = 64 * 1024
 
 /** @param isLive live traffic has its source list enforced by default; files only when one is given */
 export function ingressOptions(o: TrafficOptions, isLive: boolean): IngressOptions {
-  const allowFrom = o.allowFrom === null ? null : new NetworkList(o.allowFrom)
+  const allowFrom = networkListOf(o.allowFrom)
   return {
     decapsulation: {
       vlanDepth: o.vlanDepth,

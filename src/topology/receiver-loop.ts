@@ -8,7 +8,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { MonotonicClock } from '../base/clock.ts'
-import { type Network, NetworkList } from '../decapsulation/networks.ts'
+import { type Network, networkListOf } from '../decapsulation/networks.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Shedding } from '../dispatch/shedding.ts'
 import { Counter, CounterBlock } from '../metrics/counters.ts'
@@ -78,8 +78,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   const shedding =
     shedAbove === null ? null : new Shedding(task.shedLevels, index, receivers, producers.length, shedAbove)
   const ingress = new Ingress(task.ingress, new RingOutlet(producers, shedding), counters)
-  const networks = (list: ReceiverTask['allowFrom']) => (list === null ? null : new NetworkList(list))
-  let allowFrom = networks(task.allowFrom)
+  let allowFrom = networkListOf(task.allowFrom)
   const readiness = new ReadinessSet(libc, descriptors)
   /** One clock reading a batch: a millisecond more or less does not matter to any timer. */
   let nowUs = clock.nowUs()
@@ -123,7 +122,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
         const change = next.message as ReceiverChange
         ingress.change(change.ingress)
-        allowFrom = networks(change.allowFrom)
+        allowFrom = networkListOf(change.allowFrom)
       }
       control.changed(number)
     }

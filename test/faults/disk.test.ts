@@ -15,7 +15,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { freePort } from '../../bench/support/service.ts'
+import { freePort } from '../../bench/support/free-port.ts'
+import { parseMetrics } from '../../bench/support/prometheus.ts'
 import { PcapWriter } from '../../src/sources/files/pcap-writer.ts'
 import { tellFigures } from './support/figures.ts'
 import { expectIdentity } from './support/identity.ts'
@@ -265,7 +266,7 @@ describe('a full disk', () => {
     expect(await healthy()).toBe(true)
     const fresh = load.one()
     await until(() => origin.arrivedAt.has(fresh[0]!.target), 5000, 'replay goes on')
-    const { outcomes } = expectIdentity(await metrics())
+    const { outcomes } = expectIdentity(parseMetrics(await metrics()))
     const closed = once(child, 'close')
     child.kill('SIGTERM')
     const [code] = await closed

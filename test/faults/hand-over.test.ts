@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { freePort } from '../../bench/support/service.ts'
+import { freePort } from '../../bench/support/free-port.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
-import { sum } from './support/identity.ts'
-import { Bench, expectBalance, expectIdentity, Live, openOrigin, Traffic, until } from './support/live-process.ts'
+import { expectBalance, expectIdentity, sum } from './support/identity.ts'
+import { Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
 
 let bench: Bench
 beforeEach(() => {

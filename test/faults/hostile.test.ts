@@ -1,6 +1,6 @@
 /** Bytes that nobody should send: each layer malformed on purpose, random bytes, real traffic with bytes changed. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { freePort } from '../../bench/support/service.ts'
+import { freePort } from '../../bench/support/free-port.ts'
 import { Random } from '../../src/demo/traffic/random.ts'
 import { EtherType } from '../../src/wire/ethernet.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'

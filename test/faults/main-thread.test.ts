@@ -6,16 +6,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import {
-  ANY_PORT,
-  Bench,
-  expectBalance,
-  expectIdentity,
-  Live,
-  openOrigin,
-  Traffic,
-  until,
-} from './support/live-process.ts'
+import { expectBalance, expectIdentity } from './support/identity.ts'
+import { ANY_PORT, Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
 
 let bench: Bench
 beforeEach(() => {

@@ -4,18 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { byLabel } from '../../bench/support/prometheus.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
-import { sum } from './support/identity.ts'
-import {
-  ANY_PORT,
-  Bench,
-  expectBalance,
-  expectIdentity,
-  Live,
-  type Origin,
-  openOrigin,
-  Traffic,
-  until,
-} from './support/live-process.ts'
+import { expectBalance, expectIdentity, sum } from './support/identity.ts'
+import { ANY_PORT, Bench, Live, type Origin, openOrigin, Traffic, until } from './support/live-process.ts'
 
 const hasKoffi = await koffiAvailable()
 let bench: Bench

@@ -86,24 +86,29 @@ async function breakUnderLoad(thread: string, kind: string, receivers: number) {
   }
 }
 
+function tellBreak(seen: Awaited<ReturnType<typeof breakUnderLoad>>, more: Readonly<Record<string, number>>): void {
+  const { ledger, before, after } = seen
+  tellFigures({
+    'noticed ms': seen.diedMs,
+    'back ms': seen.restartMs,
+    'arrived of those sent meanwhile': `${seen.carried} / ${seen.sentMeanwhile}`,
+    'requests sent': seen.load.sentAt.size,
+    arrived: seen.arrived,
+    'packets dropped': ledger.packetDrops,
+    'requests dropped': ledger.requestDrops,
+    ...more,
+    'RSS MB': `${before.rssMb} → ${after.rssMb}`,
+    descriptors: `${before.descriptors} → ${after.descriptors}`,
+  })
+}
+
 describe('a shard under load', () => {
   test.each(KINDS)(
     'that ends by %s: the other goes on, it is back in two seconds, its loss is counted',
     async (kind) => {
       const seen = await breakUnderLoad('shard=0', kind, 1)
       const { ledger, summary } = seen
-      tellFigures({
-        'noticed ms': seen.diedMs,
-        'back ms': seen.restartMs,
-        'arrived of those sent meanwhile': `${seen.carried} / ${seen.sentMeanwhile}`,
-        'requests sent': seen.load.sentAt.size,
-        arrived: seen.arrived,
-        'packets dropped': ledger.packetDrops,
-        'requests dropped': ledger.requestDrops,
-        'flows lost': summary.flows.lost,
-        'RSS MB': `${seen.before.rssMb} → ${seen.after.rssMb}`,
-        descriptors: `${seen.before.descriptors} → ${seen.after.descriptors}`,
-      })
+      tellBreak(seen, { 'flows lost': summary.flows.lost })
       expect(seen.restartMs).toBeLessThan(RESTART_MS + GRACE_MS)
       // The kernel delivered everything, so what did not arrive must have a reason.
       expect(ledger.received + ledger.kernelDrops).toBe(seen.mirror.datagrams)
@@ -125,18 +130,7 @@ describe.skipIf(!(await koffiAvailable()))('a receiver under load', () => {
     async (kind) => {
       const seen = await breakUnderLoad('receiver=1', kind, 2)
       const { ledger, summary } = seen
-      tellFigures({
-        'noticed ms': seen.diedMs,
-        'back ms': seen.restartMs,
-        'arrived of those sent meanwhile': `${seen.carried} / ${seen.sentMeanwhile}`,
-        'requests sent': seen.load.sentAt.size,
-        arrived: seen.arrived,
-        'packets dropped': ledger.packetDrops,
-        'requests dropped': ledger.requestDrops,
-        gaps: summary.flows.gaps,
-        'RSS MB': `${seen.before.rssMb} → ${seen.after.rssMb}`,
-        descriptors: `${seen.before.descriptors} → ${seen.after.descriptors}`,
-      })
+      tellBreak(seen, { gaps: summary.flows.gaps })
       expect(seen.restartMs).toBeLessThan(RESTART_MS + GRACE_MS)
       expect(ledger.received + ledger.kernelDrops).toBe(seen.mirror.datagrams)
       expect(seen.others, 'only the broken one died').toHaveLength(1)

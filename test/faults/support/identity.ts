@@ -1,6 +1,6 @@
 /** What must add up at all times, read from /metrics as an operator would. */
 import { expect } from 'vitest'
-import { byLabel, parseMetrics, type Samples, sumOverLabels } from '../../../bench/support/prometheus.ts'
+import { byLabel, type Samples, sumOverLabels } from '../../../bench/support/prometheus.ts'
 import type { Summary } from '../../../src/report/summary.ts'
 
 export interface Ledger {
@@ -35,11 +35,10 @@ export function ledgerOf(samples: Samples): Ledger {
 }
 
 /**
- * Every packet received and every request recognised is in exactly one place. From the text of /metrics alone.
+ * Every packet received and every request recognised is in exactly one place. From /metrics alone.
  * @returns what was read, for further statements
  */
-export function expectIdentity(metricsText: string): Ledger & { readonly samples: Samples } {
-  const samples = parseMetrics(metricsText)
+export function expectIdentity(samples: Samples): Ledger & { readonly samples: Samples } {
   const ledger = ledgerOf(samples)
   const packetsDropped = sumOverLabels(samples, 'mirrorshard_packets_dropped_total')
   const requestsDropped = sumOverLabels(samples, 'mirrorshard_requests_dropped_total')
@@ -51,12 +50,11 @@ export function expectIdentity(metricsText: string): Ledger & { readonly samples
   return { ...ledger, samples }
 }
 
-/** The same of the last word, after which nothing is held. */
-export function expectSummaryIdentity({ packets, requests }: Summary): void {
-  expect(packets.processed + sum(packets.dropped), JSON.stringify(packets)).toBe(packets.received)
-  expect(packets.held, JSON.stringify(packets)).toBe(0)
-  expect(sum(requests.dropped) + sum(requests.replayed), JSON.stringify(requests)).toBe(requests.parsed)
-  expect(requests.held, JSON.stringify(requests)).toBe(0)
+/** The same of a summary; after a drain nothing is held. */
+export function expectBalance({ packets, requests }: Summary, isDrained = true): void {
+  expect(packets.processed + sum(packets.dropped) + packets.held, JSON.stringify(packets)).toBe(packets.received)
+  expect(sum(requests.dropped) + sum(requests.replayed) + requests.held, JSON.stringify(requests)).toBe(requests.parsed)
+  if (isDrained) expect([packets.held, requests.held], JSON.stringify([packets, requests])).toEqual([0, 0])
 }
 
 export function sum(counts: Readonly<Record<string, number>>): number {

@@ -17,9 +17,8 @@ import {
   keepAliveFrames,
   type TrafficSize,
 } from '../../../bench/support/keep-alive-traffic.ts'
-import { parseMetrics, type Samples, sumOverLabels } from '../../../bench/support/prometheus.ts'
+import { parseMetrics, type Samples } from '../../../bench/support/prometheus.ts'
 import type { Summary } from '../../../src/report/summary.ts'
-import { sum } from './identity.ts'
 
 const MAIN = fileURLToPath(new URL('../../../dist/src/main.js', import.meta.url))
 const START_LIMIT_MS = 30_000
@@ -196,24 +195,6 @@ export async function until(what: string, isSo: () => boolean | Promise<boolean>
     await sleep(10)
   }
   return performance.now() - started
-}
-
-/** What must hold at every moment, read from /metrics alone. */
-export function expectIdentity(samples: Samples): void {
-  const of = (name: string) => sumOverLabels(samples, `mirrorshard_${name}`)
-  expect(of('source_packets_total')).toBe(
-    of('packets_processed_total') + of('packets_dropped_total') + of('fragments_held') + of('ring_packets'),
-  )
-  expect(of('requests_parsed_total')).toBe(
-    of('requests_dropped_total') + of('requests_replayed_total') + of('requests_held'),
-  )
-}
-
-/** What must hold in a summary; after a drain nothing is held. */
-export function expectBalance({ packets, requests }: Summary, isDrained = true): void {
-  expect(packets.received).toBe(packets.processed + sum(packets.dropped) + packets.held)
-  expect(requests.parsed).toBe(sum(requests.dropped) + sum(requests.replayed) + requests.held)
-  if (isDrained) expect([packets.held, requests.held]).toEqual([0, 0])
 }
 
 /** Frames of whole keep-alive connections in VXLAN datagrams, and a sender for them. */

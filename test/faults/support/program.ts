@@ -6,8 +6,9 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, expect } from 'vitest'
+import { parseMetrics } from '../../../bench/support/prometheus.ts'
 import { type LiveSummary, openService, type Service, type ServiceOrder } from '../../../bench/support/service.ts'
-import { expectIdentity, expectSummaryIdentity, type Ledger } from './identity.ts'
+import { expectBalance, expectIdentity, type Ledger } from './identity.ts'
 import { type ProcessState, stateOf } from './process-state.ts'
 
 /** Built by `npm run test:faults` before anything runs. */
@@ -64,7 +65,7 @@ export async function openProgram(order: ProgramOrder): Promise<Program> {
   const ledger = async () => {
     const text = await service.metrics()
     try {
-      return expectIdentity(text)
+      return expectIdentity(parseMetrics(text))
     } catch (error) {
       violations.push((error as Error).message)
       throw error
@@ -93,7 +94,7 @@ export async function openProgram(order: ProgramOrder): Promise<Program> {
     },
     finish: async () => {
       const summary = await service.finish()
-      expectSummaryIdentity(summary)
+      expectBalance(summary)
       expect(violations).toEqual([])
       return summary
     },
