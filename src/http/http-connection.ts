@@ -107,13 +107,15 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   private hadData = false
   /** By direction: its first data of a connection that began in the middle was seen. */
   private readonly seenData: [boolean, boolean]
+  /** What was not seen may have been the beginning of a tunnel: nothing is a request before the server has answered in HTTP. */
+  private readonly isInside: boolean
   /** Counter that takes bytes once HTTP is over. */
   private overCounter: number = Counter.otherProtocolBytes
 
   /**
    * @param ports of the endpoints that send in direction 0 and 1
    * @param clientDirection -1 where the start of the connection was not seen
-   * @param isInside its first data may lie in the middle of a message, and is evidence of nothing
+   * @param isInside its first data may lie in the middle of a message or in a tunnel, and is evidence of nothing
    */
   constructor(
     context: HttpContext,
@@ -128,6 +130,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.ports = ports
     this.openEvents = openEvents
     this.seenData = [isInside, isInside]
+    this.isInside = isInside
     this.beganInMiddle = clientDirection < 0
     context.memory.connection(CONNECTION_BYTES)
     if (clientDirection >= 0) {
@@ -226,7 +229,10 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const isFirst = !this.seenData[direction]
     this.seenData[direction] = true
     const isProven = piece.startsSegment && (isFirst || piece.isAckedTo)
-    if (isProven && this.mayAsk(direction) && beginsWithRequestLine(bytes, at, end))
+    if (piece.startsSegment && (this.isInside || !isProven) && this.mayBeHiddenConsent(bytes, at, end)) {
+      this.context.tunnels.add(this.flowHash)
+      this.over(Counter.tunnelBytes)
+    } else if (isProven && !this.isInside && this.mayAsk(direction) && beginsWithRequestLine(bytes, at, end))
       this.decide(direction, true, isFirst, !this.seenData[direction ^ 1])
     else if (isProven && beginsWithStatusLine(bytes, at, end))
       this.decide(direction ^ 1, true, !this.seenData[direction ^ 1], isFirst)
@@ -401,10 +407,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.isTunnel = status === 101 || (pending?.isConnect === true && status >= 200 && status < 300)
     if (this.isTunnel) return Body.tunnel
     if (pending !== null && !this.isInterim) this.httpGoesOn(pending)
-    else if (this.mayBeUnseenConsent(view)) {
-      this.context.tunnels.add(this.flowHash)
-      this.requests!.stop()
-    }
+    else if (this.mayBeUnseenConsent(view)) this.endRequests()
     return this.isInterim || status === 204 || status === 304 || pending?.isHead === true ? Body.none : Body.stated
   }
 
@@ -416,6 +419,24 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     if (this.answering !== null || !(this.requestsWereLost || this.beganInMiddle)) return false
     const { status } = view
     return status >= 200 && status < 300 && status !== 204 && !view.has(MessageFlag.hasLength | MessageFlag.chunked)
+  }
+
+  /** What a response that cannot be proven to be one would say: it may end the requests, and nothing else. */
+  responseUnproven(bytes: Buffer, at: number, end: number): void {
+    if (this.mayBeHiddenConsent(bytes, at, end)) this.endRequests()
+  }
+
+  private endRequests(): void {
+    this.context.tunnels.add(this.flowHash)
+    this.requests!.stop()
+  }
+
+  /** The same of a segment where a response may begin; of one that is cut or malformed, nobody can tell what was asked. */
+  private mayBeHiddenConsent(bytes: Buffer, at: number, end: number): boolean {
+    if (!(this.requestsWereLost || this.beganInMiddle) || !beginsWithStatusLine(bytes, at, end)) return false
+    const { reader, view } = this.context
+    if (reader.response(bytes, at, end, view) < 0) return this.isInside
+    return view.status === 101 || this.mayBeUnseenConsent(view)
   }
 
   responseBody(bytes: Buffer, at: number, end: number): void {
@@ -441,7 +462,11 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     if (status === 101 || (status >= 200 && status < 300 && this.waitingFor?.isConnect === true)) {
       this.open.responsesMissed(this.forget(this.pending.length))
       this.tunnelBegins(null)
-    } else this.missAnswers(this.pending.length)
+      return
+    }
+    const mayHaveAsked = this.pending.length === 0 && (this.requestsWereLost || this.beganInMiddle)
+    this.missAnswers(this.pending.length)
+    if (mayHaveAsked && status >= 200 && status < 300) this.endRequests()
   }
 
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean {

@@ -42,6 +42,8 @@ export interface ResponseEvents {
   responseDropped(fault: number, status: number): void
   /** The first bytes of the stream are no HTTP/1 response. Returns whether responses may still follow at a proven boundary. */
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean
+  /** A segment whose beginning may be a response or part of one: nothing tells. */
+  responseUnproven(bytes: Buffer, at: number, end: number): void
   /** A gap hid an unknown number of responses. */
   responsesLost(): void
   responseBytesSkipped(bytes: number, afterAmbiguous: boolean): void
@@ -104,6 +106,7 @@ export class ResponseParser implements BodyTarget, MessageHolder {
         case State.resync:
           if (this.isBoundary(piece, i)) this.state = State.idle
           else {
+            if (i === piece.at && piece.startsSegment) this.events.responseUnproven(bytes, i, end)
             this.events.responseBytesSkipped(end - i, false)
             i = end
           }

@@ -69,10 +69,13 @@ export class Ingress {
     this.decapsulator.tick()
   }
 
-  /** Makes what was dispatched visible to the shards and the counters to everybody. Once per batch. */
+  /**
+   * Makes the counters visible to everybody, and then what was dispatched to the shards: should the thread die in between, no shard is
+   * seen to have handled what was not yet received. Once per batch.
+   */
   publish(): void {
-    this.dispatcher.publish(this.view.nowUs)
     this.counters.publish()
+    this.dispatcher.publish(this.view.nowUs)
   }
 
   /** No more packets: fragments that wait are dropped. */

@@ -271,7 +271,7 @@ const HEAP_MB = 512
  */
 function account({ control, counters, rings }: Member): void {
   const block = new CounterBlock(counters)
-  // Rings are published before counters: what the shards have may be ahead of what was counted.
+  // Counters are published before rings: what was counted may be ahead of what the shards have.
   const handedOver = rings.reduce((packets, { ring }) => packets + new RingMemory(ring).packetsWritten, 0)
   const drops = block.values.subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length)
   const accounted = handedOver + block.get(Counter.packetsProcessed) + drops.reduce((a, b) => a + b, 0)

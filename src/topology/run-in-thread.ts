@@ -18,8 +18,8 @@ export async function runInThread<T>(
 ): Promise<void> {
   const pool = new Piscina<T, void>({
     filename: workerFile(name),
-    // Not 0: a thread that fails while it is loading would then never be told of.
-    minThreads: 1,
+    // With a minimum of one, a thread that is told to end would have a spare one started when it has, after `destroy`, that nobody ends.
+    minThreads: 0,
     maxThreads: 1,
     concurrentTasksPerWorker: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
@@ -27,11 +27,21 @@ export async function runInThread<T>(
     atomics: 'disabled',
     resourceLimits: { maxOldGenerationSizeMb: heapMb },
   })
-  // A thread's end is told by the task's rejection; piscina repeats it as an event that would be uncaught.
-  pool.on('error', () => {})
   try {
-    await pool.run(task, { transferList: [...transferList], signal })
+    await Promise.race([pool.run(task, { transferList: [...transferList], signal }), endOfThread(pool)])
   } finally {
     await pool.destroy()
   }
+}
+
+/** A thread that ends while it is loading leaves its task in the pool's queue: only events tell of it. */
+function endOfThread(pool: Piscina): Promise<never> {
+  return new Promise((_, reject) => {
+    let reason = new Error('worker exited before it began')
+    pool.on('error', (error) => {
+      reason = error
+    })
+    // Where the task was begun its own rejection, which says more, follows in the same turn.
+    pool.on('workerDestroy', () => setImmediate(() => reject(reason)))
+  })
 }

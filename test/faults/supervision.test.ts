@@ -1,9 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
 import { ANY_PORT, Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
+import { stateOf } from './support/process-state.ts'
 
 const hasKoffi = await koffiAvailable()
 let bench: Bench
@@ -61,6 +63,32 @@ describe.each(['shard', ...(hasKoffi ? ['receiver'] : [])])('a %s that breaks un
     expect(live.said.filter((line) => /(worker|receiver) 1 died/.test(line))).toEqual([])
     process.stdout.write(`${thread} ${kind}: back after ${Math.round(backMs)} ms\n`)
   })
+})
+
+test('a thread that stands still in the kernel, and ends long after its successor began, leaves no thread and no descriptor behind', async () => {
+  const armed = join(bench.folder, 'armed')
+  const blocker = join(bench.folder, 'blocker.mjs')
+  writeFileSync(
+    blocker,
+    `import { execSync } from 'node:child_process'
+     import { rmSync } from 'node:fs'
+     import { isMainThread } from 'node:worker_threads'
+     const look = () => {
+       try { rmSync(${JSON.stringify(armed)}) } catch { return }
+       execSync('sleep 4')
+     }
+     if (!isMainThread) setInterval(look, 20).unref()`,
+  )
+  const live = await Live.open(bench, [...ANY_PORT, '--to', 'null', '--workers', '2'], { node: ['--import', blocker] })
+  const state = () => stateOf(live.child.pid!)
+  const before = state()
+  writeFileSync(armed, '')
+  await live.line('worker ')
+  await until('it is back', () => isComplete(live))
+  // The one that stood still is ended when it returns from the kernel.
+  await sleep(5_000)
+  expect(state()).toMatchObject({ threads: before.threads, descriptors: before.descriptors })
+  expectBalance(await live.finish())
 })
 
 test.each(['shard', ...(hasKoffi ? ['receiver'] : [])])(

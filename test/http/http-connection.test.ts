@@ -507,9 +507,39 @@ describe('a connection that gave way inside a message and came back', () => {
     expect(rig.count('requestsParsed')).toBe(0)
   })
 
-  test('is read again from a boundary that is proven', () => {
+  test('is read again from a boundary that is proven, once the server has answered in HTTP: requests alone may be in a tunnel', () => {
     const rig = back()
-    rig.client(get('/inside')).client(get('/proven'), { isAckedTo: true }).server(answer(200), { isAckedTo: true })
-    expect(rig.close()).toEqual(['GET /proven -> 200'])
+    rig.client(get('/unanswered'), { isAckedTo: true }).server(answer(200), { isAckedTo: true })
+    rig.client(get('/proven'), { isAckedTo: true }).server(answer(200), { isAckedTo: true })
+    expect(rig.close()).toEqual(['null -> 200', 'GET /proven -> 200'])
   })
+
+  test.each([
+    ['an accepted upgrade', SWITCHED],
+    ['a success without a length', 'HTTP/1.1 200 Connection established\r\n\r\n'],
+    ['a success that is cut', 'HTTP/1.1 200 Connection establ'],
+    ['a success that is malformed', 'HTTP/1.1 200 x\r\nA : b\r\n\r\n'],
+  ])('ends with %s, proven or not', (_what, consent) => {
+    for (const isAckedTo of [true, false]) {
+      const rig = back()
+      rig.server(consent, { isAckedTo })
+      rig.client(get('/inside'), { isAckedTo: true }).server(answer(200), { isAckedTo: true })
+      rig.client(get('/inside'), { isAckedTo: true })
+      rig.close()
+      expect(rig.count('requestsParsed')).toBe(0)
+    }
+  })
+})
+
+test('behind gaps in both directions a consent that nothing proves ends the requests, and an answer with a length does not', () => {
+  const requestsBehind = (unproven: string) => {
+    const rig = new ConnectionRig({ client: CLIENT })
+    rig.client(get('/before')).server(answer(200)).gap(CLIENT, 100).gap(SERVER, 100).server(unproven)
+    rig.client(get('/behind'), { isAckedTo: true })
+    rig.close()
+    return rig.count('requestsParsed') - 1
+  }
+  expect(requestsBehind(SWITCHED)).toBe(0)
+  expect(requestsBehind('HTTP/1.1 200 x\r\n\r\n')).toBe(0)
+  expect(requestsBehind(answer(200))).toBe(1)
 })

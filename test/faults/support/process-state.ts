@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 export interface ProcessState {
   readonly rssMb: number
   readonly descriptors: number
+  readonly threads: number
 }
 
 /** Of a process that runs. */
@@ -12,6 +13,7 @@ export function stateOf(pid: number): ProcessState {
   return {
     rssMb: Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024),
     descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    threads: readdirSync(`/proc/${pid}/task`).length,
   }
 }
 

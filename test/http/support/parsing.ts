@@ -302,6 +302,8 @@ export class ResponseLog implements ResponseEvents {
     return false
   }
 
+  responseUnproven(): void {}
+
   responsesLost(): void {
     this.events.push('lost')
   }
