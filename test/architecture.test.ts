@@ -110,6 +110,20 @@ describe('dependencies', () => {
     expect([...rows].map((row) => row[1]).sort()).toEqual([...runtime, ...development].sort())
   })
 
+  test('are pinned: exact versions in the manifest, a hash for each package in the lockfile', () => {
+    const versions = { ...manifest.dependencies, ...manifest.optionalDependencies, ...manifest.devDependencies }
+    expect(Object.entries(versions).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([])
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { version: string; integrity?: string }>
+    }
+    const { '': _ourselves, ...others } = packages
+    expect(Object.keys(others).length).toBeGreaterThan(runtime.length + development.length)
+    expect(Object.keys(others).filter((path) => !others[path]!.integrity?.startsWith('sha512-'))).toEqual([])
+    expect(Object.keys(versions).filter((name) => others[`node_modules/${name}`]?.version !== versions[name])).toEqual(
+      [],
+    )
+  })
+
   test('each that is installed with the product is loaded somewhere in src', () => {
     const texts = FILES.map((file) => readFileSync(join(ROOT, file), 'utf8'))
     const unused = runtime.filter((name) => !texts.some((text) => text.includes(`'${name}'`)))

@@ -1,7 +1,7 @@
 /** Captured values go where the user asked and nowhere else; what we write is for its owner. */
 import { createHmac } from 'node:crypto'
 import { createSocket } from 'node:dgram'
-import { chmodSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { PcapWriter } from '../../src/sources/files/pcap-writer.ts'
@@ -165,5 +165,23 @@ test('a capture file is for its owner alone, also where one for everybody stood'
   for (const file of [fresh, old]) {
     PcapWriter.create(file, 1).close()
     expect(statSync(file).mode & 0o777).toBe(0o600)
+  }
+})
+
+test('a summary is for its owner alone; a file that was there keeps its mode', async () => {
+  const path = folder()
+  const capture = writeCapture(join(path, 'a.pcap'), TALKS)
+  const [fresh, old] = [join(path, 'fresh.json'), join(path, 'old.json')]
+  writeFileSync(old, 'what was there')
+  chmodSync(old, 0o644)
+  for (const [file, mode] of [
+    [fresh, 0o600],
+    [old, 0o644],
+  ] as const) {
+    await run(['replay', capture, '--to', 'null', '--speed', 'max', '--workers', '0', '--summary', file])
+    expect(statSync(file).mode & 0o777).toBe(mode)
+    const text = readFileSync(file, 'utf8')
+    expect(JSON.parse(text).requests.parsed).toBeGreaterThan(0)
+    expect(text).not.toContain(MARK)
   }
 })

@@ -82,4 +82,7 @@ test('by default networks of the internet are not heard', async () => {
     expect([near, hears(near)]).toEqual([near, true])
   for (const far of ['8.8.8.8', '11.0.0.1', '172.32.0.1', '192.169.0.1', '100.64.0.1', '0.0.0.0', '255.255.255.255'])
     expect([far, hears(far)]).toEqual([far, false])
+  const hears6 = (w0: number, w1 = 0, w2 = 0, w3 = 1) => list.hasIpv6(w0 | 0, w1, w2, w3)
+  expect([hears6(0), hears6(0xfc000000), hears6(0xfdffffff), hears6(0xfe800000)]).toEqual([true, true, true, true])
+  expect([hears6(0x20010db8), hears6(0xfec00000), hears6(0xff020000), hears6(0, 0, 0, 2)]).toEqual(Array(4).fill(false))
 })
