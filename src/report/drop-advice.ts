@@ -106,7 +106,8 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
     'The origin is down or refuses connections. Look at the outcomes `refused`, `unreachable`, `tls`, `connectTimeout`, `reset`.',
   unsendable:
     'Nothing: it would leave as something else than was captured ([replay.md](replay.md#what-is-never-sent-and-why)). `--engine wire` sends more of them than undici.',
-  drainTimeout: 'Raise `--drain-timeout-ms`, and the time the orchestrator gives before it kills.',
+  drainTimeout:
+    'Look at the outcomes first: an origin that was slow or down at the stop has no answers to wait for. Otherwise raise `--drain-timeout-ms`, and the time the orchestrator gives before it kills.',
 }
 
 export const RESPONSE_DROP_ADVICE: Advice<typeof RESPONSE_DROP_HELP> = {
@@ -132,7 +133,7 @@ export const OUTCOME_ADVICE: Advice<typeof OUTCOME_HELP> = {
   '5xx': 'This is what replay is for: look at the origin’s log.',
   refused: 'Start the origin, or correct `--to`.',
   unreachable: 'Correct `--to`, the name, or the route.',
-  tls: '`--tls-ca` for a private authority; check the origin’s certificate.',
+  tls: '`--tls-ca` for a private authority, `--tls-server-name` where the certificate has another name than `--to`, `--tls-cert` where the origin asks for one; else check its certificate.',
   connectTimeout: 'A firewall drops, or the origin’s backlog is full. `--connect-timeout-ms`.',
   reset:
     'The origin closes connections early: its keep-alive time-out should be above `--keep-alive-timeout-ms`. POST is never sent twice, so it shows here.',
