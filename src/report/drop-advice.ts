@@ -59,7 +59,7 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   tcpTruncated: CUT,
   tcpLength: MALFORMED,
   tcpChecksum:
-    'Leave `--verify-checksums` off where captures are made on the sending machine: the card fills checksums in later.',
+    'Leave `--verify-checksums` off where captures are made on the sending machine: the card fills checksums in later. Nothing where it is off: fragments of two packets had got mixed up.',
   flowLimit:
     'Raise `--max-flows` (and `--memory-limit`). Closed, half-open and silent connections gave way first: `mirrorshard_flows_evicted_total` counts those that were open. [memory.md](memory.md#what-gives-way)',
   connectionLimit:
