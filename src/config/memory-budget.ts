@@ -137,6 +137,20 @@ export function divideMemory(
   }
 }
 
+/**
+ * What to tell somebody who asked for bodies that can never be held: a shard has its part of --message-bytes, and no more.
+ * @param values of a command, divided @param isGiven whether somebody gave the option
+ */
+export function bodyWarning(
+  values: Values,
+  isGiven: (key: string) => boolean,
+  name: (key: string) => string,
+): string | null {
+  const share = Math.floor((values.messageBytes as number) / shardsOf(values))
+  if (!isGiven('maxBodyBytes') || (values.maxBodyBytes as number) <= share) return null
+  return `${name('maxBodyBytes')} ${formatBytes(values.maxBodyBytes as number)} is more than the ${Math.floor(share / MIB)}MiB of --message-bytes that each worker has: longer bodies will be dropped as memoryLimit`
+}
+
 /** The parts as the options, in the end, have them. */
 export function memoryBudget(values: Values): MemoryBudget {
   const parts: Record<string, number> = {}

@@ -4,7 +4,7 @@ import { printable } from '../base/printable.ts'
 import { CHECKS } from './checks.ts'
 import { type CommandName, environmentName, type Field, type Fields, flagName } from './field.ts'
 import type { ConfigFile } from './file.ts'
-import { divideMemory } from './memory-budget.ts'
+import { bodyWarning, divideMemory } from './memory-budget.ts'
 import { findNearest } from './nearest.ts'
 import { allOptions, FIELDS, fileFields, type OptionsOf, schemaOf } from './options.ts'
 import { describeIssue, environmentSetting, type Fault, flagSetting, type Setting } from './setting.ts'
@@ -70,7 +70,10 @@ export async function resolveOptions<C extends CommandName>(
   if (outcome.success) faults.push(...crossFaults(values, settings))
   if (outcome.success && 'memoryLimit' in values) faults.push(...applyMemory(values, settings))
   throwFaults(faults)
-  return { options: deepFreeze(values) as OptionsOf<C>, warnings: nearMisses(env) }
+  const warnings = nearMisses(env)
+  const body = 'memoryLimit' in values ? bodyWarning(values, (key) => settings.has(key), nameIn(settings)) : null
+  if (body !== null) warnings.push(body)
+  return { options: deepFreeze(values) as OptionsOf<C>, warnings }
 }
 
 /**
@@ -93,12 +96,16 @@ export async function validateConfigFile(path: string): Promise<number> {
 
 /** Gives the parts of memory that nobody gave a size their shares of --memory-limit. */
 function applyMemory(values: Record<string, unknown>, settings: ReadonlyMap<string, Setting>): Fault[] {
-  const name = (key: string): string => settings.get(key)?.name() ?? `--${flagName(key)}`
-  const { values: decided, fault } = divideMemory(values, (key) => settings.has(key), name)
+  const { values: decided, fault } = divideMemory(values, (key) => settings.has(key), nameIn(settings))
   Object.assign(values, decided)
   if (fault === null) return []
   const isUsage = [...settings.values()].some(({ from }) => from === 'flag')
   return [{ kind: isUsage ? 'usage' : 'configuration', message: fault }]
+}
+
+/** How to call an option in a message: as whoever gave it did. */
+function nameIn(settings: ReadonlyMap<string, Setting>): (key: string) => string {
+  return (key) => settings.get(key)?.name() ?? `--${flagName(key)}`
 }
 
 function commandLineSetting(key: string, field: Field, given: Given): Setting | null {

@@ -190,6 +190,20 @@ test('a variable that looks like a slip gets a warning, and those of a Kubernete
   ])
 })
 
+test('bodies longer than a worker has memory for get a warning, whoever asked for them; others do not', async () => {
+  const warningsOf = async (flags: Readonly<Record<string, readonly string[]>>, env = {}) => {
+    const given = { flags: new Map(Object.entries({ to: ['null'], ...flags })), arguments: null, faults: [] }
+    return (await resolveOptions('run', given, env)).warnings
+  }
+  const limited = { memoryLimit: ['512MiB'], workers: ['4'] }
+  expect(await warningsOf(limited)).toEqual([])
+  expect(await warningsOf({ ...limited, maxBodyBytes: ['8MiB'] })).toEqual([])
+  const warning = expect.stringMatching(
+    /^environment variable MIRRORSHARD_MAX_BODY_BYTES 64MiB is more than the \d+MiB of --message-bytes that each worker has: longer bodies will be dropped as memoryLimit$/,
+  )
+  expect(await warningsOf(limited, { MIRRORSHARD_MAX_BODY_BYTES: '64MiB' })).toEqual([warning])
+})
+
 describe('validate', () => {
   test('counts the options of a file that is right', async () => {
     expect(await validateConfigFile(yaml('to: http://staging\nspeed: max\nformat: har\nfilter: tcp\n'))).toBe(4)
