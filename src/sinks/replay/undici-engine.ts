@@ -375,7 +375,8 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
         if (error.message === 'bad upgrade' || error.message === 'bad response') return Outcome['1xx']
     }
     if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')) return Outcome.tls
-    return isAnswering ? Outcome.truncated : Outcome.reset
+    if (isAnswering) return Outcome.truncated
+    return this.context.address.wasRefused(this.socket!) ? Outcome.tls : Outcome.reset
   }
 }
 

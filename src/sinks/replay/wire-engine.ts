@@ -286,7 +286,7 @@ class WireSlot {
   private lost(error: Error | null): void {
     if (this.request === null) this.drop()
     else if (this.hasAnswerBytes()) this.fail(Outcome.truncated)
-    else this.fail(isTlsError(error) ? Outcome.tls : Outcome.reset)
+    else this.fail(isTlsError(error) || this.context.address.wasRefused(this.socket!) ? Outcome.tls : Outcome.reset)
   }
 
   // --- the end of a request ---
