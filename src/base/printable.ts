@@ -4,8 +4,8 @@
  */
 
 /** C0, DEL and C1 controls, line separators, and the marks that reorder what stands around them. */
-const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
-const UNPRINTABLE_IN_LINES = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+const UNPRINTABLE_IN_LINES = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 /** What JSON.stringify leaves as it is and a terminal may obey: U+009B begins an escape sequence like ESC [. */
 const CONTROLS_IN_JSON = /[\x7f-\x9f]/g
 

@@ -68,6 +68,13 @@ describe('a terminal', () => {
     }
   }, 30_000)
 
+  test('gets no mark that turns the direction of writing', () => {
+    // All of Unicode's property Bidi_Control.
+    const marks = '\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'
+    expect(printable(`a${marks}b`)).toBe(`a${'·'.repeat(marks.length)}b`)
+    expect(printableLines(`a${marks}b`)).toBe(`a${'·'.repeat(marks.length)}b`)
+  })
+
   test('gets one line of bounded length from any text, and JSON that says the same', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 6000 }), (text) => {
