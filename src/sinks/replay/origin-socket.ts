@@ -95,7 +95,7 @@ export class OriginAddress {
   }
 
   /**
-   * Whether a connection that closed without a byte of an answer was most likely closed for want of a client certificate, or for the one it got.
+   * Whether a connection that closed without a byte of its first answer was most likely closed for want of a client certificate, or for the one it got.
    * In TLS 1.3 our half of the handshake is over before the origin looks at it (RFC 8446 section 4.4.2.4), and the close may overtake its alert.
    * A session ticket (section 4.6.1) comes after the look.
    */

@@ -376,7 +376,9 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
     }
     if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')) return Outcome.tls
     if (isAnswering) return Outcome.truncated
-    return this.context.address.wasRefused(this.socket!) ? Outcome.tls : Outcome.reset
+    // One that has answered before was not refused, whether or not it gives session tickets.
+    const wasRefused = this.requestsOnSocket === 1 && this.context.address.wasRefused(this.socket!)
+    return wasRefused ? Outcome.tls : Outcome.reset
   }
 }
 

@@ -1,5 +1,9 @@
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import tls from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import { ENGINE_NAMES } from '../../../src/sinks/replay/engine.ts'
@@ -12,6 +16,24 @@ const CA = authority('test authority')
 const OTHER_CA = authority('another authority')
 const FOR_LOCALHOST = issue(CA, { name: 'origin', dns: ['localhost'] })
 const CLIENT = issue(CA, { name: 'mirrorshard client' })
+
+/** Answers the first request on a connection, and closes it upon the second. */
+const WITHOUT_TICKETS = `
+import socket, ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('origin.pem')
+context.load_verify_locations('ca.pem')
+context.verify_mode = ssl.CERT_REQUIRED
+context.num_tickets = 0
+server = socket.create_server(('127.0.0.1', 0))
+print(server.getsockname()[1], flush=True)
+while True:
+    connection = context.wrap_socket(server.accept()[0], server_side=True)
+    connection.recv(9999)
+    connection.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n')
+    connection.recv(9999)
+    connection.close()
+`
 
 const nothing = (socket: tls.TLSSocket): unknown => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
 
@@ -193,6 +215,37 @@ describe.each(ENGINE_NAMES)('an https origin, engine %s', (engine) => {
     expect(await outcomes(`https://localhost:${port}`, { tlsCa: CA.cert })).toEqual({ reset: 1 })
     expect(seen).toHaveLength(1)
   })
+
+  // node:tls always gives tickets.
+  test.skipIf(spawnSync('python3', ['-c', 'import ssl']).status !== 0)(
+    'that asks for a client certificate, gives no session tickets and closes after an answer has grown stale: sent again (needs python3)',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'mirrorshard-tls-'))
+      writeFileSync(join(folder, 'origin.pem'), FOR_LOCALHOST.cert + FOR_LOCALHOST.key)
+      writeFileSync(join(folder, 'ca.pem'), CA.cert)
+      const origin = spawn('python3', ['-c', WITHOUT_TICKETS], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+      try {
+        const [port] = await once(origin.stdout, 'data')
+        const rig = new SinkRig(new URL(`https://localhost:${Number(port)}`), {
+          engine,
+          connections: 1,
+          tlsCa: CA.cert,
+          tlsCert: CLIENT.cert,
+          tlsKey: CLIENT.key,
+        })
+        for (let i = 0; i < 2; i++) {
+          rig.give(captured('GET / HTTP/1.1\nHost: a'), connection())
+          await rig.drain()
+        }
+        expect(rig.outcomes).toEqual({ '2xx': 2 })
+        expect(rig.count('replayRetries')).toBe(1)
+        await rig.sink.close()
+      } finally {
+        origin.kill()
+        rmSync(folder, { recursive: true })
+      }
+    },
+  )
 
   test('that speaks nothing newer than TLS 1.1 ends in outcome tls', async () => {
     const port = await listen({
