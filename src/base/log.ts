@@ -1,5 +1,6 @@
 /** The log of a running service: JSON lines on stderr, for machines; never per packet. People get stderr lines elsewhere. */
 import { type Logger, pino } from 'pino'
+import { escapedJson } from './printable.ts'
 
 export type { Logger }
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
@@ -41,7 +42,7 @@ export class LossyLines {
           `${JSON.stringify({ level: 40, name: 'mirrorshard', msg: 'lines of the log were lost', lost })}\n`,
         )
       }
-      this.stream.write(line)
+      this.stream.write(escapedJson(line))
     } catch {
       // Closed, or a full disk.
     }

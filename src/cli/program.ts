@@ -96,7 +96,7 @@ async function validate(words: readonly string[], env: NodeJS.ProcessEnv, stdout
   if (path === undefined || path === '')
     throw new MirrorError('ERR_USAGE', 'validate needs --config FILE: the YAML file to check')
   const count = await validateConfigFile(path)
-  stdout.write(`${path}: valid, ${count} ${count === 1 ? 'option' : 'options'}\n`)
+  stdout.write(`${printable(path)}: valid, ${count} ${count === 1 ? 'option' : 'options'}\n`)
   return EXIT.ok
 }
 

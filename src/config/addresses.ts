@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { Refusal } from './refusal.ts'
+import { withoutUserinfo } from './userinfo.ts'
 
 export interface HostPort {
   /** An IP address, IPv6 without brackets. */
@@ -121,7 +122,9 @@ export function parseOrigin(text: string): URL | null | Refusal {
     const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)
     if (scheme !== null) return new Refusal(`the scheme must be http or https, not ${scheme[1]}`)
     return new Refusal(
-      text === '' ? 'it is empty' : `it must begin with http:// or https://, as in http://${text.replace(/^\/+/, '')}`,
+      text === ''
+        ? 'it is empty'
+        : `it must begin with http:// or https://, as in http://${withoutUserinfo(text.replace(/^\/+/, ''))}`,
     )
   }
   let url: URL
@@ -132,7 +135,8 @@ export function parseOrigin(text: string): URL | null | Refusal {
   }
   const extra = [
     url.username !== '' || url.password !== '' ? 'user and password' : '',
-    url.pathname !== '/' ? `the path ${url.pathname}` : '',
+    // Behind a slash in a password everything looks like a path.
+    url.pathname !== '/' ? `the path ${url.pathname.replace(/.*@/, '…@')}` : '',
     text.includes('?') ? 'the query' : '',
     text.includes('#') ? 'the fragment' : '',
   ].filter((part) => part !== '')

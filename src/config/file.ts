@@ -1,6 +1,17 @@
 /** The YAML file: read, checked whole, with the line and column of everything that is wrong. */
 import { readFile } from 'node:fs/promises'
-import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml'
+import {
+  isAlias,
+  isCollection,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  visit,
+} from 'yaml'
 import { describeSystemError } from '../base/errors.ts'
 import { flagName } from './field.ts'
 import { findNearest } from './nearest.ts'
@@ -55,6 +66,13 @@ export function parseConfigFile(path: string, text: string): ConfigFile {
     fault(root.range[0], 'the file must be a mapping of options, such as "workers: 2"')
     return { settings, faults, isRead: false }
   }
+  visit(document, {
+    Pair(_, { key }) {
+      if (isCollection(key) || isAlias(key))
+        fault(startOf(key, 0), 'a key must be the name of an option, not a list, a mapping or an alias')
+    },
+  })
+  if (faults.length > 0) return { settings, faults, isRead: false }
   let values: Record<string, unknown>
   try {
     values = document.toJS() as Record<string, unknown>

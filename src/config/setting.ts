@@ -2,6 +2,7 @@
 import type * as z from 'zod'
 import { environmentName, type Field, flagName } from './field.ts'
 import { findNearest } from './nearest.ts'
+import { withoutUserinfo } from './userinfo.ts'
 
 export interface Setting {
   readonly key: string
@@ -61,17 +62,17 @@ export function describeIssue(setting: Setting, field: Field, issue: z.core.$Zod
   return { kind, message: `${name} must be ${expected}, got ${show(got)}${ending}` }
 }
 
-/** Values in messages: as JSON, cut at a length that leaves the message readable, and without a URL's password: logs are read by many. */
+/** Values in messages: as JSON, cut at a length that leaves the message readable, and without a URL's password. */
 function show(value: unknown): string {
   if (value === null || value === undefined) return 'nothing'
   if (typeof value === 'number') return String(value)
-  const text = asJson(value).replace(/\/\/[^/@"]*@/g, '//…@')
+  const text = asJson(value)
   return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }
 
 function asJson(value: unknown): string {
   try {
-    return JSON.stringify(value)
+    return JSON.stringify(value, (_, part: unknown) => (typeof part === 'string' ? withoutUserinfo(part) : part))
   } catch {
     // An anchor of YAML may stand inside what it names: `&a [*a]`.
     return 'a value that contains itself'

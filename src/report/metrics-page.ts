@@ -22,6 +22,8 @@ export class MetricsPage {
   private metrics: Promise<Metrics> | null = null
   /** Scrapes one after the other: each needs its own snapshot to the end. */
   private last: Promise<unknown> = Promise.resolve()
+  /** Not begun: who asks meanwhile gets the same, so that no crowd of clients keeps this thread from its packets. */
+  private next: Promise<MetricsText> | null = null
 
   constructor(sources: MetricSources) {
     this.sources = sources
@@ -35,15 +37,22 @@ export class MetricsPage {
   }
 
   read(): Promise<MetricsText> {
-    const page = this.last.then(async () => {
-      this.metrics ??= this.open()
-      const { registry, histogramsText } = await this.metrics
-      this.snapshot = this.sources.totals()
-      const scalars = await registry.metrics()
-      return { contentType: registry.contentType, text: scalars + histogramsText(this.snapshot) }
-    })
-    this.last = page.catch(() => {})
-    return page
+    if (this.next === null) {
+      this.next = this.last.then(() => {
+        this.next = null
+        return this.scrape()
+      })
+      this.last = this.next.catch(() => {})
+    }
+    return this.next
+  }
+
+  private async scrape(): Promise<MetricsText> {
+    this.metrics ??= this.open()
+    const { registry, histogramsText } = await this.metrics
+    this.snapshot = this.sources.totals()
+    const scalars = await registry.metrics()
+    return { contentType: registry.contentType, text: scalars + histogramsText(this.snapshot) }
   }
 
   private async open(): Promise<Metrics> {

@@ -2,7 +2,7 @@
  * The two HTTP servers of a running service: health for load balancers, which anybody may ask for one word, and admin for operators
  * (admin-access.ts says who). Neither shows anything that was captured: counts, names from closed sets and configured addresses only.
  *
- * What a client can hold is bounded: connections, bytes of a head, and the time for one. One connection more than the bound ends the one
+ * What a client can hold is bounded: connections, one request at a time on each, bytes of a head, and the time for one. One connection more than the bound ends the one
  * that was silent longest, so that clients who hold connections open do not keep others out.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
@@ -119,6 +119,7 @@ export async function openAdminServer(
 }
 
 function listen(option: string, address: Address, route: Route): Promise<OpenServer> {
+  const answering = new WeakSet<Socket>()
   const server = createServer(
     {
       maxHeaderSize: MAX_REQUEST_HEAD_BYTES,
@@ -128,7 +129,14 @@ function listen(option: string, address: Address, route: Route): Promise<OpenSer
       connectionsCheckingInterval: CHECK_MS,
     },
     (request, response) => {
-      const { headers } = request
+      const { headers, socket } = request
+      // Hundreds of requests fit into one read, and would all be answered before the next packet is received.
+      if (answering.has(socket)) {
+        if (!socket.writableEnded) socket.destroySoon()
+        return
+      }
+      answering.add(socket)
+      response.once('close', () => answering.delete(socket))
       // Nothing here takes a body, and nobody waits for the end of one.
       if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
         response.setHeader('connection', 'close')

@@ -49,6 +49,26 @@ describe('a configuration file', () => {
     expect(faultsOf('just words')).toHaveLength(1)
   })
 
+  test.each([
+    ['? [a, b]\n: 1\n', '1:3'],
+    ['{a: 1}: 2\n', '1:1'],
+    ['workers: 2\nlisten:\n  - {[a]: 1}\n', '3:6'],
+    ['to: &a [x]\n*a : 1\n', '2:1'],
+  ])(
+    'with a list or mapping as key is refused where that stands, and node warns of nothing: %j',
+    async (text, place) => {
+      const warnings: string[] = []
+      const hear = (warning: Error) => warnings.push(warning.message)
+      process.on('warning', hear)
+      expect(faultsOf(text)).toEqual([
+        `m.yaml:${place}: a key must be the name of an option, not a list, a mapping or an alias`,
+      ])
+      await new Promise((resolve) => setImmediate(resolve))
+      process.off('warning', hear)
+      expect(warnings).toEqual([])
+    },
+  )
+
   test('says where what it cannot hold belongs', () => {
     expect(faultsOf('config: x.yaml\n')).toEqual(['m.yaml:1:1: config can be given on the command line only'])
   })

@@ -143,8 +143,20 @@ describe('what is wrong', () => {
     expect(unreadable).toEqual({ exitCode: 78, lines: [expect.stringContaining('not valid YAML')] })
   })
 
-  test('prints no password', async () => {
-    const { lines } = await refusal('run', { flags: { to: ['http://user:secret@staging'] } })
+  test.each([
+    'http://user:secret@staging',
+    'http://user:top@secret@staging',
+    'http://user:top/secret@staging',
+    'http://user:"secret@staging',
+    'http://user:secret?x@staging',
+    'http://user@secret@staging/x',
+    'http://user/secret@staging',
+    'user:secret@staging',
+    'user:top@secret@staging',
+    'ftp://user:top/secret@staging',
+  ])('prints no password: %s', async (to) => {
+    const { lines } = await refusal('run', { flags: { to: [to] } })
+    expect(lines.join()).toContain('--to must be an origin')
     expect(lines.join()).not.toContain('secret')
   })
 

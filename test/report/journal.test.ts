@@ -4,8 +4,20 @@ import { describe, expect, test } from 'vitest'
 
 const JOURNAL = fileURLToPath(new URL('../../dist/src/report/journal.js', import.meta.url))
 
+interface Line {
+  readonly msg: string
+  readonly name: string
+}
+
 /** What a process writes to a stderr that is no terminal. */
-function linesOf(code: string, level = 'info'): { msg: string; name: string }[] {
+function linesOf(code: string, level = 'info'): Line[] {
+  return textOf(code, level)
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line))
+}
+
+function textOf(code: string, level: string): string {
   const program = `
     const { openJournal } = await import(${JSON.stringify(JOURNAL)})
     const journal = openJournal(process.stderr, '${level}', () => {})
@@ -13,9 +25,6 @@ function linesOf(code: string, level = 'info'): { msg: string; name: string }[] 
   const { stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
   expect(status, stderr).toBe(0)
   return stderr
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line))
 }
 
 describe('the journal of a service whose stderr is no terminal', () => {
@@ -29,6 +38,13 @@ describe('the journal of a service whose stderr is no terminal', () => {
       process.exit(0)`)
     expect(lines.map(({ msg }) => msg)).toEqual(['one', 'two', 'three'])
     expect(lines).toMatchObject([{ level: 40 }, { level: 30, n: 2 }, { level: 40, n: 3, name: 'mirrorshard' }])
+  })
+
+  test('shows no control of a configured text to who looks at the log in a terminal, and says the same', () => {
+    const path = '/a\x1b[31m\n\x7f\x9b2J\u061c\u202e\u2028.yaml'
+    const text = textOf(`journal.info('reloaded', '', { config: ${JSON.stringify(path)} })`, 'info')
+    expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u202e\u2028]/)
+    expect(JSON.parse(text)).toMatchObject({ msg: 'reloaded', config: path })
   })
 
   test('writes waiting lines when the process ends by itself, and none below its level', () => {

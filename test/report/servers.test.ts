@@ -244,6 +244,29 @@ describe('clients that hold on to what they get', () => {
     await once(socket, 'close')
   }, 20_000)
 
+  test('requests behind one that is not answered yet get no answer, and end the connection', async () => {
+    const request = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n'
+    for (const port of [await admin(), await health()]) {
+      const answers = await exchange(port, request.repeat(1000))
+      expect(answers.match(/^HTTP\/1\.1 /gm)).toHaveLength(1)
+      expect(answers).toMatch(/receiving\n(\r\n0\r\n\r\n)?$/)
+    }
+    expect(await exchange(await admin(), request.repeat(1000).replaceAll('/healthz', '/metrics'))).not.toMatch(
+      /up 1[\s\S]*up 1/,
+    )
+  })
+
+  test('requests one after the other are answered on one connection', async () => {
+    const socket = connect(await admin())
+    socket.setEncoding('latin1')
+    for (let i = 0; i < 100; i++) {
+      socket.write(`GET /${i % 2 === 0 ? 'metrics' : 'healthz'} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+      let answer = ''
+      while (!/\r\n0\r\n\r\n$|\r\n\r\n(up 1|receiving)\n$/.test(answer)) answer += (await once(socket, 'data'))[0]
+      expect(status(answer)).toBe(200)
+    }
+  })
+
   test('a body nobody asked for is not waited for', async () => {
     const port = await admin()
     const head = `GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n`

@@ -68,6 +68,21 @@ describe('a terminal', () => {
     }
   }, 30_000)
 
+  test('gets no control of a file’s name from validate', async () => {
+    const path = join(folder(), 'a\x1b[31m\n\x9b2J\u202e.yaml')
+    writeFileSync(path, 'workers: 2\n')
+    const { stdout, code } = await run(['validate', '--config', path])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^[^\x00-\x1f\x7f-\x9f\u202e]*: valid, 1 option\n$/)
+  })
+
+  test('gets no mark that turns the direction of writing', () => {
+    // All of Unicode's property Bidi_Control.
+    const marks = '\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'
+    expect(printable(`a${marks}b`)).toBe(`a${'·'.repeat(marks.length)}b`)
+    expect(printableLines(`a${marks}b`)).toBe(`a${'·'.repeat(marks.length)}b`)
+  })
+
   test('gets one line of bounded length from any text, and JSON that says the same', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 6000 }), (text) => {

@@ -26,6 +26,8 @@ export class OriginAddress {
    * resumed session is not checked for its name again (test/sinks/replay/tls-origin.test.ts).
    */
   private session: Buffer | undefined
+  /** Connections of which the origin asked for a client certificate and did not yet say that it goes on. */
+  private readonly unconfirmed = new WeakSet<net.Socket>()
 
   constructor(options: OriginOptions) {
     const { origin } = options
@@ -76,9 +78,13 @@ export class OriginAddress {
       if (!this.isTls) finish(null)
     })
     if (this.isTls) {
-      socket.once('secureConnect', () => finish(null))
+      socket.once('secureConnect', () => {
+        if (asksForCertificate(socket as tls.TLSSocket)) this.unconfirmed.add(socket)
+        finish(null)
+      })
       socket.on('session', (session: Buffer) => {
         this.session = session
+        this.unconfirmed.delete(socket)
       })
     }
     // Stays: an error after the hand-over belongs to the engine, which listens too.
@@ -87,6 +93,20 @@ export class OriginAddress {
     socket.once('close', () => finish(new Error('closed while connecting')))
     return socket
   }
+
+  /**
+   * Whether a connection that closed without a byte of its first answer was most likely closed for want of a client certificate, or for the one it got.
+   * In TLS 1.3 our half of the handshake is over before the origin looks at it (RFC 8446 section 4.4.2.4), and the close may overtake its alert.
+   * A session ticket (section 4.6.1) comes after the look.
+   */
+  wasRefused(socket: net.Socket): boolean {
+    return this.unconfirmed.has(socket)
+  }
+}
+
+/** Only a CertificateRequest brings the origin's signature algorithms. In TLS 1.2 the handshake ends with the origin's word. */
+function asksForCertificate(socket: tls.TLSSocket): boolean {
+  return socket.getProtocol() === 'TLSv1.3' && socket.getSharedSigalgs().length > 0
 }
 
 /** @param isTcpUp the failure came after the TCP handshake, that is in the TLS one */

@@ -375,7 +375,10 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
         if (error.message === 'bad upgrade' || error.message === 'bad response') return Outcome['1xx']
     }
     if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')) return Outcome.tls
-    return isAnswering ? Outcome.truncated : Outcome.reset
+    if (isAnswering) return Outcome.truncated
+    // One that has answered before was not refused, whether or not it gives session tickets.
+    const wasRefused = this.requestsOnSocket === 1 && this.context.address.wasRefused(this.socket!)
+    return wasRefused ? Outcome.tls : Outcome.reset
   }
 }
 

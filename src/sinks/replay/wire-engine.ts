@@ -286,7 +286,12 @@ class WireSlot {
   private lost(error: Error | null): void {
     if (this.request === null) this.drop()
     else if (this.hasAnswerBytes()) this.fail(Outcome.truncated)
-    else this.fail(isTlsError(error) ? Outcome.tls : Outcome.reset)
+    else this.fail(isTlsError(error) || this.wasRefused() ? Outcome.tls : Outcome.reset)
+  }
+
+  /** One that has answered before was not refused, whether or not it gives session tickets. */
+  private wasRefused(): boolean {
+    return this.requestsOnSocket === 1 && this.context.address.wasRefused(this.socket!)
   }
 
   // --- the end of a request ---
