@@ -89,7 +89,8 @@ export class RequestParser implements BodyTarget, MessageHolder {
   private isFresh = true
   /** The next piece is the first data of a stream that began in the middle: its own request line is evidence enough. */
   private mayBeginHere: boolean
-  private hadNoData = true
+  /** Nothing of the stream was seen yet. */
+  private hadNoData: boolean
   private gapWhileWaiting = false
   /** The message in hand is a CONNECT or an upgrade. */
   private asksToSwitch = false
@@ -102,6 +103,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
     this.body = new BodyReader(context.maxHeadBytes)
     this.state = startsInMiddle ? State.resync : State.idle
     this.mayBeginHere = mayBeginHere
+    this.hadNoData = !startsInMiddle || mayBeginHere
   }
 
   /** HTTP has ended on this stream. */

@@ -50,7 +50,7 @@ export interface StreamConsumer {
   giveUpWaiting(direction: number): void
   /** No message is in hand: when the connection is forgotten now, none is lost. */
   readonly isIdle: boolean
-  /** No message of the client may have begun and not ended: what it sends next begins one. */
+  /** Neither side is inside a message, as far as was seen, and the protocol goes on: what the client sends next begins one. */
   readonly isAtBoundary: boolean
   /** True while `tick` wants to be called between packets. */
   readonly wantsTick: boolean
