@@ -213,6 +213,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   get isAtBoundary(): boolean {
+    // Another protocol is recognised again by its own bytes; a tunnel's may be anything.
+    if (this.mode === Mode.over) return this.overCounter !== Counter.tunnelBytes
     return this.mode === Mode.http && this.requests!.isAtBoundary && this.responses!.isAtBoundary
   }
 
