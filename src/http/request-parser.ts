@@ -89,7 +89,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
   private isFresh = true
   /** The next piece is the first data of a stream that began in the middle: its own request line is evidence enough. */
   private mayBeginHere: boolean
-  /** Nothing of the stream was seen yet. */
+  /** Nothing was seen yet of a stream whose beginning is known. */
   private hadNoData: boolean
   private gapWhileWaiting = false
   /** The message in hand is a CONNECT or an upgrade. */
@@ -103,7 +103,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
     this.body = new BodyReader(context.maxHeadBytes)
     this.state = startsInMiddle ? State.resync : State.idle
     this.mayBeginHere = mayBeginHere
-    this.hadNoData = !startsInMiddle || mayBeginHere
+    this.hadNoData = !startsInMiddle
   }
 
   /** HTTP has ended on this stream. */

@@ -555,10 +555,12 @@ describe('what is no evidence of a request', () => {
     }
   })
 
-  test('the first bytes behind a gap where others were seen before the answer told who asks', () => {
+  test('the first bytes behind a gap in the middle of a connection, whatever was seen before the answer told who asks', () => {
     const rig = new ConnectionRig({ client: -1 }).client('tail').server(answer(200))
     rig.gap(CLIENT, 10).client(get('/in-a-body'))
     expect(rig.close()).toEqual(['null -> 200'])
+    const late = new ConnectionRig({ client: -1 }).server(answer(200)).gap(CLIENT, 10).client(get('/in-a-body'))
+    expect(late.close()).toEqual(['null -> 200'])
     const back = new ConnectionRig({ client: -1, isInside: true }).server(answer(200), { isAckedTo: true })
     back.gap(CLIENT, 10).client(get('/in-a-body'))
     expect(back.close()).toEqual(['null -> 200'])
