@@ -196,8 +196,11 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   waitsForPeer(direction: number): boolean {
+    if (this.mode !== Mode.http) return false
+    // Behind a loss of requests an answer that the client had heard may say that what it sends is none: the consent to a tunnel.
+    if (direction === this.client) return this.requests!.isLost
     // While requests wait for an answer, that answer may acknowledge bytes which are held back.
-    return this.mode === Mode.http && direction !== this.client && !this.requests!.isWaiting
+    return !this.requests!.isWaiting
   }
 
   isWaiting(direction: number): boolean {

@@ -120,6 +120,11 @@ export class RequestParser implements BodyTarget, MessageHolder {
     return this.state === State.idle || this.state === State.resync || this.state === State.stopped
   }
 
+  /** No message boundary is known. */
+  get isLost(): boolean {
+    return this.state === State.resync
+  }
+
   /** What comes next begins a message. */
   get isAtBoundary(): boolean {
     return this.state === State.idle

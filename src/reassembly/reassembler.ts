@@ -747,7 +747,15 @@ export class Reassembler {
       return (key & 1) === (clientIs1 ? 0 : 1) && this.peerIsBehind(key, piece)
     }
     if (consumer.isWaiting(key & 1)) return true
-    return consumer.waitsForPeer(key & 1) && this.peerIsBehind(key, piece)
+    return consumer.waitsForPeer(key & 1) && this.peerIsBehind(key, piece) && !this.peerWaits(key, consumer)
+  }
+
+  /** The other direction's next piece is here and waits for this one: where segments were sent again, either may acknowledge the other. */
+  private peerWaits(key: number, consumer: StreamConsumer): boolean {
+    const peer = key ^ 1
+    const first = this.storeOf(peer)?.first()
+    if (first === undefined || first.seq !== this.table.nextSeq[peer]) return false
+    return consumer.waitsForPeer(peer & 1) && this.peerIsBehind(peer, first)
   }
 
   /** The other direction has not delivered all that the piece acknowledges, though its packets are captured. */
