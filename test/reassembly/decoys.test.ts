@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { test } from 'vitest'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
 import { HttpConnection, type HttpEvents } from '../../src/http/http-connection.ts'
-import { ProgressRegister, PROGRESS_REGISTER_BYTES } from '../../src/reassembly/progress-register.ts'
+import { PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Reassembler } from '../../src/reassembly/reassembler.ts'
 import { answer, get, RigContext } from '../http/support/connection-rig.ts'
 import { viewOf } from '../support/views.ts'
@@ -39,7 +39,16 @@ function conversation(kinds: readonly string[]): Packet[] {
   let isInTunnel = false
   const say = (fromClient: boolean, data: string, isKept = false, flags: number = ACK) => {
     const [own, peer] = fromClient ? [0, 1] : [1, 0]
-    packets.push({ fromClient, seq: next[own]! | 0, ack: next[peer]! | 0, data, flags, isKept, isInTunnel, isInside: data === DECOY || data === FILLER })
+    packets.push({
+      fromClient,
+      seq: next[own]! | 0,
+      ack: next[peer]! | 0,
+      data,
+      flags,
+      isKept,
+      isInTunnel,
+      isInside: data === DECOY || data === FILLER,
+    })
     next[own]! += data.length + ((flags & SYN) !== 0 ? 1 : 0)
   }
   say(true, '', true, SYN)
@@ -142,7 +151,16 @@ class Path {
 const happening = fc.oneof(
   { weight: 30, arbitrary: fc.constant('arrives' as const) },
   { weight: 5, arbitrary: fc.constantFrom('lost' as const, 'twice' as const, 'late' as const) },
-  { weight: 3, arbitrary: fc.constantFrom('giveWay' as const, 'idle' as const, 'reset' as const, 'wait' as const, 'shard' as const) },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(
+      'giveWay' as const,
+      'idle' as const,
+      'reset' as const,
+      'wait' as const,
+      'shard' as const,
+    ),
+  },
 )
 
 test('what looks like a request inside a body or a tunnel is never taken for one, and no request is taken twice', () => {
@@ -165,8 +183,8 @@ test('what looks like a request inside a body or a tunnel is never taken for one
             // What a shard held goes down with it: of a tunnel whose beginning nobody read nothing is known.
             for (let holes = 0; packet.isInTunnel && holes < 30; holes++) path.pass(2 * SECOND)
             path.shard()
-          }
-          else if (what === 'reset' && packet.isInside && !packet.isInTunnel && hasArrived) path.packet({ ...packet, data: DECOY, flags: RST | ACK })
+          } else if (what === 'reset' && packet.isInside && !packet.isInTunnel && hasArrived)
+            path.packet({ ...packet, data: DECOY, flags: RST | ACK })
           if (what === 'late' && !packet.isKept) late.push(packet)
           else if (what !== 'lost' || packet.isKept) path.packet(packet)
           if (what === 'twice') path.packet(packet)
