@@ -56,7 +56,7 @@ export const PACKET_DROP_HELP = {
   tcpLength: 'The TCP header length is below 20 bytes or beyond the segment.',
   tcpChecksum: 'The TCP checksum is wrong (--verify-checksums; always where fragments of two datagrams may be mixed).',
   flowLimit:
-    'The first packet of a connection that the full flow table (--max-flows) has no room for, because those that could give way are busy; or of one in its middle, while connections that gave way could not all be remembered.',
+    'The first packet of a connection that the full flow table (--max-flows) has no room for, because those that could give way are busy; or of one in its middle, or of one that gave way itself, while connections that gave way could not all be remembered.',
   connectionLimit:
     'First data of a connection for whose HTTP state there is no memory (--connection-bytes), while all others are busy.',
 } as const satisfies ReasonTable

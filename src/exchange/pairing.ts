@@ -37,6 +37,8 @@ class Item implements MessageHolder {
   }
 
   shed(): void {
+    // What is kept from here on needs another.
+    this.holding = null
     this.pairing.shed(this)
   }
 }
@@ -183,8 +185,10 @@ export class Pairing implements HttpEvents {
     }
     const { item } = reading
     if (reading.isInterim) {
+      // Not where it was handed on already, to make room.
+      if (item.isResponseOver) return
       item.interim.push(response)
-      if (!item.isResponseOver) item.hold(this.options.memory, weightOf(response))
+      item.hold(this.options.memory, weightOf(response))
       return
     }
     item.response = response

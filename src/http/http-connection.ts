@@ -103,6 +103,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   /** The CONNECT or upgrade behind which reading waits for the answer. */
   private waitingFor: PendingRequest | null = null
   private waitingSinceUs = 0
+  /** What the server sent last let the requests go on. */
+  private hasResumed = false
   private nowUs = 0
   private hadData = false
   /** By direction: its first data of a connection that began in the middle was seen. */
@@ -156,12 +158,13 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       if (this.requests!.isStopped) this.context.tunnels.add(this.flowHash)
       return taken
     }
-    this.responses!.data(piece)
-    return piece.end - piece.at
+    this.hasResumed = false
+    return this.responses!.data(piece)
   }
 
   gap(direction: number, length: number, wasCut: boolean): void {
     this.seenData[direction] = true
+    this.hadData = true
     if (this.mode !== Mode.http) return
     if (direction === this.client) this.requests!.gap(length, wasCut ? RequestDrop.truncated : RequestDrop.gap)
     else this.responses!.gap(length, wasCut ? ResponseDrop.truncated : ResponseDrop.gap)
@@ -183,8 +186,9 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       this.responses!.end(reason)
     }
     if (this.isUnknown) this.context.census.add('unknown', this.ports[this.client ^ 1]!)
-    // A silent tunnel that goes on later begins in the middle, and must still be known as one.
-    const mayGoOn = reason === End.expired || reason === End.evicted
+    // A silent tunnel that goes on later begins in the middle, and must still be known as one; so must one of which so much was lost
+    // that it looks like another connection.
+    const mayGoOn = reason === End.expired || reason === End.evicted || reason === End.replaced
     if (!mayGoOn && this.mode !== Mode.undecided) this.context.tunnels.delete(this.flowHash)
     this.events?.closed()
     this.context.memory.connection(-CONNECTION_BYTES - this.pending.length * PENDING_BYTES)
@@ -192,8 +196,11 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   }
 
   waitsForPeer(direction: number): boolean {
+    if (this.mode !== Mode.http) return false
+    // Behind a loss of requests an answer that the client had heard may say that what it sends is none: the consent to a tunnel.
+    if (direction === this.client) return this.requests!.isLost
     // While requests wait for an answer, that answer may acknowledge bytes which are held back.
-    return this.mode === Mode.http && direction !== this.client && !this.requests!.isWaiting
+    return !this.requests!.isWaiting
   }
 
   isWaiting(direction: number): boolean {
@@ -208,9 +215,10 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     return this.mode !== Mode.http || this.requests!.isIdle
   }
 
-  /** Of tunnels and the like the tunnel register tells whoever takes over. */
   get isAtBoundary(): boolean {
-    return this.mode === Mode.over || (this.mode === Mode.http && this.requests!.isAtBoundary)
+    // Another protocol is recognised again by its own bytes; a tunnel's may be anything.
+    if (this.mode === Mode.over) return this.overCounter !== Counter.tunnelBytes
+    return this.mode === Mode.http && this.requests!.isAtBoundary && this.responses!.isAtBoundary
   }
 
   get wantsTick(): boolean {
@@ -416,7 +424,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
    * until the server closes. Behind neither comes a request that would be answered.
    */
   private mayBeUnseenConsent(view: MessageView): boolean {
-    if (this.answering !== null || !(this.requestsWereLost || this.beganInMiddle)) return false
+    if (this.answering !== null || !this.mayHaveLostRequests) return false
     const { status } = view
     return status >= 200 && status < 300 && status !== 204 && !view.has(MessageFlag.hasLength | MessageFlag.chunked)
   }
@@ -433,10 +441,21 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
 
   /** The same of a segment where a response may begin; of one that is cut or malformed, nobody can tell what was asked. */
   private mayBeHiddenConsent(bytes: Buffer, at: number, end: number): boolean {
-    if (!(this.requestsWereLost || this.beganInMiddle) || !beginsWithStatusLine(bytes, at, end)) return false
+    if (!this.mayHaveLostRequests || !beginsWithStatusLine(bytes, at, end)) return false
     const { reader, view } = this.context
-    if (reader.response(bytes, at, end, view) < 0) return this.isInside
-    return view.status === 101 || this.mayBeUnseenConsent(view)
+    const headEnd = reader.response(bytes, at, end, view)
+    if (view.status === 101) return true
+    return headEnd < 0 ? this.isInside : this.mayBeUnseenConsent(view)
+  }
+
+  /** Requests were not seen whose answer may still come. */
+  private get mayHaveLostRequests(): boolean {
+    return this.requestsWereLost || this.beganInMiddle || this.pending[0]?.isBehindLoss === true
+  }
+
+  /** What waits in front of the next answer goes first. */
+  get responsesPause(): boolean {
+    return this.hasResumed
   }
 
   responseBody(bytes: Buffer, at: number, end: number): void {
@@ -464,7 +483,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
       this.tunnelBegins(null)
       return
     }
-    const mayHaveAsked = this.pending.length === 0 && (this.requestsWereLost || this.beganInMiddle)
+    const isOfAnother = this.pending.length === 0 || this.pending[0]!.isBehindLoss
+    const mayHaveAsked = isOfAnother && this.mayHaveLostRequests
     this.missAnswers(this.pending.length)
     if (mayHaveAsked && status >= 200 && status < 300) this.endRequests()
   }
@@ -526,8 +546,13 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     pending.isAnswered = true
     if (pending !== this.waitingFor) return
     this.waitingFor = null
+    this.resumeRequests()
+  }
+
+  private resumeRequests(): void {
     this.context.tunnels.delete(this.flowHash)
     this.requests!.resume()
+    this.hasResumed = true
   }
 
   /** No answer to a CONNECT or an upgrade came in time. */
@@ -535,10 +560,8 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const asked = this.waitingFor
     this.waitingFor = null
     // The preface of HTTP/2 stops the reader; what other protocols begin with may read like a request.
-    if (asked?.isH2c === true && !asked.isConnect) {
-      this.context.tunnels.delete(this.flowHash)
-      this.requests!.resume()
-    } else this.over(Counter.tunnelBytes)
+    if (asked?.isH2c === true && !asked.isConnect) this.resumeRequests()
+    else this.over(Counter.tunnelBytes)
   }
 }
 

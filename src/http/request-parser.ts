@@ -89,7 +89,8 @@ export class RequestParser implements BodyTarget, MessageHolder {
   private isFresh = true
   /** The next piece is the first data of a stream that began in the middle: its own request line is evidence enough. */
   private mayBeginHere: boolean
-  private hadNoData = true
+  /** Nothing was seen yet of a stream whose beginning is known. */
+  private hadNoData: boolean
   private gapWhileWaiting = false
   /** The message in hand is a CONNECT or an upgrade. */
   private asksToSwitch = false
@@ -102,6 +103,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
     this.body = new BodyReader(context.maxHeadBytes)
     this.state = startsInMiddle ? State.resync : State.idle
     this.mayBeginHere = mayBeginHere
+    this.hadNoData = !startsInMiddle
   }
 
   /** HTTP has ended on this stream. */
@@ -116,6 +118,11 @@ export class RequestParser implements BodyTarget, MessageHolder {
   /** No message is in hand. */
   get isIdle(): boolean {
     return this.state === State.idle || this.state === State.resync || this.state === State.stopped
+  }
+
+  /** No message boundary is known. */
+  get isLost(): boolean {
+    return this.state === State.resync
   }
 
   /** What comes next begins a message. */

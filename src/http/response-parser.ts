@@ -44,6 +44,8 @@ export interface ResponseEvents {
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean
   /** A segment whose beginning may be a response or part of one: nothing tells. */
   responseUnproven(bytes: Buffer, at: number, end: number): void
+  /** Requests wait that come before the next response. */
+  readonly responsesPause: boolean
   /** A gap hid an unknown number of responses. */
   responsesLost(): void
   responseBytesSkipped(bytes: number, afterAmbiguous: boolean): void
@@ -62,6 +64,7 @@ export class ResponseParser implements BodyTarget, MessageHolder {
   private firstLineSeen = false
   private isFresh = true
   private mayBeginHere: boolean
+  private hadNoData = true
   /** What the response in hand has lost so far: a code of ResponseDrop or 0. */
   private fault = 0
   private firstUs = 0
@@ -77,13 +80,21 @@ export class ResponseParser implements BodyTarget, MessageHolder {
     this.mayBeginHere = mayBeginHere
   }
 
-  data(piece: StreamPiece): void {
+  /** No message is in hand, as far as anything was seen. */
+  get isAtBoundary(): boolean {
+    return this.state === State.idle || this.hadNoData
+  }
+
+  /** Takes the piece; returns the bytes taken, fewer only where requests wait that come before the next response. */
+  data(piece: StreamPiece): number {
     const { bytes, end } = piece
+    this.hadNoData = false
     this.lastUs = piece.timeUs
     let i = piece.at
     while (i < end) {
       switch (this.state) {
         case State.idle:
+          if (i > piece.at && this.events.responsesPause) return i - piece.at
           // Some servers send an empty line, or half of one, behind a body: no reader takes it for a response.
           if (bytes[i] === CR || bytes[i] === LF) i++
           else i = this.beginHead(piece, i)
@@ -117,6 +128,7 @@ export class ResponseParser implements BodyTarget, MessageHolder {
           i = end
       }
     }
+    return end - piece.at
   }
 
   gap(length: number, reason: number): void {

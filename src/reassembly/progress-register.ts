@@ -84,10 +84,10 @@ export class ProgressRegister {
     return entry
   }
 
-  /** The flow gave way and may come back: its numbers stay for REMEMBERED_S, and then until the entry is needed. */
-  leave(entry: number, nowSeconds: number, isInside: boolean): void {
+  /** The flow gave way, or was silent for too long, and may come back: its numbers stay for REMEMBERED_S, and then until the entry is needed. */
+  leave(entry: number, atSeconds: number, isInside: boolean): void {
     if (isInside) this.words[entry + VALID]! |= INSIDE
-    this.words[entry + LEFT_AT] = nowSeconds
+    this.words[entry + LEFT_AT] = atSeconds
     this.words[entry + USER] = 0
   }
 

@@ -55,7 +55,7 @@ const Flow = {
   clientIs1: 8,
   /** A shard that died had it before, or it gave way and came back: bytes before nextSeq were delivered. */
   adopted: 16,
-  /** It gave way where no message boundary was known. */
+  /** What was read of it before ended where no message boundary was known. */
   inside: 32,
 } as const
 
@@ -98,6 +98,8 @@ const LOOKS_PER_SWEEP = 1024
 const EVICTABLE_AFTER_US = 5_000_000
 /** Connections looked at for one that may go, before the new one is refused. The busy ones go to the end of the line. */
 const EVICTION_LOOKS = 4
+/** Flows known to have been forgotten, 256 KiB where there are any. Repetitions come soon: of more the last ones stay. */
+const FORGOTTEN_FLOWS = 1 << 16
 
 export class Reassembler {
   readonly table: FlowTable
@@ -124,6 +126,8 @@ export class Reassembler {
    * would be read again.
    */
   private forgetfulUntilUs = 0
+  /** Hashes of those that could not be remembered, each at its own low bits: not even a SYN opens them meanwhile. */
+  private forgotten: Int32Array | null = null
   private nextSweepUs = 0
   private readonly idleUs: number
   private readonly openingUs: number
@@ -228,13 +232,13 @@ export class Reassembler {
     const ack = i32(bytes, tcpAt + TCP_ACK)
     const hasAck = (flags & TcpFlag.ack) !== 0
     const payloadAt = tcpAt + tcpHeaderLength(bytes, tcpAt)
-    const length = view.trueEnd - payloadAt
+    // What a reset carries says why, and is none of the stream (RFC 9293 section 3.5.3).
+    const length = (flags & TcpFlag.rst) !== 0 ? 0 : view.trueEnd - payloadAt
 
     let key = found
     if (key >= 0 && view.nowUs - table.lastSeenUs[key >> 1]! >= this.timeoutUs(key >> 1)) {
-      this.expire(key >> 1)
       this.wheel.cancel(key >> 1)
-      this.removed(key >> 1)
+      this.expire(key >> 1)
       key = -1
     }
     if (key < 0) {
@@ -244,7 +248,8 @@ export class Reassembler {
         return
       }
       const isMidstream = (flags & TcpFlag.syn) === 0
-      if ((isMidstream && view.nowUs < this.forgetfulUntilUs) || (table.isFull && !this.evictOne())) {
+      const mayBeRepeated = view.nowUs < this.forgetfulUntilUs && (isMidstream || this.isForgotten(view.hash))
+      if (mayBeRepeated || (table.isFull && !this.evictOne())) {
         counters.packetDrop(PacketDrop.flowLimit)
         return
       }
@@ -332,12 +337,13 @@ export class Reassembler {
     this.adopt(slot)
   }
 
-  private removed(slot: number, comesBack = false, isInside = false): void {
+  /** @param leftAtUs when it was read last, where it may come back and what was read must be known then */
+  private removed(slot: number, leftAtUs: number | null = null, isInside = false): void {
     this.watched.delete(slot)
     this.queue.move(slot, Line.none)
     const entry = this.table.progress[slot]! | 0
     if (entry !== NO_ENTRY) {
-      if (comesBack) this.progress.leave(entry & ~1, this.seconds(), isInside)
+      if (leftAtUs !== null) this.progress.leave(entry & ~1, secondsOf(leftAtUs), isInside)
       else this.progress.remove(entry & ~1)
     }
     this.table.remove(slot)
@@ -346,7 +352,10 @@ export class Reassembler {
   /** The same five-tuple begins a new connection. */
   private restart(slot: number): void {
     this.end(slot, End.replaced)
+    // It may be the same one, of which too much was lost, or whose reset was none. Where a SYN says otherwise, nobody asks.
+    const inside = this.table.flags[slot]! & Flow.inside
     this.table.clearState(slot)
+    this.table.flags[slot] = inside
     this.queue.move(slot, Line.opening)
     this.counters.add(Counter.flowsOpened)
     this.openFlows++
@@ -404,14 +413,24 @@ export class Reassembler {
   private evict(slot: number): void {
     const flags = this.table.flags[slot]!
     if ((flags & Flow.closed) === 0) this.counters.add(Counter.flowsEvicted)
-    const isInside = !(this.consumers[slot]?.isAtBoundary ?? (flags & Flow.inside) === 0)
     this.end(slot, End.evicted)
     this.wheel.cancel(slot)
     // What was delivered must not be delivered again when it is repeated. Floods of connections without data leave nothing.
     const wasAdopted = (flags & (Flow.adopted | Flow.inside)) !== 0
     const wasRead = wasAdopted || this.hasDelivered(slot * 2) || this.hasDelivered(slot * 2 + 1)
-    if (wasRead && this.table.progress[slot] === NO_ENTRY) this.forgetfulUntilUs = this.nowUs + this.closingUs
-    this.removed(slot, wasRead, isInside)
+    if (wasRead && this.table.progress[slot] === NO_ENTRY) this.forget(this.table.hash[slot]!)
+    this.removed(slot, wasRead ? this.nowUs : null, this.isInside(slot))
+  }
+
+  private forget(hash: number): void {
+    this.forgotten ??= new Int32Array(FORGOTTEN_FLOWS)
+    if (this.nowUs >= this.forgetfulUntilUs) this.forgotten.fill(0)
+    this.forgotten[hash & (FORGOTTEN_FLOWS - 1)] = hash
+    this.forgetfulUntilUs = this.nowUs + this.closingUs
+  }
+
+  private isForgotten(hash: number): boolean {
+    return this.forgotten![hash & (FORGOTTEN_FLOWS - 1)] === hash
   }
 
   private hasDelivered(key: number): boolean {
@@ -419,8 +438,8 @@ export class Reassembler {
     return (directionFlags[key]! & Direction.known) !== 0 && nextSeq[key] !== base[key]
   }
 
-  private seconds(): number {
-    return Math.floor(this.nowUs / 1e6) | 0
+  private isInside(slot: number): boolean {
+    return (this.table.flags[slot]! & Flow.inside) !== 0
   }
 
   /** Data of a connection that has ended: it begins no other on its five-tuple. */
@@ -441,12 +460,16 @@ export class Reassembler {
       return
     }
     this.expire(slot)
-    this.removed(slot)
   }
 
+  /** It is off the wheel. */
   private expire(slot: number): void {
-    if ((this.table.flags[slot]! & Flow.closed) === 0) this.counters.add(Counter.flowsExpired)
+    const wasOpen = (this.table.flags[slot]! & Flow.closed) === 0
+    if (wasOpen) this.counters.add(Counter.flowsExpired)
     this.end(slot, End.expired)
+    // What goes on inside a message after all is still inside it.
+    const isInside = wasOpen && this.isInside(slot)
+    this.removed(slot, isInside ? this.table.lastSeenUs[slot]! : null, isInside)
   }
 
   /** Delivers what can be delivered, declares the rest lost, and closes the consumer. Idempotent. */
@@ -455,10 +478,14 @@ export class Reassembler {
     for (let pass = 0; pass < 2; pass++) {
       for (let key = slot * 2; key <= slot * 2 + 1; key++) this.flush(key)
     }
+    const consumer = this.consumers[slot]
+    // Behind a connection that both sides have closed comes another.
+    const isInside = reason !== End.fin && (consumer == null ? this.isInside(slot) : !consumer.isAtBoundary)
+    if (isInside) this.table.flags[slot]! |= Flow.inside
+    else this.table.flags[slot]! &= ~Flow.inside
     this.table.flags[slot]! |= Flow.closed
     this.queue.move(slot, Line.closed)
     this.openFlows--
-    const consumer = this.consumers[slot]
     if (consumer != null) {
       for (let direction = 0; direction < 2; direction++) {
         if ((this.table.directionFlags[slot * 2 + direction]! & Direction.ended) === 0) consumer.end(direction, reason)
@@ -489,7 +516,7 @@ export class Reassembler {
     if (present != null) return present
     const flags = this.table.flags[slot]!
     const client = (flags & Flow.clientKnown) === 0 ? -1 : (flags & Flow.clientIs1) !== 0 ? 1 : 0
-    const consumer = this.factory.open(slot, client, this.nowUs, (flags & Flow.inside) !== 0)
+    const consumer = this.factory.open(slot, client, this.nowUs, client < 0 && this.isInside(slot))
     this.consumers[slot] = consumer
     this.queue.move(slot, Line.data)
     // A direction may have ended without a byte, before there was anybody to tell.
@@ -506,7 +533,7 @@ export class Reassembler {
     const other = table.portOf(slot, 1)
     const isFlipped = own > other || (own === other && table.isAddressAbove(slot))
     const ports = isFlipped ? (other << 16) | own : (own << 16) | other
-    const entry = progress.take(table.hash[slot]! | 0, ports, this.seconds())
+    const entry = progress.take(table.hash[slot]! | 0, ports, secondsOf(this.nowUs))
     table.progress[slot] = isFlipped && entry !== NO_ENTRY ? entry | 1 : entry
     if (entry === NO_ENTRY) return
     if (progress.takeInside(entry)) table.flags[slot]! |= Flow.inside
@@ -566,7 +593,9 @@ export class Reassembler {
     if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, first)
     if (hasAck && (table.directionFlags[peer]! & Direction.known) === 0) this.startAt(peer, ack)
     const clientKey = hasAck ? peer : key
-    if (this.consumers[slot] == null)
+    // Not where the client's stream was taken up behind its beginning.
+    const isClientWhole = table.base[clientKey] === (hasAck ? ack : first)
+    if (this.consumers[slot] == null && isClientWhole)
       table.flags[slot]! |= Flow.clientKnown | ((clientKey & 1) !== 0 ? Flow.clientIs1 : 0)
   }
 
@@ -718,7 +747,15 @@ export class Reassembler {
       return (key & 1) === (clientIs1 ? 0 : 1) && this.peerIsBehind(key, piece)
     }
     if (consumer.isWaiting(key & 1)) return true
-    return consumer.waitsForPeer(key & 1) && this.peerIsBehind(key, piece)
+    return consumer.waitsForPeer(key & 1) && this.peerIsBehind(key, piece) && !this.peerWaits(key, consumer)
+  }
+
+  /** The other direction's next piece is here and waits for this one: where segments were sent again, either may acknowledge the other. */
+  private peerWaits(key: number, consumer: StreamConsumer): boolean {
+    const peer = key ^ 1
+    const first = this.storeOf(peer)?.first()
+    if (first === undefined || first.seq !== this.table.nextSeq[peer]) return false
+    return consumer.waitsForPeer(peer & 1) && this.peerIsBehind(peer, first)
   }
 
   /** The other direction has not delivered all that the piece acknowledges, though its packets are captured. */
@@ -962,8 +999,11 @@ export class Reassembler {
     const peers = nextSeq[key ^ 1]
     const consumer = this.consumer(key >> 1)
     const wasWaiting = consumer.isWaiting(0) || consumer.isWaiting(1)
-    if (first.seq !== own) this.declareGap(key, first.seq)
-    else if (consumer.isWaiting(key & 1)) consumer.giveUpWaiting(key & 1)
+    if (first.seq !== own) {
+      this.declareGap(key, first.seq)
+      // An answer to what was lost comes before what was asked next.
+      if (this.storeOf(key ^ 1) !== null) this.drain(key ^ 1)
+    } else if (consumer.isWaiting(key & 1)) consumer.giveUpWaiting(key & 1)
     else if (this.peerIsBehind(key, first)) {
       const peerFirst = this.storeOf(key ^ 1)?.first()
       const waitsItself = peerFirst !== undefined && peerFirst.seq === this.table.nextSeq[key ^ 1]
@@ -973,6 +1013,7 @@ export class Reassembler {
           key ^ 1,
           peerFirst !== undefined && seqBefore(peerFirst.seq, first.ack) ? peerFirst.seq : first.ack,
         )
+      if (this.storeOf(key) !== null) this.drain(key)
       if (this.storeOf(key ^ 1) !== null) this.drain(key ^ 1)
     }
     if (this.storeOf(key) !== null) this.drain(key)
@@ -995,6 +1036,10 @@ class Disorder {
   /** When the present hole was noticed, by the flow's packet count and by time; valid with Direction.hole. */
   readonly holePackets: [number, number] = [0, 0]
   readonly holeUs: [number, number] = [0, 0]
+}
+
+function secondsOf(us: number): number {
+  return Math.floor(us / 1e6) | 0
 }
 
 /** `a` stands before `b`, by less than a connection can jump. */

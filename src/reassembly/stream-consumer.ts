@@ -50,7 +50,7 @@ export interface StreamConsumer {
   giveUpWaiting(direction: number): void
   /** No message is in hand: when the connection is forgotten now, none is lost. */
   readonly isIdle: boolean
-  /** No message of the client may have begun and not ended: what it sends next begins one. */
+  /** Neither side is inside a message or a tunnel, as far as was seen: what the client sends next begins a message. */
   readonly isAtBoundary: boolean
   /** True while `tick` wants to be called between packets. */
   readonly wantsTick: boolean
@@ -62,7 +62,7 @@ export interface StreamConsumerFactory {
   mayOpen(): boolean
   /**
    * @param clientDirection direction of the side that opened the connection, -1 when its start was not seen
-   * @param isInside it gave way where no message boundary was known, and came back
+   * @param isInside it ended where no message boundary was known, and goes on
    */
   open(slot: number, clientDirection: number, nowUs: number, isInside: boolean): StreamConsumer
 }

@@ -543,3 +543,78 @@ test('behind gaps in both directions a consent that nothing proves ends the requ
   expect(requestsBehind('HTTP/1.1 200 x\r\n\r\n')).toBe(0)
   expect(requestsBehind(answer(200))).toBe(1)
 })
+
+describe('what is no evidence of a request', () => {
+  test('the first bytes of the server behind a gap: they may be part of an answer', () => {
+    for (const lost of [[SERVER], [CLIENT, SERVER]]) {
+      const rig = new ConnectionRig()
+      for (const direction of lost) rig.gap(direction, 100)
+      rig.server(get('/in-an-answer'))
+      rig.close()
+      expect(rig.count('requestsParsed')).toBe(0)
+    }
+  })
+
+  test('the first bytes behind a gap in the middle of a connection, whatever was seen before the answer told who asks', () => {
+    const rig = new ConnectionRig({ client: -1 }).client('tail').server(answer(200))
+    rig.gap(CLIENT, 10).client(get('/in-a-body'))
+    expect(rig.close()).toEqual(['null -> 200'])
+    const late = new ConnectionRig({ client: -1 }).server(answer(200)).gap(CLIENT, 10).client(get('/in-a-body'))
+    expect(late.close()).toEqual(['null -> 200'])
+    const back = new ConnectionRig({ client: -1, isInside: true }).server(answer(200), { isAckedTo: true })
+    back.gap(CLIENT, 10).client(get('/in-a-body'))
+    expect(back.close()).toEqual(['null -> 200'])
+  })
+
+  test('what follows a consent whose head is cut, to a question that was lost', () => {
+    const rig = new ConnectionRig().client(get('/1')).server(answer(200)).gap(CLIENT, 100).gap(SERVER, 100)
+    rig.server('HTTP/1.1 101 Switching Proto').gap(SERVER, 50, true)
+    rig.client(get('/in-a-tunnel'), { isAckedTo: true })
+    expect(rig.close()).toEqual(['GET /1 -> 200'])
+  })
+
+  test('what follows a consent to a lost question where something that looked like a request came before it', () => {
+    const rig = new ConnectionRig().client(get('/1')).server(answer(200)).gap(CLIENT, 100)
+    rig.client(get('/in-a-tunnel'), { isAckedTo: true })
+    rig.server('HTTP/1.1 200 Connection established\r\n\r\n', { ack: get('/1').length + 100 })
+    rig.client(get('/too'), { isAckedTo: true })
+    rig.close()
+    expect(rig.count('requestsParsed')).toBe(2)
+  })
+})
+
+describe('a boundary', () => {
+  const boundaries = (rig: ConnectionRig, ...steps: ((rig: ConnectionRig) => unknown)[]) =>
+    steps.map((step) => {
+      step(rig)
+      return rig.connection.isAtBoundary
+    })
+
+  test('is where neither side is in the middle of a message, and never in a tunnel', () => {
+    const seen = boundaries(
+      new ConnectionRig(),
+      (rig) => rig.client(get('/1')),
+      (rig) => rig.server('HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\na'),
+      (rig) => rig.server('b'),
+      (rig) => rig.client(CONNECT),
+      (rig) => rig.server('HTTP/1.1 200 x\r\n\r\n'),
+    )
+    expect(seen).toEqual([true, false, true, false, false])
+  })
+})
+
+test('answers in the segment that refuses an upgrade belong to the requests that waited behind it', () => {
+  const rig = new ConnectionRig().client(get('/ws', WEB_SOCKET) + get('/h2', H2C) + get('/1') + get('/2'))
+  rig.server(answer(400, 'no') + answer(200) + answer(201) + answer(202))
+  expect(rig.close()).toEqual(['GET /ws -> 400', 'GET /h2 -> 200', 'GET /1 -> 201', 'GET /2 -> 202'])
+})
+
+test('a tunnel whose five-tuple seems to begin another connection in the middle stays a tunnel', () => {
+  const context = new RigContext()
+  const rig = new ConnectionRig({ context }).client(CONNECT).server('HTTP/1.1 200 x\r\n\r\n')
+  rig.close(End.replaced)
+  new ConnectionRig({ context, client: -1 }).client(get('/in-a-tunnel'))
+  expect(rig.count('requestsParsed')).toBe(1)
+  new ConnectionRig({ context }).client(get('/of-a-new-one'))
+  expect(rig.count('requestsParsed')).toBe(2)
+})

@@ -125,6 +125,18 @@ describe('exchanges that wait for their answer', () => {
     }
     rig.connection.close(End.input)
     expect(rig.held.count).toBe(0)
+    expect(rig.full.reduce((n, { interim }) => n + interim.length, 0)).toBeLessThan(100)
+  })
+
+  test('a flood of interim answers to a request that never ends is bounded as well', () => {
+    const context = new RigContext({ messageBytes: 50 * KIB })
+    const rig = new ConnectionRig({ context })
+    rig.client(`${upload(100)}x`)
+    for (let i = 0; i < 1000; i++) rig.server('HTTP/1.1 100 Continue\r\nA: b\r\n\r\n')
+    rig.server('HTTP/1.1 413 x\r\nContent-Length: 0\r\n\r\n')
+    rig.connection.close(End.input)
+    expect(rig.full.reduce((n, { interim }) => n + interim.length, 0)).toBeLessThan(100)
+    expect(context.counters.get(Counter.messageBytes)).toBe(0)
   })
 })
 

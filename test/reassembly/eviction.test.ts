@@ -134,9 +134,87 @@ describe('a connection that gave way', () => {
     expect(rig.get('flowsEvicted')).toBe(1)
     midstream(rig, 1, 100, 'first')
     expect(rig.counters.get(LIMIT)).toBe(1)
+    // Its own SYN may be a repetition too.
+    rig.client({ sourcePort: 1, seq: 99, flags: SYN })
+    midstream(rig, 1, 100, 'first')
+    rig.server({ sourcePort: 1, seq: 900, ack: 100, flags: SYN | ACK })
+    expect(rig.counters.get(LIMIT)).toBe(4)
     rig.nowUs += 10 * SECOND
+    rig.client({ sourcePort: 1, seq: 99, flags: SYN })
     midstream(rig, 4, 100, 'later')
     expect(rig.streams.map((stream) => stream.text(0))).toEqual(['first', 'first', 'later'])
+    rig.closeAll()
+  })
+})
+
+describe('what goes on behind the end of a connection that was inside a message', () => {
+  const begin = (isAtBoundary: boolean, options = {}) => {
+    const rig = new Rig(options)
+    rig.handshake(100, 900)
+    rig.client({ seq: 101, ack: 901, data: 'abc' })
+    rig.stream.isAtBoundary = isAtBoundary
+    return rig
+  }
+  /** Whether the connection that came after the first is known to be inside a message. */
+  const isInside = (rig: Rig) => {
+    const found = rig.streams.map((stream) => stream.isInside)
+    rig.closeAll()
+    return found.slice(1)
+  }
+
+  test.each([true, false])('is inside one too: more was lost than a connection can jump (at a boundary: %s)', (is) => {
+    const rig = begin(is)
+    for (let i = 0; i < 3; i++) rig.client({ seq: 104 + (1 << 25) + i, ack: 901, data: 'x' })
+    expect(isInside(rig)).toEqual([!is])
+  })
+
+  test.each([true, false])('is inside one too: a reset that its receiver ignored (at a boundary: %s)', (is) => {
+    const rig = begin(is)
+    rig.client({ seq: 104, flags: RST })
+    rig.client({ seq: 104, ack: 901, data: 'x' })
+    expect(isInside(rig)).toEqual([!is])
+  })
+
+  test.each([true, false])('is inside one too: it was idle for too long (at a boundary: %s)', (is) => {
+    for (const isSwept of [true, false]) {
+      const rig = begin(is, { idleTimeoutMs: 20_000 })
+      rig.nowUs += 30 * SECOND
+      if (isSwept) rig.tick()
+      rig.client({ seq: 104, ack: 901, data: 'x' })
+      expect(isInside(rig)).toEqual([!is])
+    }
+  })
+
+  test('is none of its own behind a FIN, or where a SYN says that it begins', () => {
+    const closed = begin(false)
+    closed.client({ seq: 104, ack: 901, flags: FIN | ACK })
+    closed.server({ seq: 901, ack: 105, flags: FIN | ACK })
+    closed.client({ seq: 200, ack: 902, data: 'x' })
+    expect(isInside(closed)).toEqual([false])
+    const opened = begin(false)
+    opened.handshake(500_000_000, 600_000_000)
+    opened.client({ seq: 500_000_001, ack: 600_000_001, data: 'x' })
+    expect(isInside(opened)).toEqual([false])
+    const idle = begin(false, { idleTimeoutMs: 20_000 })
+    idle.nowUs += 30 * SECOND
+    idle.handshake(100, 900)
+    idle.client({ seq: 101, ack: 901, data: 'x' })
+    expect(idle.streams[1]!.clientDirection).toBe(0)
+    expect(isInside(idle)).toEqual([false])
+  })
+
+  test('is inside one too where only what was held when it gave way led into it', () => {
+    const rig = new Rig({ maxFlows: 1 })
+    rig.client({ seq: 100, data: 'abc' })
+    const { stream } = rig
+    stream.isIdle = true
+    Object.defineProperty(stream, 'isAtBoundary', { get: () => !stream.log.some((line) => line.includes('gap')) })
+    rig.client({ seq: 105, data: 'fgh' })
+    rig.client({ sourcePort: 2, seq: 100, data: 'x' })
+    rig.streams[1]!.isIdle = true
+    rig.client({ seq: 108, data: 'more' })
+    expect(stream.text(0)).toBe('abc<2>fgh')
+    expect(rig.streams.map(({ isInside }) => isInside)).toEqual([false, false, true])
     rig.closeAll()
   })
 })

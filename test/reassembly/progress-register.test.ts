@@ -153,4 +153,14 @@ describe('a shard that takes over from one that died', () => {
     expect([third.stream.text(0), third.stream.text(1)]).toEqual([' and more', 'answer'])
     third.closeAll()
   })
+
+  test('does not take an answer to a SYN for the beginning of a client’s stream that its predecessor had read from', () => {
+    const { died, next } = pair()
+    died.client({ seq: 101, ack: 901, data: 'abc' })
+    const rig = next()
+    rig.server({ seq: 900, ack: 101, flags: SYN | ACK })
+    rig.client({ seq: 104, ack: 901, data: 'def' })
+    expect([rig.stream.clientDirection, rig.stream.isInside, rig.stream.text(1)]).toEqual([-1, true, 'def'])
+    rig.closeAll()
+  })
 })

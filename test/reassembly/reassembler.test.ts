@@ -707,3 +707,49 @@ describe('time and bounds', () => {
     expect(rig.stream.text(1)).toBe('0123456789'.repeat(20))
   })
 })
+
+describe('a reset', () => {
+  test('carries no data of the stream, whatever stands in it (RFC 9293 section 3.5.3), and opens nothing', () => {
+    const rig = new Rig()
+    rig.handshake(100, 900)
+    rig.client({ seq: 101, ack: 901, data: 'abc' })
+    rig.client({ seq: 104, ack: 901, data: 'why', flags: RST | ACK })
+    expect(rig.stream.text(0)).toBe('abc')
+    rig.client({ sourcePort: 2, seq: 104, ack: 901, data: 'why', flags: RST | ACK })
+    expect(rig.streams).toHaveLength(1)
+    rig.closeAll()
+  })
+})
+
+describe('when what is lost is given up', () => {
+  const ACROSS = ['0 asked', '0 gap 4', '1 answer to what was lost', '0 next']
+  const rigs = (isFull: boolean, isAnswerFirst: boolean) => {
+    const rig = new Rig(isFull ? { outOfOrderBytes: 2 * SEGMENT_OVERHEAD } : {}, { waitsForPeer: 1 })
+    rig.handshake(100, 900)
+    rig.client({ seq: 101, ack: 901, data: 'asked' })
+    const answered = () => rig.server({ seq: 901, ack: 110, data: 'answer to what was lost' })
+    if (isAnswerFirst) answered()
+    rig.client({ seq: 110, ack: 924, data: 'next' })
+    if (!isAnswerFirst) answered()
+    if (isFull) for (let i = 0; i < 4; i++) rig.client({ seq: 120 + 2 * i, ack: 924, data: 'x' })
+    return rig
+  }
+
+  test.each([true, false])('its answer comes before what was asked next (answer first: %s)', (isAnswerFirst) => {
+    for (const isFull of [true, false]) {
+      const rig = rigs(isFull, isAnswerFirst)
+      rig.closeAll()
+      expect(rig.stream.log.slice(0, 4)).toEqual(ACROSS)
+    }
+  })
+
+  test('the same where the server was heard first', () => {
+    const rig = new Rig({}, { waitsForPeer: 0 })
+    rig.server({ seq: 899, ack: 101, data: 'ab' })
+    rig.client({ seq: 101, ack: 901, data: 'asked' })
+    rig.server({ seq: 901, ack: 110, data: 'answer' })
+    rig.client({ seq: 110, ack: 907, data: 'next' })
+    rig.closeAll()
+    expect(rig.stream.log.slice(0, 5)).toEqual(['0 ab', '1 asked', '1 gap 4', '0 answer', '1 next'])
+  })
+})

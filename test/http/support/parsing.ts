@@ -238,6 +238,7 @@ export class ResponseLog implements ResponseEvents {
   readonly parser: ResponseParser
   readonly events: string[] = []
   readonly responses: Response[] = []
+  readonly responsesPause = false
   skippedUnproven = 0
   skippedAmbiguous = 0
   seq = 0
