@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../bench/support/free-port.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
 import { ANY_PORT, Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
@@ -90,6 +91,52 @@ test('a thread that stands still in the kernel, and ends long after its successo
   expect(state()).toMatchObject({ threads: before.threads, descriptors: before.descriptors })
   expectBalance(await live.finish())
 })
+
+test.skipIf(!hasKoffi)(
+  'while one receiver still starts, what the other one takes is in the counts: packets are never seen processed before they are received',
+  async () => {
+    const late = join(bench.folder, 'late.mjs')
+    const holding = join(bench.folder, 'holding')
+    writeFileSync(holding, '')
+    // The third thread is the second receiver.
+    writeFileSync(
+      late,
+      `import { existsSync } from 'node:fs'
+       import { threadId } from 'node:worker_threads'
+       const clock = new Int32Array(new SharedArrayBuffer(4))
+       while (threadId === 3 && existsSync(${JSON.stringify(holding)})) Atomics.wait(clock, 0, 0, 20)`,
+    )
+    const [port, admin] = [await freePort(), await freePort()]
+    const live = Live.spawn(
+      bench,
+      [
+        ...['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${admin}`, '--to', 'null'],
+        ...['--workers', '1', '--receivers', '2'],
+      ],
+      { node: ['--import', late] },
+    )
+    live.admin = `http://127.0.0.1:${admin}`
+    const started = live.line('receiving')
+    let isSending = true
+    const traffic = new Traffic(13, { connections: 600, requestsPerConnection: 10 })
+    const sending = traffic.send(port, 1_000, () => isSending)
+    let seen = 0
+    await until('packets are processed', async () => {
+      const samples = await live.metrics().catch(() => null)
+      if (samples === null) return false
+      seen = expectIdentity(samples).processed
+      return seen > 100
+    })
+    expect((await live.health()).reason, 'it still starts').toBe('starting')
+    rmSync(holding)
+    await started
+    isSending = false
+    await sending
+    const summary = await live.finish()
+    expectBalance(summary)
+    expect(summary.packets.received).toBeGreaterThan(seen)
+  },
+)
 
 test.each(['shard', ...(hasKoffi ? ['receiver'] : [])])(
   'a %s that dies again and again turns health to 503 with the reason, slows down, and health is good again once it has lived for 15 s',
