@@ -207,6 +207,7 @@ export class ReceiverPool implements DatagramReceiver {
     this.isDraining = true
     this.sockets.refuse()
     for (const { control } of this.members) control.command = Command.drain
+    for (const task of this.tasks) task.hurry()
     await Promise.all(this.tasks.map((task) => task.done))
     clearInterval(this.monitor)
     this.sockets.close()
