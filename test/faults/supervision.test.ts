@@ -1,4 +1,5 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -90,6 +91,55 @@ test('a thread that stands still in the kernel, and ends long after its successo
   await sleep(5_000)
   expect(state()).toMatchObject({ threads: before.threads, descriptors: before.descriptors })
   expectBalance(await live.finish())
+})
+
+describe('a thread with a call of the system under way that does not return, as a name server may not', () => {
+  /** Opens a pipe that nobody writes to, in each worker's thread. */
+  async function openStuck() {
+    const pipe = join(bench.folder, 'pipe')
+    const stuck = join(bench.folder, 'stuck')
+    execFileSync('mkfifo', [pipe])
+    const hook = join(bench.folder, 'stick.mjs')
+    writeFileSync(
+      hook,
+      `import { open, writeFileSync } from 'node:fs'
+       import { threadId } from 'node:worker_threads'
+       if (threadId === 1) {
+         open(${JSON.stringify(pipe)}, 'r', () => {})
+         writeFileSync(${JSON.stringify(stuck)}, '')
+       }`,
+    )
+    const live = await Live.open(bench, [...ANY_PORT, '--to', 'null', '--workers', '1'], { node: ['--import', hook] })
+    await until('the call is under way', () => existsSync(stuck))
+    return { live, release: () => closeSync(openSync(pipe, 'r+')) }
+  }
+
+  test('that throws is back as soon as any other', async () => {
+    const { live, release } = await openStuck()
+    const brokenMs = performance.now()
+    await live.break('shard=0&kind=throw')
+    await live.line('worker 0 died')
+    await until('it is back', () => isComplete(live), 10_000)
+    expect(performance.now() - brokenMs).toBeLessThan(10_000)
+    release()
+    expectBalance(await live.finish())
+  })
+
+  // It is ended through the C library.
+  test.skipIf(!hasKoffi)('does not keep the process from its end', async () => {
+    const { live } = await openStuck()
+    live.signal('SIGTERM')
+    expect(await live.end(10_000)).toMatchObject({ code: 0 })
+    expectBalance(live.summary())
+  })
+
+  test.skipIf(!hasKoffi)('does not keep the process from its end by a second signal', async () => {
+    const { live } = await openStuck()
+    live.signal('SIGTERM')
+    await live.line('draining')
+    live.signal('SIGTERM')
+    expect(await live.end(10_000)).toMatchObject({ code: 1 })
+  })
 })
 
 test.skipIf(!hasKoffi)(
