@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** Entry point of the command line: streams, exit code and the last line of defence; the rest is in cli/. */
+import { endProcess } from './base/end-process.ts'
 import { describeSystemError, MirrorError } from './base/errors.ts'
 import { hearHangUps } from './base/hang-ups.ts'
 import { sayLastWords } from './base/last-words.ts'
@@ -28,10 +29,10 @@ process.stderr.on('error', () => {})
 // Rejections that nobody handles come here too.
 process.on('uncaughtException', (error) => {
   sayLastWords(error)
-  process.exit(reportFatal(error, process.env, process.stderr))
+  endProcess(reportFatal(error, process.env, process.stderr))
 })
 
-/** How long the end waits for a reader of stderr that stands still. */
+/** How long the end waits for a reader of stderr that stands still, and for threads that do not return from the system. */
 const UNREAD_MS = 1000
 
 const argv = process.argv.slice(2)
@@ -48,5 +49,5 @@ if (argv[0] === '--version' || argv[0] === '-V') {
 }
 // Words that nobody takes from a full pipe must not keep a process that is done.
 setTimeout(() => {
-  if (process.exitCode !== undefined && process.stdout.writableLength === 0) process.exit()
+  if (process.exitCode !== undefined && process.stdout.writableLength === 0) endProcess(Number(process.exitCode))
 }, UNREAD_MS).unref()

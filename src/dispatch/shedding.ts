@@ -23,7 +23,7 @@
  *
  *   byte                        field       written by    meaning
  *   lineBytes * producer + 4 i  LEVEL       producer      i32, share of shard i's connections that this producer's ring asks to shed,
- *                                                         in 2^-24
+ *                                                         in 2^-24; 0 from the main thread when it has died
  *
  * In force for a shard is the greatest of its levels.
  */
@@ -64,7 +64,7 @@ function wantedShare(backlog: number, above: number): number {
   return Math.min(1, (backlog - above) / ((1 - above) * (1 - ROOM_LEFT)))
 }
 
-/** The levels of all producers, read only. */
+/** The levels of all producers. */
 export class ShedLevels {
   protected readonly words: Int32Array
   protected readonly shards: number
@@ -86,6 +86,11 @@ export class ShedLevels {
       if (own > level) level = own
     }
     return level
+  }
+
+  /** What a producer asked for, when it has died: nobody else gives it back, and its successor judges its rings anew. */
+  forget(producer: number): void {
+    for (let shard = 0; shard < this.shards; shard++) Atomics.store(this.words, producer * this.stride + shard, 0)
   }
 
   /** Share of the connections of the shard that is worst off. */
@@ -114,8 +119,7 @@ export class Shedding extends ShedLevels {
     this.above = above
     this.first = producer * this.stride
     this.levels = new Int32Array(shards)
-    // A successor goes on where the thread before it ended.
-    this.shares = Float64Array.from({ length: shards }, (_, i) => Atomics.load(this.words, this.first + i) / PLACES)
+    this.shares = new Float64Array(shards)
   }
 
   /** Whether the packet's connection is left out. Ask only while `isActive`. */

@@ -406,14 +406,26 @@ export class CounterBlock {
   }
 }
 
-/** Reads one block of another thread into `into`; false when its owner died or stalled in mid-publication (values may then be torn). */
+/** Readings, one after the other: longer than a publication takes while its thread has a processor. */
+const READ_ATTEMPTS = 100
+/** Where it has none, how often and how long the reader steps aside. Together longer than a busy machine keeps a thread waiting. */
+const READ_WAITS = 100
+const READ_WAIT_MS = 1
+
+/**
+ * Reads one block of another thread into `into`. Waits for a publication that is under way.
+ * @returns false when its owner died in the middle of it, between two statements: the values are those before it, or after it
+ */
 export function readCounterBlock(memory: SharedArrayBuffer, byteOffset: number, into: Float64Array): boolean {
   const version = new Int32Array(memory, byteOffset, 1)
   const shared = new Float64Array(memory, byteOffset + VALUES_AT, COUNTERS)
-  for (let attempt = 0; attempt < 1000; attempt++) {
-    const before = Atomics.load(version, 0)
-    into.set(shared)
-    if ((before & 1) === 0 && Atomics.load(version, 0) === before) return true
+  for (let waits = 0; waits <= READ_WAITS; waits++) {
+    for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
+      const before = Atomics.load(version, 0)
+      into.set(shared)
+      if ((before & 1) === 0 && Atomics.load(version, 0) === before) return true
+    }
+    Atomics.wait(version, 0, Atomics.load(version, 0), READ_WAIT_MS)
   }
   return false
 }

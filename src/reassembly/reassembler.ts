@@ -91,6 +91,8 @@ const SWEEP_US = 50_000
  * a look each, not every sweep a look at all of them. 20,000 a second: more than have a hole at once where mirrors work.
  */
 const LOOKS_PER_SWEEP = 1024
+/** Between two signs of progress: some 10 ms. */
+const CLOSED_AT_ONCE = 1024
 /**
  * A connection in the middle of a message gives way to another only when it was silent for so long: what is under way is worth
  * more than what may come. Chosen: longer than the packets of one message are apart.
@@ -311,9 +313,13 @@ export class Reassembler {
     this.packetsSinceSweep = 0
   }
 
-  /** Closes every flow: the input ended (files), a pass ended, or the process shuts down. */
-  closeAll(): void {
-    for (const slot of this.table.slots()) {
+  /**
+   * Closes every flow: the input ended (files), a pass ended, or the process shuts down.
+   * @param onProgress called now and then: a million of them take seconds
+   */
+  closeAll(onProgress: () => void = () => {}): void {
+    for (const [i, slot] of this.table.slots().entries()) {
+      if (i % CLOSED_AT_ONCE === 0) onProgress()
       this.end(slot, End.input)
       this.wheel.cancel(slot)
       this.removed(slot)

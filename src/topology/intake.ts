@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import type { MonotonicClock } from '../base/clock.ts'
 import { MirrorError, type PlainError } from '../base/errors.ts'
 import { type Network, type NetworkList, networkListOf } from '../decapsulation/networks.ts'
-import { Counter } from '../metrics/counters.ts'
+import { COUNTER_BLOCK_BYTES, Counter } from '../metrics/counters.ts'
 import type { DatagramReceiver, ListenAddress, PeerAddress } from '../sources/datagram-receiver.ts'
 import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/interface-capture.ts'
 import { KernelReassembly } from '../sources/live/kernel-reassembly.ts'
@@ -226,6 +226,9 @@ export class Intake {
   private async openPool(): Promise<DatagramReceiver> {
     const { options, accounts, path } = this
     const { ReceiverPool } = await import('./receiver-pool.ts')
+    const counters = Array.from({ length: options.receivers }, () => new SharedArrayBuffer(COUNTER_BLOCK_BYTES))
+    // Before they start: the first one takes packets while others are still loading.
+    accounts.attachReceivers(counters)
     const pool = await ReceiverPool.open({
       listen: options.listen,
       receivers: options.receivers,
@@ -239,6 +242,7 @@ export class Intake {
       arrivalOrder: path.arrivalOrder!,
       shedLevels: path.shedLevels!,
       shedAbove: options.shedAbove,
+      counters,
       onReceiverDied: (receiver: number, error: PlainError, restartMs: number) =>
         options.onWarning(
           `receiver ${receiver} died (${error.message}); what it held is counted as receiverLost; it starts again in ${restartMs} ms, its sockets go on queueing`,
@@ -248,7 +252,6 @@ export class Intake {
       onWarning: options.onWarning,
     })
     this.pool = pool
-    accounts.attachReceivers(pool.counterBlocks)
     return pool
   }
 

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { PACKET_DROP_NAMES, PacketDrop } from '../base/drop.ts'
 import { MirrorError, type PlainError, toPlainError } from '../base/errors.ts'
-import { COUNTER_BLOCK_BYTES, Counter, CounterBlock, PACKET_DROPS } from '../metrics/counters.ts'
+import { ShedLevels } from '../dispatch/shedding.ts'
+import { Counter, CounterBlock, PACKET_DROPS } from '../metrics/counters.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { RingMemory } from '../ring/ring.ts'
 import type { DatagramReceiver, ListenAddress } from '../sources/datagram-receiver.ts'
@@ -35,6 +36,8 @@ export interface ReceiverPoolOptions
   readonly sharesPorts: boolean
   /** Rings of a receiver, shard by shard. */
   readonly ringsOf: (receiver: number) => readonly RingEnd[]
+  /** Memory of each receiver's counters: whoever adds them up has it before the first packet comes. */
+  readonly counters: readonly SharedArrayBuffer[]
   readonly onReceiverDied: (receiver: number, error: PlainError, restartMs: number) => void
   /** Receiving cannot go on: a thread does not come up, or its sockets are not usable any more. Not called before `open` has resolved: that rejects. */
   readonly onFailed: (error: MirrorError) => void
@@ -82,12 +85,13 @@ export class ReceiverPool implements DatagramReceiver {
         rings: options.ringsOf(i),
         controlMemory,
         control: new ReceiverControl(controlMemory),
-        counters: new SharedArrayBuffer(COUNTER_BLOCK_BYTES),
+        counters: options.counters[i]!,
         port: null,
         drainDeaths: 0,
       }
     })
     const order = new ArrivalOrder(options.arrivalOrder)
+    const levels = new ShedLevels(options.shedLevels, options.receivers, this.members[0]!.rings.length)
     this.tasks = this.members.map(
       (member, i) =>
         new SupervisedTask({
@@ -97,6 +101,7 @@ export class ReceiverPool implements DatagramReceiver {
           settle: () => {
             account(member)
             order.setAbsent(i, true)
+            levels.forget(i)
             return !(this.isDraining && ++member.drainDeaths === DRAIN_ATTEMPTS)
           },
           onDied: (error, restartMs) => options.onReceiverDied(i, error, restartMs),
@@ -147,10 +152,6 @@ export class ReceiverPool implements DatagramReceiver {
   /** Of each socket of an address. */
   get grantedBufferBytes(): readonly number[] {
     return this.sockets.grantedBufferBytes
-  }
-
-  get counterBlocks(): readonly SharedArrayBuffer[] {
-    return this.members.map((m) => m.counters)
   }
 
   /** Receivers now in their loops. */
@@ -206,6 +207,7 @@ export class ReceiverPool implements DatagramReceiver {
     this.isDraining = true
     this.sockets.refuse()
     for (const { control } of this.members) control.command = Command.drain
+    for (const task of this.tasks) task.hurry()
     await Promise.all(this.tasks.map((task) => task.done))
     clearInterval(this.monitor)
     this.sockets.close()

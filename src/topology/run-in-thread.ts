@@ -8,7 +8,14 @@ import type { MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { workerFile } from './worker-file.ts'
 
-/** @returns when the task has ended @throws what ended the thread */
+/**
+ * A thread that was told to end runs on to the next call or loop of its program; then it is only cleared away, which may wait for system
+ * calls that are under way (a name server that does not answer: half a minute). One that stands still in the kernel ends when it returns.
+ * A busy machine may keep it from its processor for a while.
+ */
+const END_LIMIT_MS = 250
+
+/** @returns when the task has ended, and the thread has, or does nothing more @throws what ended the thread */
 export async function runInThread<T>(
   name: 'shard' | 'receiver',
   heapMb: number,
@@ -27,11 +34,23 @@ export async function runInThread<T>(
     atomics: 'disabled',
     resourceLimits: { maxOldGenerationSizeMb: heapMb },
   })
+  const running = pool.run(task, { transferList: [...transferList], signal })
+  // Of a thread whose task is aborted the pool forgets: `destroy` does not wait for it.
+  const exits = pool.threads.map((thread) => new Promise<void>((resolve) => thread.once('exit', () => resolve())))
   try {
-    await Promise.race([pool.run(task, { transferList: [...transferList], signal }), endOfThread(pool)])
+    await Promise.race([running, endOfThread(pool)])
   } finally {
-    await pool.destroy()
+    await withinLimit(Promise.all([pool.destroy(), ...exits]))
   }
+}
+
+async function withinLimit(ended: Promise<unknown>): Promise<void> {
+  let limit: NodeJS.Timeout | undefined
+  const late = new Promise((resolve) => {
+    limit = setTimeout(resolve, END_LIMIT_MS)
+  })
+  await Promise.race([ended, late])
+  clearTimeout(limit)
 }
 
 /** A thread that ends while it is loading leaves its task in the pool's queue: only events tell of it. */

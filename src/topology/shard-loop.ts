@@ -90,6 +90,7 @@ export async function runShard(task: ShardTask): Promise<void> {
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
   }
+  const beat = () => control.beat()
   const pauseMs = plan.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
   let censusMs = performance.now()
   let publishedMs = censusMs
@@ -113,7 +114,7 @@ export async function runShard(task: ShardTask): Promise<void> {
     inbox.beginTurn(clock.nowUs(), isLast)
     while (records < turnRecords && (plan.isLive || shard.hasRoom()) && inbox.next(view)) {
       records++
-      if (inbox.kind === RecordKind.flush) shard.closeAll()
+      if (inbox.kind === RecordKind.flush) shard.closeAll(beat)
       else shard.packet(view)
       if (slowUs > 0) slowness.packet(slowUs)
     }
@@ -137,7 +138,7 @@ export async function runShard(task: ShardTask): Promise<void> {
     else if (quiet > QUIET_MS / pauseMs && shard.requestsHeld === 0) await inbox.sleep(SLEEP_MS)
     else await sleep(pauseMs)
   }
-  shard.closeAll()
+  shard.closeAll(beat)
   shard.publish()
   const heart = setInterval(() => {
     control.beat()

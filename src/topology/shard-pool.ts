@@ -260,8 +260,8 @@ export class ShardPool {
       control.command = Command.drain
       bell.ring()
     }
+    for (const task of this.tasks) task.hurry()
     await Promise.all(this.tasks.map((task) => task.done))
-    for (const task of this.tasks) task.close()
     for (const member of this.members) this.abandon(member)
     clearInterval(this.monitor)
   }

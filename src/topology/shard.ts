@@ -120,9 +120,9 @@ export class Shard implements StreamConsumerFactory {
     })
   }
 
-  /** The end of the input, or of a pass over it: every connection is closed. */
-  closeAll(): void {
-    this.reassembler.closeAll()
+  /** The end of the input, or of a pass over it: every connection is closed. @param onProgress called now and then */
+  closeAll(onProgress?: () => void): void {
+    this.reassembler.closeAll(onProgress)
   }
 
   /** False: an offline feeder should wait. */

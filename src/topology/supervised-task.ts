@@ -52,7 +52,8 @@ export class SupervisedTask {
   private readonly supervision: Supervision
   private readonly deathsByCause = new Map<DeathCause, number>(DEATH_CAUSES.map((cause) => [cause, 0]))
   private running = false
-  private isClosed = false
+  /** Ends the pause before a start. */
+  private readonly hurried = new AbortController()
   /** Ends a thread that stands still. */
   private abort = new AbortController()
   private startedMs = 0
@@ -106,9 +107,9 @@ export class SupervisedTask {
     )
   }
 
-  /** It is not started again. */
-  close(): void {
-    this.isClosed = true
+  /** From now on it is started again without a pause: all is coming to its end, and that has a limit. */
+  hurry(): void {
+    this.hurried.abort()
   }
 
   private get cameUp(): boolean {
@@ -141,10 +142,11 @@ export class SupervisedTask {
           supervision.onGivenUp(error)
           return
         }
-        const pause = Math.min(MAX_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.max(0, this.soonDeaths - 1))
+        const pause = this.hurried.signal.aborted
+          ? 0
+          : Math.min(MAX_RESTART_MS, FIRST_RESTART_MS * 2 ** Math.max(0, this.soonDeaths - 1))
         supervision.onDied(error, pause)
-        await sleep(pause)
-        if (this.isClosed) return
+        await sleep(pause, undefined, { signal: this.hurried.signal }).catch(() => {})
       } finally {
         this.running = false
       }

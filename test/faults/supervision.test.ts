@@ -1,7 +1,9 @@
-import { rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../bench/support/free-port.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
 import { ANY_PORT, Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
@@ -90,6 +92,101 @@ test('a thread that stands still in the kernel, and ends long after its successo
   expect(state()).toMatchObject({ threads: before.threads, descriptors: before.descriptors })
   expectBalance(await live.finish())
 })
+
+describe('a thread with a call of the system under way that does not return, as a name server may not', () => {
+  /** Opens a pipe that nobody writes to, in each worker's thread. */
+  async function openStuck() {
+    const pipe = join(bench.folder, 'pipe')
+    const stuck = join(bench.folder, 'stuck')
+    execFileSync('mkfifo', [pipe])
+    const hook = join(bench.folder, 'stick.mjs')
+    writeFileSync(
+      hook,
+      `import { open, writeFileSync } from 'node:fs'
+       import { threadId } from 'node:worker_threads'
+       if (threadId === 1) {
+         open(${JSON.stringify(pipe)}, 'r', () => {})
+         writeFileSync(${JSON.stringify(stuck)}, '')
+       }`,
+    )
+    const live = await Live.open(bench, [...ANY_PORT, '--to', 'null', '--workers', '1'], { node: ['--import', hook] })
+    await until('the call is under way', () => existsSync(stuck))
+    return { live, release: () => closeSync(openSync(pipe, 'r+')) }
+  }
+
+  test('that throws is back as soon as any other', async () => {
+    const { live, release } = await openStuck()
+    const brokenMs = performance.now()
+    await live.break('shard=0&kind=throw')
+    await live.line('worker 0 died')
+    await until('it is back', () => isComplete(live), 10_000)
+    expect(performance.now() - brokenMs).toBeLessThan(10_000)
+    release()
+    expectBalance(await live.finish())
+  })
+
+  // It is ended through the C library.
+  test.skipIf(!hasKoffi)('does not keep the process from its end', async () => {
+    const { live } = await openStuck()
+    live.signal('SIGTERM')
+    expect(await live.end(10_000)).toMatchObject({ code: 0 })
+    expectBalance(live.summary())
+  })
+
+  test.skipIf(!hasKoffi)('does not keep the process from its end by a second signal', async () => {
+    const { live } = await openStuck()
+    live.signal('SIGTERM')
+    await live.line('draining')
+    live.signal('SIGTERM')
+    expect(await live.end(10_000)).toMatchObject({ code: 1 })
+  })
+})
+
+test.skipIf(!hasKoffi)(
+  'while one receiver still starts, what the other one takes is in the counts: packets are never seen processed before they are received',
+  async () => {
+    const late = join(bench.folder, 'late.mjs')
+    const holding = join(bench.folder, 'holding')
+    writeFileSync(holding, '')
+    // The third thread is the second receiver.
+    writeFileSync(
+      late,
+      `import { existsSync } from 'node:fs'
+       import { threadId } from 'node:worker_threads'
+       const clock = new Int32Array(new SharedArrayBuffer(4))
+       while (threadId === 3 && existsSync(${JSON.stringify(holding)})) Atomics.wait(clock, 0, 0, 20)`,
+    )
+    const [port, admin] = [await freePort(), await freePort()]
+    const live = Live.spawn(
+      bench,
+      [
+        ...['--listen', `127.0.0.1:${port}`, '--admin', `127.0.0.1:${admin}`, '--to', 'null'],
+        ...['--workers', '1', '--receivers', '2'],
+      ],
+      { node: ['--import', late] },
+    )
+    live.admin = `http://127.0.0.1:${admin}`
+    const started = live.line('receiving')
+    let isSending = true
+    const traffic = new Traffic(13, { connections: 600, requestsPerConnection: 10 })
+    const sending = traffic.send(port, 1_000, () => isSending)
+    let seen = 0
+    await until('packets are processed', async () => {
+      const samples = await live.metrics().catch(() => null)
+      if (samples === null) return false
+      seen = expectIdentity(samples).processed
+      return seen > 100
+    })
+    expect((await live.health()).reason, 'it still starts').toBe('starting')
+    rmSync(holding)
+    await started
+    isSending = false
+    await sending
+    const summary = await live.finish()
+    expectBalance(summary)
+    expect(summary.packets.received).toBeGreaterThan(seen)
+  },
+)
 
 test.each(['shard', ...(hasKoffi ? ['receiver'] : [])])(
   'a %s that dies again and again turns health to 503 with the reason, slows down, and health is good again once it has lived for 15 s',

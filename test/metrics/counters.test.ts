@@ -74,6 +74,40 @@ describe('a counter block', () => {
     expect(readCounterBlock(memory, 0, read)).toBe(true)
   })
 
+  test('of a thread that the machine takes from its processor while publishing is read whole when it goes on', async () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const started = new Int32Array(new SharedArrayBuffer(4))
+    const compiled = compile('metrics/counters.ts')
+    const script = compiled.script(
+      'halted.js',
+      `import { workerData } from 'node:worker_threads'
+      import { COUNTERS } from '${compiled.url('metrics/counters.ts')}'
+      const { memory, started } = workerData
+      const version = new Int32Array(memory, 0, 1)
+      const halt = (ms) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+      // As publish() does, but for the halt in the middle of the copy.
+      Atomics.store(version, 0, 1)
+      const shared = new Float64Array(memory, 64, COUNTERS)
+      shared.fill(5, 0, COUNTERS >> 1)
+      Atomics.store(started, 0, 1)
+      Atomics.notify(started, 0)
+      halt(20)
+      shared.fill(5, COUNTERS >> 1)
+      Atomics.store(version, 0, 2)`,
+    )
+    const worker = new Worker(script, { workerData: { memory, started } })
+    try {
+      const wait = Atomics.waitAsync(started, 0, 0, 20_000)
+      if (wait.async) await wait.value
+      const read = new Float64Array(COUNTERS)
+      expect(readCounterBlock(memory, 0, read)).toBe(true)
+      expect(new Set(read)).toEqual(new Set([5]))
+    } finally {
+      await worker.terminate()
+      compiled.remove()
+    }
+  })
+
   test('is never seen torn: under a writer in another thread all its values are of one publication', async () => {
     const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
     const stop = new Int32Array(new SharedArrayBuffer(4))

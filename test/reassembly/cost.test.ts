@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { compile } from '../support/compiled.ts'
 import { viewOf } from '../support/views.ts'
-import { ACK, FIN, Rig } from './rig.ts'
+import { ACK, FIN, Rig, SYN } from './rig.ts'
 
 describe('the work for a flood grows with it, not with its square', () => {
   /** Positions of one-byte or longer segments, as packets of one flow. */
@@ -46,6 +46,21 @@ describe('the work for a flood grows with it, not with its square', () => {
       }
     })
   }
+
+  test('whoever closes very many connections at once shows all the while that it lives', () => {
+    const rig = new Rig({ maxFlows: 5_000 })
+    for (let port = 1; port <= 5_000; port++)
+      rig.reassembler.packet(viewOf({ sourcePort: port, hash: port, flags: SYN }))
+    expect(rig.reassembler.open).toBe(5_000)
+    const open: number[] = []
+    rig.reassembler.closeAll(() => open.push(rig.reassembler.open))
+    expect(rig.reassembler.open).toBe(0)
+    let before = 5_000
+    for (const now of [...open, 0]) {
+      expect(before - now).toBeLessThanOrEqual(1_024)
+      before = now
+    }
+  })
 
   test('connections that have just ended are not looked at again and again', () => {
     const rig = new Rig({ maxFlows: 30_000 })

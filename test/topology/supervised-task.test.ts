@@ -7,6 +7,7 @@ function rig() {
   const runs: { fail: (error: Error) => void; signal: AbortSignal }[] = []
   let heartbeat = 0
   const deaths: string[] = []
+  const pauses: number[] = []
   const task = new SupervisedTask({
     name: 'shard',
     run: (signal) =>
@@ -16,7 +17,10 @@ function rig() {
       }),
     heartbeat: () => heartbeat,
     settle: () => true,
-    onDied: (error) => deaths.push(error.message),
+    onDied: (error, restartMs) => {
+      deaths.push(error.message)
+      pauses.push(restartMs)
+    },
     onGivenUp: () => {},
   })
   const check = (times: number) => {
@@ -29,7 +33,7 @@ function rig() {
     heartbeat++
     task.check()
   }
-  return { runs, deaths, task, check, startedTimes, move }
+  return { runs, deaths, pauses, task, check, startedTimes, move }
 }
 
 describe('a supervised task', () => {
@@ -70,5 +74,23 @@ describe('a supervised task', () => {
     expect(runs[2]!.signal.aborted).toBe(false)
     check(1)
     expect(runs[2]!.signal.aborted).toBe(true)
+  })
+
+  test('that is told to hurry does not wait for the pause it has come to, nor for any later one', async () => {
+    const { runs, pauses, task, startedTimes, move } = rig()
+    for (let life = 1; life <= 6; life++) {
+      await startedTimes(life)
+      move()
+      runs.at(-1)!.fail(new Error('again'))
+      await sleep(0)
+    }
+    const toldMs = performance.now()
+    task.hurry()
+    await startedTimes(7)
+    move()
+    runs.at(-1)!.fail(new Error('again'))
+    await startedTimes(8)
+    expect(performance.now() - toldMs).toBeLessThan(1_500)
+    expect(pauses).toEqual([50, 100, 200, 400, 800, 1_600, 0])
   })
 })

@@ -8,6 +8,7 @@
  */
 import { endianness } from 'node:os'
 import { getSystemErrorName } from 'node:util'
+import { setExit } from '../../base/end-process.ts'
 import { MirrorError } from '../../base/errors.ts'
 
 export interface Libc {
@@ -18,6 +19,8 @@ export interface Libc {
   setsockopt(fd: number, level: number, option: number, value: Int32Array | Uint8Array, valueLen: number): number
   getsockopt(fd: number, level: number, option: number, value: Int32Array, valueLen: Uint32Array): number
   close(fd: number): number
+  /** Ends the process. Waits for nothing, and does not return. */
+  exit(code: number): void
   /** @param headers address of `count` mmsghdr structures @param timeout address of a timespec, 0 for none */
   recvmmsg(fd: number, headers: number, count: number, flags: number, timeout: number): number
   /** poll(2): blocks this thread. @param entries address of `count` pollfd structures */
@@ -58,7 +61,10 @@ let shared: Promise<Libc> | undefined
 /** @throws MirrorError ERR_RECEIVER saying why batched receiving cannot work here */
 export function loadLibc(importModule: ImportKoffi = importKoffi): Promise<Libc> {
   if (importModule !== importKoffi) return load(importModule)
-  shared ??= load(importKoffi)
+  shared ??= load(importKoffi).then((libc) => {
+    setExit(libc.exit)
+    return libc
+  })
   return shared
 }
 
@@ -107,6 +113,7 @@ function bindFunctions(koffi: Koffi): Libc {
     setsockopt: int<Libc['setsockopt']>('setsockopt', ['int', 'int', 'int', 'void *', 'uint']),
     getsockopt: int<Libc['getsockopt']>('getsockopt', ['int', 'int', 'int', 'void *', 'void *']),
     close: int<Libc['close']>('close', ['int']),
+    exit: library.func('_exit', 'void', ['int']) as Libc['exit'],
     // Addresses as numbers: a pointer type would have koffi look at the argument, per call.
     recvmmsg: int<Libc['recvmmsg']>('recvmmsg', ['int', 'uintptr_t', 'uint', 'int', 'uintptr_t']),
     pollOnce: int<Libc['pollOnce']>('poll', ['uintptr_t', 'ulong', 'int']),

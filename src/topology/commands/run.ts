@@ -3,6 +3,7 @@
  * configuration again.
  */
 import { MonotonicClock } from '../../base/clock.ts'
+import { endProcess } from '../../base/end-process.ts'
 import { EXIT, type MirrorError } from '../../base/errors.ts'
 import { onHangUp } from '../../base/hang-ups.ts'
 import { setLastWords } from '../../base/last-words.ts'
@@ -84,7 +85,7 @@ class Signals {
   endAtOnce(): void {
     process.removeAllListeners('SIGTERM')
     process.removeAllListeners('SIGINT')
-    process.once('SIGTERM', () => process.exit(EXIT.failure))
-    process.once('SIGINT', () => process.exit(130))
+    process.once('SIGTERM', () => endProcess(EXIT.failure))
+    process.once('SIGINT', () => endProcess(130))
   }
 }
