@@ -10,7 +10,8 @@ import { ethernet, fragmentIpv4, ipv4, tcp } from '../support/packets.ts'
 import { tellFigures } from './support/figures.ts'
 import { Mirror, nextClient, requestBytes, segmentOf, vxlanOf } from './support/mirror.ts'
 import { Origin, ok } from './support/origin.ts'
-import { closeAfterEach, openProgram, until } from './support/program.ts'
+import { closeAfterEach, openProgram } from './support/program.ts'
+import { until } from './support/until.ts'
 
 closeAfterEach()
 const directory = mkdtempSync(join(tmpdir(), 'mirrorshard-clock-'))
@@ -100,7 +101,7 @@ describe('the wall clock jumps by an hour', () => {
       segmentOf(slow, { seq: 100, flags: TcpFlag.ack, payload: requestBytes({ method: 'GET', target: '/slow' }) }),
       fragments[0]!,
     ])
-    await until(() => origin.arrivedAt.has('/slow'), 5000, 'traffic flows')
+    await until('traffic flows', () => origin.arrivedAt.has('/slow'), 5000)
     const before = await program.ledger()
     clock.shift(HOUR_MS)
     await sleep(500)
@@ -115,9 +116,9 @@ describe('the wall clock jumps by an hour', () => {
       ...fragments.slice(1),
     ])
     await until(
+      'what was begun before the jump is finished behind it',
       () => ['/half', '/hole', '/fragments'].every((target) => origin.arrivedAt.has(target)),
       5000,
-      'what was begun before the jump is finished behind it',
     )
     const after = await program.settled()
     const summary = await program.finish()

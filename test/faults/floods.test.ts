@@ -8,7 +8,8 @@ import { tellFigures } from './support/figures.ts'
 import { difference, sum } from './support/identity.ts'
 import { connectionOf, Load, Mirror, nextClient, requestBytes, segmentOf, vxlanOf } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
-import { closeAfterEach, openProgram, type Program, until } from './support/program.ts'
+import { closeAfterEach, openProgram, type Program } from './support/program.ts'
+import { until } from './support/until.ts'
 
 const SEED = 20_261_124
 const USUAL_PER_SECOND = 60
@@ -38,7 +39,7 @@ async function under(flood: Flood) {
   const path = `/${++round}`
   const usual = new Load(mirror, (n) => [0, 1].map((i) => ({ method: 'GET', target: `${path}/usual/${n}/${i}` })))
   await usual.runFor(300, USUAL_PER_SECOND)
-  await until(() => [...usual.sentAt.keys()].every((t) => origin.arrivedAt.has(t)), 5000, 'traffic flows')
+  await until('traffic flows', () => [...usual.sentAt.keys()].every((t) => origin.arrivedAt.has(t)), 5000)
   const before = await program.ledger()
   const stateBefore = program.state()
   // A connection that was there before, and says something in the middle of the flood.
@@ -67,12 +68,12 @@ async function under(flood: Flood) {
   const floodMs = Math.round(performance.now() - startedMs)
   usual.stop()
   await until(
+    'the flood is worked off',
     async () => {
       const now = await program.ledger()
       return now.packetsHeld === 0 && now.received + now.kernelDrops >= mirror.datagrams
     },
     FLOOD_LIMIT_MS,
-    'the flood is worked off',
   )
   const workedOffMs = Math.round(performance.now() - startedMs) - floodMs
   isOver = true
@@ -88,7 +89,7 @@ async function expectAlive(seen: Under, more: Readonly<Record<string, string | n
   const { program, mirror, path, usual, before } = seen
   const fresh = connectionOf([{ method: 'GET', target: `${path}/after` }])
   mirror.push(fresh)
-  const backMs = await until(() => origin.arrivedAt.has(`${path}/after`), 5000, 'ordinary traffic after the flood')
+  const backMs = await until('ordinary traffic after the flood', () => origin.arrivedAt.has(`${path}/after`), 5000)
   const now = await program.ledger()
   const arrived = [...usual.sentAt.keys()].filter((target) => origin.arrivedAt.has(target)).length
   const packetDrops = difference(now.packetDrops, before.packetDrops)
@@ -133,9 +134,9 @@ test('ring full: packets are dropped by name while a shard stands still, and tra
       for (let n = 0; n < 300; n++)
         await mirror.send(connectionOf([{ method: 'POST', target: `/ring/${n}`, body: Buffer.alloc(4000, 'r') }]))
       await until(
+        'the spinning shard is ended',
         () => program.said.some((line) => line.includes('worker 0 died')),
         5000,
-        'the spinning shard is ended',
       )
       // Said so above; here a shard is meant to have died.
       ;(program.said as string[]).length = 0
@@ -224,7 +225,7 @@ test('queue bytes: bodies beyond the memory of the queue are dropped by name whi
   const mirror = await Mirror.open(program.port)
   for (let n = 0; n < 60; n++)
     await mirror.send(connectionOf([{ method: 'POST', target: `/q/${n}`, body: Buffer.alloc(100_000, 'q') }]))
-  await until(async () => (await program.ledger()).parsed === 60, 5000, 'all are read')
+  await until('all are read', async () => (await program.ledger()).parsed === 60, 5000)
   const full = await program.ledger()
   const held = full.samples.get('mirrorshard_replay_queued_bytes')!
   tellFigures({
@@ -254,9 +255,9 @@ test('SYN flood: the flow table stays at its limit, half-open connections give w
   expect(seen.peak.flows).toBeLessThanOrEqual(MAX_FLOWS)
   expect(origin.arrivedAt.has(`${seen.path}/old`)).toBe(true)
   await until(
+    'the flood is forgotten',
     async () => (await seen.program.ledger()).samples.get('mirrorshard_flows_open')! < MAX_FLOWS / 2,
     10_000,
-    'the flood is forgotten',
   )
   const evicted = seen.during.samples.get('mirrorshard_flows_evicted_total')!
   const { arrived, now } = await expectAlive(seen, { 'flows evicted': evicted })
@@ -282,9 +283,9 @@ test('flow-table flood: connections with the first half of a request each fill t
   })
   expect(seen.peak.flows).toBeLessThanOrEqual(MAX_FLOWS)
   await until(
+    'the flood is forgotten',
     async () => (await seen.program.ledger()).samples.get('mirrorshard_flows_open')! < MAX_FLOWS / 2,
     10_000,
-    'the flood is forgotten',
   )
   const { packetDrops, requestDrops } = await expectAlive(seen)
   // Each of the flood has a request in hand: as good as any other, so what comes then is refused, by name.
@@ -357,7 +358,7 @@ test('fragments without an end: the store stays at its limit, by name', async ()
       }
     },
   })
-  await until(async () => (await seen.program.ledger()).packetsHeld === 0, 5000, 'waiting fragments are given up')
+  await until('waiting fragments are given up', async () => (await seen.program.ledger()).packetsHeld === 0, 5000)
   const { packetDrops, arrived, now } = await expectAlive(seen)
   expect(packetDrops.fragmentLimit).toBeGreaterThan(0)
   expect(packetDrops.fragmentTimeout).toBeGreaterThan(0)

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../bench/support/free-port.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
-import { Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
+import { Bench, Live, openOrigin, Traffic } from './support/live-process.ts'
+import { until } from './support/until.ts'
 
 let bench: Bench
 beforeEach(() => {

@@ -9,7 +9,8 @@ import { tellFigures } from './support/figures.ts'
 import { difference, sum } from './support/identity.ts'
 import { connectionOf, Load, Mirror, nextClient, segmentOf, vxlanOf } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
-import { closeAfterEach, openProgram, until } from './support/program.ts'
+import { closeAfterEach, openProgram } from './support/program.ts'
+import { until } from './support/until.ts'
 
 const SEED = 20_261_124
 let origin: Origin
@@ -37,9 +38,9 @@ async function besides(hostile: (mirror: Mirror, geneve: Mirror) => Promise<void
   usual.stop()
   const after = await settledButHeld(program)
   await until(
+    'all ordinary requests arrive',
     () => [...usual.sentAt.keys()].every((target) => origin.arrivedAt.has(target)),
     5000,
-    'all ordinary requests arrive',
   )
   const packetDrops = difference(after.packetDrops, before.packetDrops)
   const requestDrops = difference(after.requestDrops, before.requestDrops)

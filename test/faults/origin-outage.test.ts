@@ -6,7 +6,8 @@ import { sum } from './support/identity.ts'
 import { Load, Mirror } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
 import { socketsTo } from './support/process-state.ts'
-import { closeAll, openProgram, until } from './support/program.ts'
+import { closeAll, openProgram } from './support/program.ts'
+import { until } from './support/until.ts'
 
 const OUTAGE_MS = 30_000
 const CONNECTIONS_PER_SECOND = 60
@@ -37,7 +38,7 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       const load = new Load(mirror, (n) =>
         Array.from({ length: REQUESTS_EACH }, (_, i) => ({ method: 'GET', target: `/${engine}/${n}/${i}` })),
       ).start(CONNECTIONS_PER_SECOND)
-      await until(() => origin.requests > 300, 30_000, 'traffic flows')
+      await until('traffic flows', () => origin.requests > 300, 30_000)
       const before = await program.ledger()
       await origin.goDown()
       const downMs = performance.now()
@@ -59,19 +60,19 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       await origin.comeUp()
       const had = origin.requests
       const recoveryMs = await until(
+        'the first request is back',
         () => origin.requests > had,
         LONGEST_PAUSE_MS + SLACK_MS,
-        'the first request is back',
       )
       // Each shard finds out by itself.
       const closedMs = await until(
+        'every circuit is closed',
         async () => (await program.ledger()).samples.get('mirrorshard_replay_circuit_open') === 0,
         LONGEST_PAUSE_MS + SLACK_MS,
-        'every circuit is closed',
       )
       await sleep(500)
       const fresh = load.one()
-      await until(() => fresh.every(({ target }) => origin.arrivedAt.has(target)), 2000, 'a new connection is replayed')
+      await until('a new connection is replayed', () => fresh.every(({ target }) => origin.arrivedAt.has(target)), 2000)
       load.stop()
       const after = await program.settled()
       const drops = Object.fromEntries(

@@ -6,7 +6,8 @@ import { tellFigures } from './support/figures.ts'
 import { sum } from './support/identity.ts'
 import { Load, Mirror } from './support/mirror.ts'
 import { Origin, ok } from './support/origin.ts'
-import { closeAfterEach, openProgram, until } from './support/program.ts'
+import { closeAfterEach, openProgram } from './support/program.ts'
+import { until } from './support/until.ts'
 
 closeAfterEach()
 const DRAIN_LIMIT_MS = 3000
@@ -23,7 +24,7 @@ async function underLoad(answerMs: number, drainLimitMs: number) {
     [0, 1].map((i) => ({ method: 'POST', target: `/${n}/${i}`, body: Buffer.from('b') })),
   )
   load.start(150)
-  await until(() => origin.requests > 40, 10_000, 'traffic flows')
+  await until('traffic flows', () => origin.requests > 40, 10_000)
   return { origin, program, mirror, load }
 }
 
@@ -67,7 +68,7 @@ test('a second signal under load ends it at once', async () => {
   const { child } = program.service
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
-  await until(() => program.said.some((line) => line.includes('draining')), 3000, 'it drains')
+  await until('it drains', () => program.said.some((line) => line.includes('draining')), 3000)
   await sleep(200)
   expect(child.exitCode).toBeNull()
   const secondMs = performance.now()

@@ -6,7 +6,8 @@ import { tellFigures } from './support/figures.ts'
 import { sum } from './support/identity.ts'
 import { Load, Mirror } from './support/mirror.ts'
 import { Origin, ok } from './support/origin.ts'
-import { closeAfterEach, openProgram, until } from './support/program.ts'
+import { closeAfterEach, openProgram } from './support/program.ts'
+import { until } from './support/until.ts'
 
 const KINDS = ['throw', 'exit', 'oom', 'spin']
 /** Promised to be back within. */
@@ -38,7 +39,7 @@ async function breakUnderLoad(thread: string, kind: string, receivers: number) {
   const name = `/${thread.replace('=', '')}/${kind}/${++round}`
   const load = new Load(mirror, (n) => [0, 1, 2].map((i) => ({ method: 'GET', target: `${name}/${n}/${i}` })))
   load.start(200)
-  await until(() => origin.arrivedAt.has(`${name}/50/0`), 10_000, 'traffic flows')
+  await until('traffic flows', () => origin.arrivedAt.has(`${name}/50/0`), 10_000)
   const before = program.state()
   const stage = thread.startsWith('shard') ? 'worker' : 'receiver'
   const running = async () =>
@@ -47,12 +48,12 @@ async function breakUnderLoad(thread: string, kind: string, receivers: number) {
   const brokenMs = performance.now()
   const index = thread.split('=')[1]
   await until(
+    'its death is told',
     () => program.said.some((line) => line.includes(`${stage} ${index} died`)),
     RESTART_MS + GRACE_MS,
-    'its death is told',
   )
   const diedMs = Math.round(performance.now() - brokenMs)
-  await until(async () => (await running()) === 2, RESTART_MS + GRACE_MS, 'both run')
+  await until('both run', async () => (await running()) === 2, RESTART_MS + GRACE_MS)
   const restartMs = Math.round(performance.now() - brokenMs)
   // While one was away: requests that other threads carried.
   const carried = [...origin.arrivedAt].filter(
