@@ -253,21 +253,16 @@ describe('a full disk', () => {
     await load.runFor(500, 100)
     // Warnings and the end are words too: they cannot be written either.
     await fetch(`http://127.0.0.1:${admin}/debug/fault?shard=0&kind=throw`, { method: 'POST' })
-    const metrics = async () => (await fetch(`http://127.0.0.1:${admin}/metrics`)).text()
-    await until(
-      'the shard is gone',
-      async () => !(await metrics()).includes('mirrorshard_workers{state="running"} 1'),
-      2000,
-    )
-    await until(
-      'the shard is back',
-      async () => (await metrics()).includes('mirrorshard_workers{state="running"} 1'),
-      5000,
-    )
+    const metrics = async () => parseMetrics(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text())
+    await until('the shard died', async () => {
+      const samples = await metrics()
+      return samples.get('mirrorshard_thread_deaths_total{thread="shard",cause="throw"}') === 1
+    })
+    await until('the shard is back', async () => (await metrics()).get('mirrorshard_workers{state="running"}') === 1)
     expect(await healthy()).toBe(true)
     const fresh = load.one()
     await until('replay goes on', () => origin.arrivedAt.has(fresh[0]!.target), 5000)
-    const { outcomes } = expectIdentity(parseMetrics(await metrics()))
+    const { outcomes } = expectIdentity(await metrics())
     const closed = once(child, 'close')
     child.kill('SIGTERM')
     const [code] = await closed
