@@ -150,7 +150,7 @@ describe('a full disk', () => {
       child.stderr!.on('data', (chunk) => {
         said += chunk
       })
-      await until('it captures', () => said.includes('capturing on'), 10_000)
+      await until('it captures', () => said.includes('capturing on'))
       const mirror = await Mirror.open(port)
       const datagram = Buffer.alloc(8000, 'd')
       const closed = once(child, 'close')
@@ -247,7 +247,7 @@ describe('a full disk', () => {
         (answer) => answer.ok,
         () => false,
       )
-    await until('it receives', healthy, 10_000)
+    await until('it receives', healthy)
     const mirror = await Mirror.open(port)
     const load = new Load(mirror, (n) => [{ method: 'GET', target: `/log/${n}` }])
     await load.runFor(500, 100)
@@ -261,7 +261,7 @@ describe('a full disk', () => {
     await until('the shard is back', async () => (await metrics()).get('mirrorshard_workers{state="running"}') === 1)
     expect(await healthy()).toBe(true)
     const fresh = load.one()
-    await until('replay goes on', () => origin.arrivedAt.has(fresh[0]!.target), 5000)
+    await until('replay goes on', () => origin.arrivedAt.has(fresh[0]!.target))
     const { outcomes } = expectIdentity(await metrics())
     const closed = once(child, 'close')
     child.kill('SIGTERM')

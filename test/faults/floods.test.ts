@@ -44,7 +44,7 @@ async function under(flood: Flood) {
   const path = `/${++round}`
   const usual = new Load(mirror, (n) => [0, 1].map((i) => ({ method: 'GET', target: `${path}/usual/${n}/${i}` })))
   await usual.runFor(300, USUAL_PER_SECOND)
-  await until('traffic flows', () => [...usual.sentAt.keys()].every((t) => origin.arrivedAt.has(t)), 5000)
+  await until('traffic flows', () => [...usual.sentAt.keys()].every((t) => origin.arrivedAt.has(t)))
   const before = await program.ledger()
   const stateBefore = program.state()
   // A connection that was there before, and says something in the middle of the flood.
@@ -279,7 +279,7 @@ test('queue bytes: bodies beyond the memory of the queue are dropped by name whi
   const mirror = await Mirror.open(program.port)
   for (let n = 0; n < 60; n++)
     await mirror.send(connectionOf([{ method: 'POST', target: `/q/${n}`, body: Buffer.alloc(100_000, 'q') }]))
-  await until('all are read', async () => (await program.ledger()).parsed === 60, 5000)
+  await until('all are read', async () => (await program.ledger()).parsed === 60)
   const full = await program.ledger()
   const held = full.samples.get('mirrorshard_replay_queued_bytes')!
   tellFigures({
@@ -311,7 +311,6 @@ test('SYN flood: the flow table stays at its limit, half-open connections give w
   await until(
     'the flood is forgotten',
     async () => (await seen.program.ledger()).samples.get('mirrorshard_flows_open')! < MAX_FLOWS / 2,
-    10_000,
   )
   const evicted = seen.during.samples.get('mirrorshard_flows_evicted_total')!
   const { arrived, now } = await expectAlive(seen, { 'flows evicted': evicted })
@@ -339,7 +338,6 @@ test('flow-table flood: connections with the first half of a request each fill t
   await until(
     'the flood is forgotten',
     async () => (await seen.program.ledger()).samples.get('mirrorshard_flows_open')! < MAX_FLOWS / 2,
-    10_000,
   )
   const { packetDrops, requestDrops } = await expectAlive(seen)
   // Each of the flood has a request in hand: as good as any other, so what comes then is refused, by name.
@@ -412,7 +410,7 @@ test('fragments without an end: the store stays at its limit, by name', async ()
       }
     },
   })
-  await until('waiting fragments are given up', async () => (await seen.program.ledger()).packetsHeld === 0, 5000)
+  await until('waiting fragments are given up', async () => (await seen.program.ledger()).packetsHeld === 0)
   const { packetDrops, arrived, now } = await expectAlive(seen)
   expect(packetDrops.fragmentLimit).toBeGreaterThan(0)
   expect(packetDrops.fragmentTimeout).toBeGreaterThan(0)

@@ -37,10 +37,8 @@ async function besides(hostile: (mirror: Mirror, geneve: Mirror) => Promise<void
   await hostile(mirror, geneve)
   usual.stop()
   const after = await settledButHeld(program)
-  await until(
-    'all ordinary requests arrive',
-    () => [...usual.sentAt.keys()].every((target) => origin.arrivedAt.has(target)),
-    5000,
+  await until('all ordinary requests arrive', () =>
+    [...usual.sentAt.keys()].every((target) => origin.arrivedAt.has(target)),
   )
   const packetDrops = difference(after.packetDrops, before.packetDrops)
   const requestDrops = difference(after.requestDrops, before.requestDrops)

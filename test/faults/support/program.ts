@@ -15,6 +15,8 @@ export interface Program {
   readonly service: Service
   readonly pid: number
   readonly port: number
+  /** What the start of the program took just now: on a busy machine everything takes longer, and bounds of time are given so much more. */
+  readonly paceMs: number
   /** What it said on stderr since it receives. */
   readonly said: readonly string[]
   /** Reads /metrics, which must add up. */
@@ -72,6 +74,7 @@ export async function openProgram(order: ProgramOrder): Promise<Program> {
     service,
     pid,
     port: service.port,
+    paceMs: service.startMs,
     said,
     ledger,
     state: () => stateOf(pid),
