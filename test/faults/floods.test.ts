@@ -53,7 +53,7 @@ async function under(flood: Flood) {
   mirror.push([segmentOf(old, { seq: 99, flags: TcpFlag.syn })])
   await sleep(50)
 
-  const peak = { rssMb: stateBefore.rssMb, flows: 0, outOfOrder: 0 }
+  const peak = { rssMb: stateBefore.rssMb, flows: 0, outOfOrder: 0, messages: 0 }
   let isOver = false
   const watching = (async () => {
     while (!isOver) {
@@ -61,6 +61,7 @@ async function under(flood: Flood) {
       peak.rssMb = Math.max(peak.rssMb, program.state().rssMb)
       peak.flows = Math.max(peak.flows, samples.get('mirrorshard_flows_open')!)
       peak.outOfOrder = Math.max(peak.outOfOrder, samples.get('mirrorshard_reassembly_out_of_order_bytes')!)
+      peak.messages = Math.max(peak.messages, samples.get('mirrorshard_memory_bytes{part="messages"}')!)
       await sleep(50)
     }
   })()
@@ -256,6 +257,38 @@ test('body bytes: bodies above the cap are dropped by name, and what stands behi
   expect([...origin.arrivedAt.keys()].filter((target) => target.startsWith('/body/'))).toEqual([])
   if (now.kernelDrops === 0)
     expect([...origin.arrivedAt.keys()].filter((target) => target.startsWith('/behind-body/'))).toHaveLength(40)
+  expectUsualReplayed(seen, arrived, now.kernelDrops)
+})
+
+test('memory for messages: bodies that never end are given up by name at its limit, and requests beside them go on', async () => {
+  const LIMIT = 4 << 20
+  const MESSAGES = 'mirrorshard_memory_bytes{part="messages"}'
+  const CONNECTIONS = 16
+  const half = requestBytes({ method: 'POST', target: '/never-whole', body: Buffer.alloc(900_000, 'm') }).subarray(
+    0,
+    800_000,
+  )
+  const seen = await under({
+    args: ['--message-bytes', String(LIMIT), '--max-body-bytes', '1MiB'],
+    datagrams: async (mirror) => {
+      for (let n = 0; n < CONNECTIONS; n++) {
+        const client = nextClient()
+        const pieces = [segmentOf(client, { seq: 99, flags: TcpFlag.syn })]
+        for (let at = 0; at < half.length; at += SEGMENT)
+          pieces.push(
+            segmentOf(client, { seq: 100 + at, flags: TcpFlag.ack, payload: half.subarray(at, at + SEGMENT) }),
+          )
+        await mirror.send(pieces)
+      }
+    },
+  })
+  const held = seen.during.samples.get(MESSAGES)!
+  const { requestDrops, arrived, now } = await expectAlive(seen, { 'bytes of messages': held })
+  expect(seen.peak.messages).toBeLessThanOrEqual(LIMIT)
+  expect(seen.peak.messages).toBeGreaterThan(LIMIT / 2)
+  if (now.kernelDrops === 0)
+    expect(requestDrops.memoryLimit).toBeGreaterThanOrEqual(CONNECTIONS - Math.floor(LIMIT / half.length) - 1)
+  expect(origin.arrivedAt.has('/never-whole')).toBe(false)
   expectUsualReplayed(seen, arrived, now.kernelDrops)
 })
 
