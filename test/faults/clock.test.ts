@@ -7,11 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import { ethernet, fragmentIpv4, ipv4, tcp } from '../support/packets.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { Mirror, nextClient, requestBytes, segmentOf, vxlanOf } from './support/mirror.ts'
 import { Origin, ok } from './support/origin.ts'
 import { closeAfterEach, openProgram } from './support/program.ts'
-import { until } from './support/until.ts'
 
 closeAfterEach()
 const directory = mkdtempSync(join(tmpdir(), 'mirrorshard-clock-'))

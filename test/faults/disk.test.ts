@@ -18,12 +18,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../bench/support/free-port.ts'
 import { parseMetrics } from '../../bench/support/prometheus.ts'
 import { PcapWriter } from '../../src/sources/files/pcap-writer.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { expectIdentity } from './support/identity.ts'
 import { MAIN } from './support/main.ts'
 import { connectionOf, Load, Mirror } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
-import { until } from './support/until.ts'
 
 const DISK_KIB = 256
 const LINK_ETHERNET = 1

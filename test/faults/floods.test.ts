@@ -4,12 +4,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Random } from '../../src/demo/traffic/random.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import { ethernet, fragmentIpv4, ipv4, tcp } from '../support/packets.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { difference, sum } from './support/identity.ts'
 import { connectionOf, Load, Mirror, nextClient, requestBytes, segmentOf, vxlanOf } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
 import { closeAfterEach, openProgram, type Program } from './support/program.ts'
-import { until } from './support/until.ts'
 
 const SEED = 20_261_124
 const USUAL_PER_SECOND = 60

@@ -5,12 +5,12 @@ import { Random } from '../../src/demo/traffic/random.ts'
 import { EtherType } from '../../src/wire/ethernet.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import * as packets from '../support/packets.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { difference, sum } from './support/identity.ts'
 import { connectionOf, Load, Mirror, nextClient, segmentOf, vxlanOf } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
 import { closeAfterEach, openProgram } from './support/program.ts'
-import { until } from './support/until.ts'
 
 const SEED = 20_261_124
 let origin: Origin

@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { freePort } from '../../bench/support/free-port.ts'
+import { until } from '../support/until.ts'
 import { expectBalance, expectIdentity } from './support/identity.ts'
 import { ANY_PORT, Bench, Live, openOrigin, Traffic } from './support/live-process.ts'
-import { until } from './support/until.ts'
 
 let bench: Bench
 beforeEach(() => {

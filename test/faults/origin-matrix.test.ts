@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../support/until.ts'
 import { countsInWords, tellFigures } from './support/figures.ts'
 import { difference, sum } from './support/identity.ts'
 import { connectionOf, Load, Mirror, type Wanted } from './support/mirror.ts'
@@ -9,7 +10,6 @@ import { Origin, ok } from './support/origin.ts'
 import { LIMITS, ORIGIN_FAULTS, type OriginFault } from './support/origin-faults.ts'
 import { socketsTo } from './support/process-state.ts'
 import { closeAll, openProgram, type Program, percentile } from './support/program.ts'
-import { until } from './support/until.ts'
 
 const CONNECTIONS = 16
 const RETRIES = 'mirrorshard_replay_retries_total'

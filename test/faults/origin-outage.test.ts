@@ -1,13 +1,13 @@
 /** The origin is away for half a minute, under load: what that costs, and how soon it is found again. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { type Ledger, sum } from './support/identity.ts'
 import { Load, Mirror } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
 import { socketsTo } from './support/process-state.ts'
 import { closeAll, openProgram } from './support/program.ts'
-import { until } from './support/until.ts'
 
 const OUTAGE_MS = 30_000
 const CONNECTIONS_PER_SECOND = 60

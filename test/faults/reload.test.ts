@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { byLabel } from '../../bench/support/prometheus.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
 import { ANY_PORT, Bench, Live, type Origin, openOrigin, Traffic } from './support/live-process.ts'
-import { until } from './support/until.ts'
 
 const hasKoffi = await koffiAvailable()
 let bench: Bench

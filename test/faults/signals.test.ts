@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { countBound } from '../../src/sources/live/proc-net-udp.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { sum } from './support/identity.ts'
 import { Load, Mirror } from './support/mirror.ts'
 import { Origin, ok } from './support/origin.ts'
 import { closeAfterEach, openProgram } from './support/program.ts'
-import { until } from './support/until.ts'
 
 closeAfterEach()
 const DRAIN_LIMIT_MS = 3000

@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { connectionOf, Mirror } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
 import { closeAfterEach, openProgram } from './support/program.ts'
-import { until } from './support/until.ts'
 
 closeAfterEach()
 const BUFFER_BYTES = 65_536

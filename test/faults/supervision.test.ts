@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
 import { ANY_PORT, Bench, Live, openOrigin, Traffic } from './support/live-process.ts'
 import { stateOf } from './support/process-state.ts'
-import { until } from './support/until.ts'
 
 const hasKoffi = await koffiAvailable()
 let bench: Bench

@@ -2,12 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { sum } from './support/identity.ts'
 import { Load, Mirror } from './support/mirror.ts'
 import { Origin, ok } from './support/origin.ts'
 import { closeAfterEach, openProgram } from './support/program.ts'
-import { until } from './support/until.ts'
 
 const KINDS = ['throw', 'exit', 'oom', 'spin']
 /** Promised to be back within. */
