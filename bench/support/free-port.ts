@@ -1,19 +1,23 @@
 /** Ports of loopback for programs that cannot be asked to take any free one. */
+import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-const MOST_ATTEMPTS = 5
+const MOST_ATTEMPTS = 50
+/** Below those that Linux gives to whoever asks for any: nobody's connection takes the port before the program does. */
+const LEAST_PORT = 10_000
+const PORTS = 22_000
 
 /** Free at this moment for UDP and for TCP: `run` takes both. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const port = LEAST_PORT + randomInt(PORTS)
     const socket = createSocket('udp4')
     const server = createServer()
     try {
-      socket.bind(0, '127.0.0.1')
+      socket.bind(port, '127.0.0.1')
       await once(socket, 'listening')
-      const { port } = socket.address()
       server.listen(port, '127.0.0.1')
       await once(server, 'listening')
       return port

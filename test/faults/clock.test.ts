@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import { ethernet, fragmentIpv4, ipv4, tcp } from '../support/packets.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { Mirror, nextClient, requestBytes, segmentOf, vxlanOf } from './support/mirror.ts'
 import { Origin, ok } from './support/origin.ts'
-import { closeAfterEach, openProgram, until } from './support/program.ts'
+import { closeAfterEach, openProgram } from './support/program.ts'
 
 closeAfterEach()
 const directory = mkdtempSync(join(tmpdir(), 'mirrorshard-clock-'))
@@ -77,7 +78,12 @@ describe('the wall clock jumps by an hour', () => {
       if (request.target === '/slow') setTimeout(() => ok(request, socket), 2500)
       else ok(request, socket)
     }
-    const program = await openProgram({ to: origin.url, env: clock.env })
+    const program = await openProgram({
+      to: origin.url,
+      env: clock.env,
+      // Far below the jump, and longer than a busy machine takes for what follows.
+      args: ['--reorder-window-ms', '60000', '--fragment-timeout-ms', '60000'],
+    })
     const mirror = await Mirror.open(program.port)
     const whole = requestBytes({ method: 'POST', target: '/half', body: Buffer.alloc(1000, 'h') })
     const [halved, behindHole] = [nextClient(), nextClient()]
@@ -94,13 +100,13 @@ describe('the wall clock jumps by an hour', () => {
       segmentOf(halved, { seq: 99, flags: TcpFlag.syn }),
       segmentOf(halved, { seq: 100, flags: TcpFlag.ack, payload: whole.subarray(0, 500) }),
       segmentOf(behindHole, { seq: 99, flags: TcpFlag.syn }),
-      // The reorder window is two seconds: its second half comes within it, whatever the wall clock says.
+      // Its second half comes within the reorder window, whatever the wall clock says.
       segmentOf(behindHole, { seq: 120, flags: TcpFlag.ack, payload: hole.subarray(20) }),
       segmentOf(slow, { seq: 99, flags: TcpFlag.syn }),
       segmentOf(slow, { seq: 100, flags: TcpFlag.ack, payload: requestBytes({ method: 'GET', target: '/slow' }) }),
       fragments[0]!,
     ])
-    await until(() => origin.arrivedAt.has('/slow'), 5000, 'traffic flows')
+    await until('traffic flows', () => origin.arrivedAt.has('/slow'))
     const before = await program.ledger()
     clock.shift(HOUR_MS)
     await sleep(500)
@@ -114,10 +120,8 @@ describe('the wall clock jumps by an hour', () => {
       segmentOf(halved, { seq: 600, flags: TcpFlag.ack, payload: whole.subarray(500) }),
       ...fragments.slice(1),
     ])
-    await until(
-      () => ['/half', '/hole', '/fragments'].every((target) => origin.arrivedAt.has(target)),
-      5000,
-      'what was begun before the jump is finished behind it',
+    await until('what was begun before the jump is finished behind it', () =>
+      ['/half', '/hole', '/fragments'].every((target) => origin.arrivedAt.has(target)),
     )
     const after = await program.settled()
     const summary = await program.finish()

@@ -18,11 +18,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { freePort } from '../../bench/support/free-port.ts'
 import { parseMetrics } from '../../bench/support/prometheus.ts'
 import { PcapWriter } from '../../src/sources/files/pcap-writer.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { expectIdentity } from './support/identity.ts'
+import { MAIN } from './support/main.ts'
 import { connectionOf, Load, Mirror } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
-import { MAIN, until } from './support/program.ts'
 
 const DISK_KIB = 256
 const LINK_ETHERNET = 1
@@ -149,7 +150,7 @@ describe('a full disk', () => {
       child.stderr!.on('data', (chunk) => {
         said += chunk
       })
-      await until(() => said.includes('capturing on'), 10_000, 'it captures')
+      await until('it captures', () => said.includes('capturing on'))
       const mirror = await Mirror.open(port)
       const datagram = Buffer.alloc(8000, 'd')
       const closed = once(child, 'close')
@@ -246,27 +247,22 @@ describe('a full disk', () => {
         (answer) => answer.ok,
         () => false,
       )
-    await until(healthy, 10_000, 'it receives')
+    await until('it receives', healthy)
     const mirror = await Mirror.open(port)
     const load = new Load(mirror, (n) => [{ method: 'GET', target: `/log/${n}` }])
     await load.runFor(500, 100)
     // Warnings and the end are words too: they cannot be written either.
     await fetch(`http://127.0.0.1:${admin}/debug/fault?shard=0&kind=throw`, { method: 'POST' })
-    const metrics = async () => (await fetch(`http://127.0.0.1:${admin}/metrics`)).text()
-    await until(
-      async () => !(await metrics()).includes('mirrorshard_workers{state="running"} 1'),
-      2000,
-      'the shard is gone',
-    )
-    await until(
-      async () => (await metrics()).includes('mirrorshard_workers{state="running"} 1'),
-      5000,
-      'the shard is back',
-    )
+    const metrics = async () => parseMetrics(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text())
+    await until('the shard died', async () => {
+      const samples = await metrics()
+      return samples.get('mirrorshard_thread_deaths_total{thread="shard",cause="throw"}') === 1
+    })
+    await until('the shard is back', async () => (await metrics()).get('mirrorshard_workers{state="running"}') === 1)
     expect(await healthy()).toBe(true)
     const fresh = load.one()
-    await until(() => origin.arrivedAt.has(fresh[0]!.target), 5000, 'replay goes on')
-    const { outcomes } = expectIdentity(parseMetrics(await metrics()))
+    await until('replay goes on', () => origin.arrivedAt.has(fresh[0]!.target))
+    const { outcomes } = expectIdentity(await metrics())
     const closed = once(child, 'close')
     child.kill('SIGTERM')
     const [code] = await closed

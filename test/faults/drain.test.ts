@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
-import { ANY_PORT, Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
+import { ANY_PORT, Bench, Live, openOrigin, Traffic } from './support/live-process.ts'
 
 const hasKoffi = await koffiAvailable()
 let bench: Bench

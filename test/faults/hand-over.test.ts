@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../bench/support/free-port.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
-import { Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
+import { Bench, Live, openOrigin, Traffic } from './support/live-process.ts'
 
 let bench: Bench
 beforeEach(() => {
@@ -75,9 +76,11 @@ describe.skipIf(!(await koffiAvailable()))('a successor takes the port over unde
     const dropped = summaries.reduce((n, { requests }) => n + sum(requests.dropped), 0)
     const lost = traffic.requestsSent - replayed
     expect(lost).toBeLessThan(traffic.requestsSent / 10)
-    expect(dropped).toBeGreaterThanOrEqual(0)
-    // One may come between the last answer of the old one and its end.
-    expect(checks.filter((status) => status !== 200).length).toBeLessThanOrEqual(1 * (receivers.length - 1))
+    expect(dropped).toBeLessThanOrEqual(lost)
+    // Between the last answer of the old one and its end: one moment for each hand-over, however many checks a busy machine puts into it.
+    const moments = checks.filter((status, i) => status !== 200 && checks[i - 1] !== status).length
+    expect(moments, checks.join(' ')).toBeLessThanOrEqual(receivers.length - 1)
+    expect(checks.filter((status) => status !== 200).length).toBeLessThan(checks.length / 10)
     process.stdout.write(
       `hand-over ${receivers}: sent ${traffic.sent} = received ${received.join(' + ')} + kernel ${kernelDropped}; ` +
         `requests ${traffic.requestsSent} = replayed ${replayed} + dropped ${dropped} + never whole ${lost - dropped}; checks not 200: ${checks.filter((s) => s !== 200).length} of ${checks.length}\n`,

@@ -5,11 +5,12 @@ import { Random } from '../../src/demo/traffic/random.ts'
 import { EtherType } from '../../src/wire/ethernet.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import * as packets from '../support/packets.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { difference, sum } from './support/identity.ts'
 import { connectionOf, Load, Mirror, nextClient, segmentOf, vxlanOf } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
-import { closeAfterEach, openProgram, until } from './support/program.ts'
+import { closeAfterEach, openProgram } from './support/program.ts'
 
 const SEED = 20_261_124
 let origin: Origin
@@ -36,10 +37,8 @@ async function besides(hostile: (mirror: Mirror, geneve: Mirror) => Promise<void
   await hostile(mirror, geneve)
   usual.stop()
   const after = await settledButHeld(program)
-  await until(
-    () => [...usual.sentAt.keys()].every((target) => origin.arrivedAt.has(target)),
-    5000,
-    'all ordinary requests arrive',
+  await until('all ordinary requests arrive', () =>
+    [...usual.sentAt.keys()].every((target) => origin.arrivedAt.has(target)),
   )
   const packetDrops = difference(after.packetDrops, before.packetDrops)
   const requestDrops = difference(after.requestDrops, before.requestDrops)

@@ -6,8 +6,10 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { freePort } from '../../bench/support/free-port.ts'
+import { until } from '../support/until.ts'
 import { expectBalance, expectIdentity } from './support/identity.ts'
-import { ANY_PORT, Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
+import { ANY_PORT, Bench, Live, openOrigin, Traffic } from './support/live-process.ts'
 
 let bench: Bench
 beforeEach(() => {
@@ -124,7 +126,7 @@ test('a log pipe that is full blocks nothing, while it runs and when it ends', a
   } catch (error) {
     expect((error as NodeJS.ErrnoException).code).toBe('EAGAIN')
   }
-  const admin = await freeTcpPort()
+  const admin = await freePort()
   const live = Live.spawn(
     bench,
     ['--listen', '127.0.0.1:0', '--admin', `127.0.0.1:${admin}`, '--to', 'null', '--workers', '1'],
@@ -147,12 +149,3 @@ test('a log pipe that is full blocks nothing, while it runs and when it ends', a
   expect((await live.end(30_000)).code).toBe(0)
   expectBalance(live.summary())
 })
-
-async function freeTcpPort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

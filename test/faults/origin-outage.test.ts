@@ -1,12 +1,13 @@
 /** The origin is away for half a minute, under load: what that costs, and how soon it is found again. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, describe, expect, test } from 'vitest'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
-import { sum } from './support/identity.ts'
+import { type Ledger, sum } from './support/identity.ts'
 import { Load, Mirror } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
 import { socketsTo } from './support/process-state.ts'
-import { closeAll, openProgram, until } from './support/program.ts'
+import { closeAll, openProgram } from './support/program.ts'
 
 const OUTAGE_MS = 30_000
 const CONNECTIONS_PER_SECOND = 60
@@ -16,11 +17,15 @@ const QUEUE_REQUESTS = 500
 /** The longest pause of a circuit breaker that began with one second: 1, 2, 4, 8 (15 s in all), then 15. */
 const LONGEST_PAUSE_MS = 15_000
 const SHARDS = 2
+/** Of a shard, from the sixth second of the outage to its end. */
+const MOST_LATE_PROBES = 4
 const SLACK_MS = 2000
 /** Of noise: what is queued, half a megabyte, is far below. */
 const FLAT_MB = 24
 
 afterAll(closeAll)
+
+const tried = ({ outcomes }: Ledger) => (outcomes.refused ?? 0) + (outcomes.reset ?? 0)
 
 describe('an origin that is down for 30 s under load, and comes back', () => {
   test.concurrent.each(['wire', 'undici'])(
@@ -37,7 +42,7 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       const load = new Load(mirror, (n) =>
         Array.from({ length: REQUESTS_EACH }, (_, i) => ({ method: 'GET', target: `/${engine}/${n}/${i}` })),
       ).start(CONNECTIONS_PER_SECOND)
-      await until(() => origin.requests > 300, 30_000, 'traffic flows')
+      await until('traffic flows', () => origin.requests > 300, 30_000)
       const before = await program.ledger()
       await origin.goDown()
       const downMs = performance.now()
@@ -59,19 +64,19 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       await origin.comeUp()
       const had = origin.requests
       const recoveryMs = await until(
-        () => origin.requests > had,
-        LONGEST_PAUSE_MS + SLACK_MS,
         'the first request is back',
+        () => origin.requests > had,
+        LONGEST_PAUSE_MS + SLACK_MS + program.paceMs,
       )
       // Each shard finds out by itself.
       const closedMs = await until(
-        async () => (await program.ledger()).samples.get('mirrorshard_replay_circuit_open') === 0,
-        LONGEST_PAUSE_MS + SLACK_MS,
         'every circuit is closed',
+        async () => (await program.ledger()).samples.get('mirrorshard_replay_circuit_open') === 0,
+        LONGEST_PAUSE_MS + SLACK_MS + program.paceMs,
       )
       await sleep(500)
       const fresh = load.one()
-      await until(() => fresh.every(({ target }) => origin.arrivedAt.has(target)), 2000, 'a new connection is replayed')
+      await until('a new connection is replayed', () => fresh.every(({ target }) => origin.arrivedAt.has(target)))
       load.stop()
       const after = await program.settled()
       const drops = Object.fromEntries(
@@ -83,7 +88,7 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
           outcomes: after.outcomes,
           dropped: drops,
           'circuit opened': after.samples.get('mirrorshard_replay_circuit_opened_total')!,
-          'connections tried while down': (down.outcomes.refused ?? 0) + (down.outcomes.reset ?? 0),
+          'connections tried while down': tried(down),
           'first request back after ms': recoveryMs,
           'all circuits closed after ms': recoveryMs + closedMs,
           'queue at most': `${most} of ${QUEUE_REQUESTS}`,
@@ -98,7 +103,9 @@ describe('an origin that is down for 30 s under load, and comes back', () => {
       expect(most).toBeLessThanOrEqual(QUEUE_REQUESTS)
       expect(drops.circuitOpen).toBeGreaterThan(1000)
       // Sixteen failures open a circuit; then one probe per pause.
-      expect((down.outcomes.refused ?? 0) + (down.outcomes.reset ?? 0)).toBeLessThan(SHARDS * (16 + 8) + 64)
+      expect(tried(down)).toBeLessThan(SHARDS * (16 + 8) + 64)
+      // From the sixth second on the pauses are of 4, 8 and 15 s: a pause that does not grow would make twenty-four of them.
+      expect(tried(down) - tried(during)).toBeLessThanOrEqual(SHARDS * MOST_LATE_PROBES)
       expect(socketsDown.established).toBe(0)
       expect(sum(after.outcomes) + sum(after.requestDrops)).toBe(load.sentAt.size)
       expect(origin.repeated('GET')).toEqual([])

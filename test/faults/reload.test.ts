@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { byLabel } from '../../bench/support/prometheus.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
-import { ANY_PORT, Bench, Live, type Origin, openOrigin, Traffic, until } from './support/live-process.ts'
+import { ANY_PORT, Bench, Live, type Origin, openOrigin, Traffic } from './support/live-process.ts'
 
 const hasKoffi = await koffiAvailable()
 let bench: Bench
@@ -155,14 +156,7 @@ test('a thread that is started again works by the options of now, not by those o
     const from = live.said.length
     await live.break(`${thread}&kind=throw`)
     await live.line(`${thread.startsWith('shard') ? 'worker' : 'receiver'} ${thread.at(-1)} died`, 15_000, from)
-    await until('it is back', async () => {
-      const samples = await live.metrics()
-      return ['workers', 'receivers'].every(
-        (what) =>
-          samples.get(`mirrorshard_${what}{state="running"}`) ===
-          samples.get(`mirrorshard_${what}{state="configured"}`),
-      )
-    })
+    await until('it is back', () => live.isComplete())
   }
   expect(Object.keys((await service.send()).dropped)).toEqual(['method'])
   await service.reload('vni: [8]\n')

@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { connectionOf, Mirror } from './support/mirror.ts'
 import { Origin } from './support/origin.ts'
-import { closeAfterEach, openProgram, until } from './support/program.ts'
+import { closeAfterEach, openProgram } from './support/program.ts'
 
 closeAfterEach()
 const BUFFER_BYTES = 65_536
@@ -25,22 +26,18 @@ describe('the receive buffer overflows while the process is stopped', () => {
       })
       const mirror = await Mirror.open(program.port)
       mirror.push(connectionOf([{ method: 'GET', target: '/before' }]))
-      await until(() => origin.arrivedAt.has('/before'), 5000, 'traffic flows')
+      await until('traffic flows', () => origin.arrivedAt.has('/before'))
       program.service.child.kill('SIGSTOP')
       for (let n = 0; n < CONNECTIONS; n++) await mirror.send(connectionOf([{ method: 'GET', target: `/flood/${n}` }]))
       await sleep(100)
       program.service.child.kill('SIGCONT')
       // Read once a second.
-      await until(
-        async () => {
-          const now = await program.ledger()
-          return now.received + now.kernelDrops === mirror.datagrams
-        },
-        5000,
-        'every datagram is received or dropped by the kernel',
-      )
+      await until('every datagram is received or dropped by the kernel', async () => {
+        const now = await program.ledger()
+        return now.received + now.kernelDrops === mirror.datagrams
+      })
       mirror.push(connectionOf([{ method: 'GET', target: '/after' }]))
-      const backMs = await until(() => origin.arrivedAt.has('/after'), 5000, 'traffic flows again')
+      const backMs = await until('traffic flows again', () => origin.arrivedAt.has('/after'))
       const ledger = await program.settled()
       tellFigures({
         datagrams: mirror.datagrams,

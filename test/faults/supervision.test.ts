@@ -5,8 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { freePort } from '../../bench/support/free-port.ts'
 import { koffiAvailable } from '../../src/sources/live/libc.ts'
+import { until } from '../support/until.ts'
 import { expectBalance, expectIdentity, sum } from './support/identity.ts'
-import { ANY_PORT, Bench, Live, openOrigin, Traffic, until } from './support/live-process.ts'
+import { ANY_PORT, Bench, Live, openOrigin, Traffic } from './support/live-process.ts'
 import { stateOf } from './support/process-state.ts'
 
 const hasKoffi = await koffiAvailable()
@@ -20,14 +21,6 @@ afterEach(() => bench.end())
 const BACK_MS = 20_000
 /** On a busy machine a thread that collects garbage for want of heap may look like one that stands still. */
 const CAUSES = { throw: ['throw'], exit: ['exit'], oom: ['heap', 'stuck'], spin: ['stuck'] } as const
-
-async function isComplete(live: Live): Promise<boolean> {
-  const samples = await live.metrics()
-  return ['workers', 'receivers'].every(
-    (what) =>
-      samples.get(`mirrorshard_${what}{state="running"}`) === samples.get(`mirrorshard_${what}{state="configured"}`),
-  )
-}
 
 describe.each(['shard', ...(hasKoffi ? ['receiver'] : [])])('a %s that breaks under load', (thread) => {
   test.each(Object.entries(CAUSES))('by %s is back; its death is counted as %s', async (kind, causes) => {
@@ -48,7 +41,7 @@ describe.each(['shard', ...(hasKoffi ? ['receiver'] : [])])('a %s that breaks un
         samples.get(`mirrorshard_thread_deaths_total{thread="${thread}",cause="${cause}"}`)
       return causes.some((cause) => deaths(cause) === 1)
     })
-    await until('it is back', () => isComplete(live))
+    await until('it is back', () => live.isComplete())
     const backMs = performance.now() - brokenMs
     expect(backMs).toBeLessThan(BACK_MS)
     expectIdentity(await live.metrics())
@@ -86,7 +79,7 @@ test('a thread that stands still in the kernel, and ends long after its successo
   const before = state()
   writeFileSync(armed, '')
   await live.line('worker ')
-  await until('it is back', () => isComplete(live))
+  await until('it is back', () => live.isComplete())
   // The one that stood still is ended when it returns from the kernel.
   await sleep(5_000)
   expect(state()).toMatchObject({ threads: before.threads, descriptors: before.descriptors })
@@ -197,7 +190,7 @@ test.each(['shard', ...(hasKoffi ? ['receiver'] : [])])(
     ])
     const name = thread === 'shard' ? 'worker' : 'receiver'
     for (let death = 1; death <= 5; death++) {
-      await until('it is up', () => isComplete(live))
+      await until('it is up', () => live.isComplete())
       const from = live.said.length
       await live.break(`${thread}=0&kind=throw`)
       await live.line(`${name} 0 died`, 15_000, from)
@@ -274,7 +267,7 @@ describe('a thread that does not come up', () => {
     const start = 'mirrorshard_thread_deaths_total{thread="shard",cause="start"}'
     await until('one start failed', async () => ((await live.metrics()).get(start) ?? 0) >= 1)
     fault.disarm()
-    await until('it is back', () => isComplete(live))
+    await until('it is back', () => live.isComplete())
     const traffic = new Traffic(4, { connections: 10, requestsPerConnection: 5 })
     await traffic.send(live.port, 5_000)
     const summary = await live.finish()

@@ -103,12 +103,6 @@ export function sampleFrames(requests: number): { frames: Buffer[]; expected: nu
   return { frames, expected }
 }
 
-export async function until(condition: () => boolean, limitMs: number): Promise<number> {
-  const started = performance.now()
-  while (!condition() && performance.now() - started < limitMs) await sleep(10)
-  return performance.now() - started
-}
-
 export function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((a, b) => a + b, 0)
 }

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { resolveOptions } from '../../src/config/resolve.ts'
 import { NetworkList } from '../../src/decapsulation/networks.ts'
 import type { Summary } from '../../src/report/summary.ts'
+import { koffiAvailable } from '../../src/sources/live/libc.ts'
 import { RawOrigin } from '../sinks/replay/support/raw-origin.ts'
 import { framesOf } from './support/captured-frames.ts'
 import { type Running, service } from './support/program.ts'
@@ -43,10 +44,18 @@ async function counted(running: Running, packets: number): Promise<Summary> {
   }
 }
 
-describe.each(['recvmmsg', 'dgram'])('receiver %s', (receiver) => {
+/** Each has a way of its own on which a datagram's source is looked at. */
+const RECEIVERS: readonly (readonly [name: string, args: readonly string[]])[] = [
+  ['recvmmsg on the main thread', ['--receiver', 'recvmmsg']],
+  ['dgram', ['--receiver', 'dgram']],
+  ['threads', ['--receivers', '2', '--workers', '1']],
+]
+const hasKoffi = await koffiAvailable()
+
+describe.each(RECEIVERS.filter(([name]) => hasKoffi || name === 'dgram'))('receiver: %s', (_name, args) => {
   test('a source outside --allow-from is counted packet by packet, and nothing is replayed for it', async () => {
     origin = await RawOrigin.listen()
-    const running = await service(['--to', origin.url.origin, '--receiver', receiver, '--allow-from', '127.0.0.9/32'])
+    const running = await service(['--to', origin.url.origin, ...args, '--allow-from', '127.0.0.9/32'])
     await mirror(running, '127.0.0.1', 5)
     const outside = await counted(running, FRAMES.length)
     expect(outside.packets).toMatchObject({ processed: 0, dropped: { sourceNotAllowed: FRAMES.length } })
@@ -60,7 +69,7 @@ describe.each(['recvmmsg', 'dgram'])('receiver %s', (receiver) => {
 
   test('a VNI outside --vni is counted, and nothing is replayed for it', async () => {
     origin = await RawOrigin.listen()
-    const running = await service(['--to', origin.url.origin, '--receiver', receiver, '--vni', '7,8'])
+    const running = await service(['--to', origin.url.origin, ...args, '--vni', '7,8'])
     await mirror(running, '127.0.0.1', 9)
     const outside = await counted(running, FRAMES.length)
     expect(outside.packets).toMatchObject({ processed: 0, dropped: { vniNotAllowed: FRAMES.length } })

@@ -93,6 +93,14 @@ describe('a terminal', () => {
         expect(JSON.parse(printableJson({ text }))).toEqual({ text })
       }),
     )
+    // Random texts are rarely as long as that.
+    const long = 'x'.repeat(5000)
+    expect(printable(long)).toHaveLength(4096)
+    expect(
+      printableLines(`${long}\n${long}`)
+        .split('\n')
+        .map((line) => line.length),
+    ).toEqual([4096, 4096])
   })
 })
 

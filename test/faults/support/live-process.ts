@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { openSender } from '../../../bench/pipeline/datagram-sender.ts'
 import {
@@ -19,8 +18,8 @@ import {
 } from '../../../bench/support/keep-alive-traffic.ts'
 import { parseMetrics, type Samples } from '../../../bench/support/prometheus.ts'
 import type { Summary } from '../../../src/report/summary.ts'
+import { MAIN } from './main.ts'
 
-const MAIN = fileURLToPath(new URL('../../../dist/src/main.js', import.meta.url))
 const START_LIMIT_MS = 30_000
 const END_LIMIT_MS = 45_000
 
@@ -166,6 +165,15 @@ export class Live {
     return parseMetrics(await (await fetch(`${this.admin}/metrics`)).text())
   }
 
+  /** Every thread that was asked for is in its loop. */
+  async isComplete(): Promise<boolean> {
+    const samples = await this.metrics()
+    return ['workers', 'receivers'].every(
+      (what) =>
+        samples.get(`mirrorshard_${what}{state="running"}`) === samples.get(`mirrorshard_${what}{state="configured"}`),
+    )
+  }
+
   async health(): Promise<{ readonly status: number; readonly reason: string }> {
     const answer = await fetch(`${this.admin}/healthz`)
     return { status: answer.status, reason: (await answer.text()).trim() }
@@ -186,16 +194,6 @@ export interface LiveOptions {
 }
 
 export const ANY_PORT = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'] as const
-
-/** Waits until it is so. @throws Error when it does not come to be */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, limitMs = 30_000): Promise<number> {
-  const started = performance.now()
-  while (!(await isSo())) {
-    if (performance.now() - started > limitMs) throw new Error(`not within ${limitMs} ms: ${what}`)
-    await sleep(10)
-  }
-  return performance.now() - started
-}
 
 /** Frames of whole keep-alive connections in VXLAN datagrams, and a sender for them. */
 export class Traffic {

@@ -26,6 +26,10 @@ export interface OriginFault {
   readonly atHead?: (socket: Socket) => void
   /** A fault of connections. @returns what ends it */
   readonly begin?: (origin: Origin) => Promise<() => Promise<void>>
+  /** Each later request on a connection that has had the fault. */
+  readonly later?: (request: Arrived, socket: Socket) => void
+  /** The time-out that must end a faulty request: its connection is closed when that is over. */
+  readonly endedBy?: 'headersTimeoutMs' | 'bodyTimeoutMs' | 'requestTimeoutMs'
   /** Of the faulty requests. */
   readonly bodyBytes?: number
   readonly faultyPerSecond?: number
@@ -68,6 +72,7 @@ const acceptWith =
   }
 
 const DOWN = ['refused', 'reset', 'circuitOpen', 'queueFull']
+const LEFT_OVER = 'HTTP/1.1 500 Left Over\r\nContent-Length: 0\r\n\r\n'
 const GARBAGE = Buffer.from(Array.from({ length: 600 }, (_, i) => (i * 197 + 131) & 255))
 const FATAL_HANDSHAKE_FAILURE = Buffer.from([21, 3, 3, 0, 2, 2, 40])
 
@@ -150,15 +155,17 @@ export const ORIGIN_FAULTS: readonly OriginFault[] = [
     outcomes: ['truncated'],
     answer: (_request, socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhalf.\r\n'),
   },
-  { name: 'silence: no answer', outcomes: ['timeout'], answer: () => {} },
+  { name: 'silence: no answer', outcomes: ['timeout'], endedBy: 'headersTimeoutMs', answer: () => {} },
   {
     name: 'silence inside the body',
     outcomes: ['timeout'],
+    endedBy: 'bodyTimeoutMs',
     answer: (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.'),
   },
   {
     name: 'drip: one byte of the head every 40 ms',
     outcomes: ['timeout'],
+    endedBy: 'headersTimeoutMs',
     answer: (_request, socket) => {
       let at = 0
       const answer =
@@ -169,6 +176,7 @@ export const ORIGIN_FAULTS: readonly OriginFault[] = [
   {
     name: 'drip: one byte of the body every 40 ms',
     outcomes: ['timeout'],
+    endedBy: 'requestTimeoutMs',
     answer: (_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n')
       timer(socket, 40, () => socket.write('x'))
@@ -225,15 +233,14 @@ export const ORIGIN_FAULTS: readonly OriginFault[] = [
   {
     name: 'Content-Length too short: bytes left over',
     outcomes: ['2xx'],
-    // What is left over must never be the next answer.
-    answer: (_request, socket) =>
-      void socket.write(
-        'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 500 Left Over\r\nContent-Length: 0\r\n\r\n',
-      ),
+    // What is left over must never be the next answer, nor a part of it: an origin out of step answers all that comes there with it.
+    answer: (_request, socket) => void socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok${LEFT_OVER}`),
+    later: (_request, socket) => void socket.write(LEFT_OVER),
   },
   {
     name: 'Content-Length too long, connection open',
     outcomes: ['timeout'],
+    endedBy: 'bodyTimeoutMs',
     answer: (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok'),
   },
   {

@@ -4,20 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { afterEach, expect } from 'vitest'
 import { parseMetrics } from '../../../bench/support/prometheus.ts'
 import { type LiveSummary, openService, type Service, type ServiceOrder } from '../../../bench/support/service.ts'
 import { expectBalance, expectIdentity, type Ledger } from './identity.ts'
+import { MAIN } from './main.ts'
 import { type ProcessState, stateOf } from './process-state.ts'
-
-/** Built by `npm run test:faults` before anything runs. */
-export const MAIN = fileURLToPath(new URL('../../../dist/src/main.js', import.meta.url))
 
 export interface Program {
   readonly service: Service
   readonly pid: number
   readonly port: number
+  /** What the start of the program took just now: on a busy machine everything takes longer, and bounds of time are given so much more. */
+  readonly paceMs: number
   /** What it said on stderr since it receives. */
   readonly said: readonly string[]
   /** Reads /metrics, which must add up. */
@@ -75,6 +74,7 @@ export async function openProgram(order: ProgramOrder): Promise<Program> {
     service,
     pid,
     port: service.port,
+    paceMs: service.startMs,
     said,
     ledger,
     state: () => stateOf(pid),
@@ -101,20 +101,6 @@ export async function openProgram(order: ProgramOrder): Promise<Program> {
   }
   open.push({ program, directory })
   return program
-}
-
-/** @returns milliseconds it took. @throws Error when it was not so in time */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  limitMs: number,
-  what: string,
-): Promise<number> {
-  const startedMs = performance.now()
-  while (!(await condition())) {
-    if (performance.now() - startedMs > limitMs) throw new Error(`not so after ${limitMs} ms: ${what}`)
-    await sleep(10)
-  }
-  return Math.round(performance.now() - startedMs)
 }
 
 export function percentile(values: readonly number[], share: number): number {
