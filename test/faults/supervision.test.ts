@@ -112,7 +112,7 @@ describe('a thread with a call of the system under way that does not return, as 
     const brokenMs = performance.now()
     await live.break('shard=0&kind=throw')
     await live.line('worker 0 died')
-    await until('it is back', () => isComplete(live), 10_000)
+    await until('it is back', () => live.isComplete(), 10_000)
     expect(performance.now() - brokenMs).toBeLessThan(10_000)
     release()
     expectBalance(await live.finish())
