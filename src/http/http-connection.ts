@@ -218,7 +218,9 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
   get isAtBoundary(): boolean {
     // Another protocol is recognised again by its own bytes; a tunnel's may be anything.
     if (this.mode === Mode.over) return this.overCounter !== Counter.tunnelBytes
-    return this.mode === Mode.http && this.requests!.isAtBoundary && this.responses!.isAtBoundary
+    if (this.mode !== Mode.http || !this.requests!.isAtBoundary) return false
+    // Text in an answer is no request where its sender's port is no client's.
+    return this.responses!.isAtBoundary || !this.mayAsk(this.client ^ 1)
   }
 
   get wantsTick(): boolean {

@@ -743,7 +743,7 @@ export class Reassembler {
   }
 
   /** The piece is in order but its time has not come: see StreamConsumer. */
-  private mustWait(key: number, piece: { hasAck: boolean; ack: number }): boolean {
+  private mustWait(key: number, piece: Acknowledging): boolean {
     const consumer = this.consumers[key >> 1]
     if (consumer == null) {
       // Before any data it is the handshake that says who serves.
@@ -753,19 +753,22 @@ export class Reassembler {
       return (key & 1) === (clientIs1 ? 0 : 1) && this.peerIsBehind(key, piece)
     }
     if (consumer.isWaiting(key & 1)) return true
-    return consumer.waitsForPeer(key & 1) && this.peerIsBehind(key, piece) && !this.peerWaits(key, consumer)
+    return consumer.waitsForPeer(key & 1) && this.peerIsBehind(key, piece) && !this.peerWaits(key, piece, consumer)
   }
 
-  /** The other direction's next piece is here and waits for this one: where segments were sent again, either may acknowledge the other. */
-  private peerWaits(key: number, consumer: StreamConsumer): boolean {
+  /**
+   * The other direction's next piece is here, came no earlier and waits for this one: where segments were sent again, either may
+   * acknowledge the other.
+   */
+  private peerWaits(key: number, piece: Acknowledging, consumer: StreamConsumer): boolean {
     const peer = key ^ 1
     const first = this.storeOf(peer)?.first()
-    if (first === undefined || first.seq !== this.table.nextSeq[peer]) return false
+    if (first === undefined || first.seq !== this.table.nextSeq[peer] || first.timeUs < piece.timeUs) return false
     return consumer.waitsForPeer(peer & 1) && this.peerIsBehind(peer, first)
   }
 
   /** The other direction has not delivered all that the piece acknowledges, though its packets are captured. */
-  private peerIsBehind(key: number, piece: { hasAck: boolean; ack: number }): boolean {
+  private peerIsBehind(key: number, piece: Acknowledging): boolean {
     if (!piece.hasAck) return false
     const { table } = this
     const peer = key ^ 1
@@ -1034,6 +1037,13 @@ export class Reassembler {
     if (end !== null && this.storeOf(key) === null) this.declareGap(key, end)
     this.endIfFinished(key)
   }
+}
+
+/** What of a piece, or of a segment that waits, says when its time has come. */
+interface Acknowledging {
+  readonly hasAck: boolean
+  readonly ack: number
+  readonly timeUs: number
 }
 
 /** What a flow has only while something of it is missing or waits, by direction: most flows never do. */

@@ -50,7 +50,7 @@ export interface StreamConsumer {
   giveUpWaiting(direction: number): void
   /** No message is in hand: when the connection is forgotten now, none is lost. */
   readonly isIdle: boolean
-  /** Neither side is inside a message or a tunnel, as far as was seen: what the client sends next begins a message. */
+  /** Neither side is inside a message or a tunnel, as far as was seen: what looks like a request next is one. */
   readonly isAtBoundary: boolean
   /** True while `tick` wants to be called between packets. */
   readonly wantsTick: boolean

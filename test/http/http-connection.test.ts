@@ -592,7 +592,7 @@ describe('a boundary', () => {
 
   test('is where neither side is in the middle of a message, and never in a tunnel', () => {
     const seen = boundaries(
-      new ConnectionRig(),
+      new ConnectionRig({ endpoints: [40_000, 8080] }),
       (rig) => rig.client(get('/1')),
       (rig) => rig.server('HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\na'),
       (rig) => rig.server('b'),
@@ -600,6 +600,16 @@ describe('a boundary', () => {
       (rig) => rig.server('HTTP/1.1 200 x\r\n\r\n'),
     )
     expect(seen).toEqual([true, false, true, false, false])
+  })
+
+  test('is in the middle of an answer too where a system port sends it: its text begins no request', () => {
+    const seen = boundaries(
+      new ConnectionRig({ endpoints: [40_000, 80] }),
+      (rig) => rig.client(get('/1')),
+      (rig) => rig.server('HTTP/1.1 200 x\r\nContent-Length: 2\r\n\r\na'),
+      (rig) => rig.client('GET /2 HTT'),
+    )
+    expect(seen).toEqual([true, true, false])
   })
 })
 

@@ -45,6 +45,8 @@ export interface RigOptions {
   readonly client?: number
   /** It gave way inside a message, and came back. */
   readonly isInside?: boolean
+  /** Of client and server. */
+  readonly endpoints?: readonly [number, number]
   readonly bodies?: BodyUse
   readonly maxResponseBytes?: number
   readonly context?: RigContext
@@ -81,8 +83,8 @@ export class ConnectionRig {
       onShed: () => this.shed++,
     } as const
     const events = () => new Pairing(CONNECTION, pairing, { exchange: (e) => this.note(e) })
-    const { client = CLIENT, isInside = false } = options
-    this.connection = new HttpConnection(this.context, FLOW_HASH, PORTS, client, events, isInside)
+    const { client = CLIENT, isInside = false, endpoints = PORTS } = options
+    this.connection = new HttpConnection(this.context, FLOW_HASH, endpoints, client, events, isInside)
   }
 
   client(text: string, facts: SendFacts = {}): this {
