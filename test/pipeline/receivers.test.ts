@@ -38,36 +38,43 @@ describe.skipIf(!(await koffiAvailable()))('several receiving threads', () => {
     expect(rig.warnings.filter((text) => !text.startsWith('the kernel granted'))).toEqual([])
   })
 
+  /** @returns packets that the receiver had in its hands when it broke */
+  async function breakAndAccount(kind: string): Promise<number> {
+    const rig = await openRig({ receivers: '2', receiveBufferBytes: '8388608' })
+    const { frames } = sampleFrames(200)
+    await rig.send(frames.slice(0, frames.length / 2))
+    const sending = rig.send(frames.slice(frames.length / 2))
+    await rig.break('receiver=1', kind)
+    await until('its death is told', () => rig.warnings.some((text) => text.startsWith('receiver 1 died')))
+    // How soon: test/faults/threads.test.ts.
+    await until('it is back', async () => (await rig.metrics()).includes('mirrorshard_receivers{state="running"} 2'))
+    await sending
+    await sleep(300)
+    const before = rig.arrived.length
+    await rig.send(sampleFrames(50).frames)
+    await until('requests go on', () => rig.arrived.length > before)
+    await rig.close()
+    const { packets, requests } = rig.service.summary()
+    // Nothing between the kernel and the rings is unaccounted for.
+    expect(packets.received).toBe(rig.sent())
+    expect(packets.received).toBe(packets.processed + sum(packets.dropped))
+    expect(requests.parsed).toBe(sum(requests.dropped) + sum(requests.replayed))
+    expect(requests.held).toBe(0)
+    expect(rig.warnings.filter((text) => text.startsWith('receiver 0'))).toEqual([])
+    return packets.dropped.receiverLost ?? 0
+  }
+
   let lost = 0
   test.each(['throw', 'exit', 'oom', 'spin'])(
     'one that breaks by %s is back: its socket goes on queueing, and what it held is counted exactly',
     async (kind) => {
-      const rig = await openRig({ receivers: '2', receiveBufferBytes: '8388608' })
-      const { frames } = sampleFrames(200)
-      await rig.send(frames.slice(0, frames.length / 2))
-      const sending = rig.send(frames.slice(frames.length / 2))
-      await rig.break('receiver=1', kind)
-      await until('its death is told', () => rig.warnings.some((text) => text.startsWith('receiver 1 died')))
-      // How soon: test/faults/threads.test.ts.
-      await until('it is back', async () => (await rig.metrics()).includes('mirrorshard_receivers{state="running"} 2'))
-      await sending
-      await sleep(300)
-      const before = rig.arrived.length
-      await rig.send(sampleFrames(50).frames)
-      await until('requests go on', () => rig.arrived.length > before)
-      await rig.close()
-      const { packets, requests } = rig.service.summary()
-      // Nothing between the kernel and the rings is unaccounted for.
-      expect(packets.received).toBe(rig.sent())
-      expect(packets.received).toBe(packets.processed + sum(packets.dropped))
-      expect(requests.parsed).toBe(sum(requests.dropped) + sum(requests.replayed))
-      expect(requests.held).toBe(0)
-      lost += packets.dropped.receiverLost ?? 0
-      expect(rig.warnings.filter((text) => text.startsWith('receiver 0'))).toEqual([])
+      lost += await breakAndAccount(kind)
     },
   )
 
-  test('the one that broke had packets in its hands at least once, or the test above showed nothing', () => {
+  test('the one that broke had packets in its hands at least once, or the test above showed nothing', async () => {
+    // Where the machine is busy it breaks between two batches as often as not.
+    for (let tries = 0; tries < 10 && lost === 0; tries++) lost += await breakAndAccount('throw')
     expect(lost).toBeGreaterThan(0)
   })
 
