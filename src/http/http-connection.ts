@@ -431,9 +431,12 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     return status >= 200 && status < 300 && status !== 204 && !view.has(MessageFlag.hasLength | MessageFlag.chunked)
   }
 
-  /** What a response that cannot be proven to be one would say: it may end the requests, and nothing else. */
+  /**
+   * What a response that cannot be proven to be one would say: it may end the requests, and nothing else. In the body of an answer to a
+   * request that was not seen, too: to HEAD there would be no body.
+   */
   responseUnproven(bytes: Buffer, at: number, end: number): void {
-    if (this.mayBeHiddenConsent(bytes, at, end)) this.endRequests()
+    if (this.answering === null && this.mayBeHiddenConsent(bytes, at, end)) this.endRequests()
   }
 
   private endRequests(): void {

@@ -42,7 +42,7 @@ export interface ResponseEvents {
   responseDropped(fault: number, status: number): void
   /** The first bytes of the stream are no HTTP/1 response. Returns whether responses may still follow at a proven boundary. */
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean
-  /** A segment whose beginning may be a response or part of one: nothing tells. */
+  /** A segment whose beginning may be a response or part of one: nothing tells, or only the framing of a response, which depends on its request. */
   responseUnproven(bytes: Buffer, at: number, end: number): void
   /** Requests wait that come before the next response. */
   readonly responsesPause: boolean
@@ -91,6 +91,7 @@ export class ResponseParser implements BodyTarget, MessageHolder {
     this.hadNoData = false
     this.lastUs = piece.timeUs
     let i = piece.at
+    if (piece.startsSegment && !this.isAtHead(piece)) this.events.responseUnproven(bytes, i, end)
     while (i < end) {
       switch (this.state) {
         case State.idle:
@@ -117,7 +118,6 @@ export class ResponseParser implements BodyTarget, MessageHolder {
         case State.resync:
           if (this.isBoundary(piece, i)) this.state = State.idle
           else {
-            if (i === piece.at && piece.startsSegment) this.events.responseUnproven(bytes, i, end)
             this.events.responseBytesSkipped(end - i, false)
             i = end
           }
@@ -171,6 +171,15 @@ export class ResponseParser implements BodyTarget, MessageHolder {
 
   bodyData(bytes: Buffer, at: number, end: number): void {
     this.events.responseBody(bytes, at, end)
+  }
+
+  /** The piece goes on with a head, or begins one beyond doubt. */
+  private isAtHead(piece: StreamPiece): boolean {
+    return (
+      this.state === State.idle ||
+      this.state === State.head ||
+      (this.state === State.resync && this.isBoundary(piece, piece.at))
+    )
   }
 
   private isBoundary(piece: StreamPiece, i: number): boolean {

@@ -531,6 +531,17 @@ describe('a connection that gave way inside a message and came back', () => {
   })
 })
 
+test('a consent ends the requests behind an answer to an unseen HEAD, in what its length says is its body and behind what that makes malformed', () => {
+  for (const length of [1000, 30]) {
+    const rig = new ConnectionRig({ client: -1, isInside: true })
+    rig.server(`HTTP/1.1 200 x\r\nContent-Length: ${length}\r\n\r\n`, { isAckedTo: true })
+    if (length === 30) rig.server(answer(200))
+    rig.server(SWITCHED).client(get('/inside'), { isAckedTo: true })
+    rig.close()
+    expect(rig.count('requestsParsed')).toBe(0)
+  }
+})
+
 test('behind gaps in both directions a consent that nothing proves ends the requests, and an answer with a length does not', () => {
   const requestsBehind = (unproven: string) => {
     const rig = new ConnectionRig({ client: CLIENT })
