@@ -50,7 +50,7 @@ function criterionRow({ name, isPassed, detail }: RunFile['criteria'][number]): 
 
 function eventsOf({ evidence }: RunFile): string[][] {
   return evidence.events.map((event) => {
-    const took = recoveryOf(event)
+    const took = recoveryOf(event, evidence.events)
     return [
       event.name,
       event.startS.toFixed(1),

@@ -290,8 +290,8 @@ function felt({ events, summary, sent }: Evidence): Criterion {
   }
 }
 
-function recovery({ events }: Evidence): Criterion {
-  const times = events.map((event) => ({ event, took: recoveryOf(event) }))
+export function recovery({ events }: Pick<Evidence, 'events'>): Criterion {
+  const times = events.map((event) => ({ event, took: recoveryOf(event, events) }))
   const late = times.filter(({ event, took }) => took === null || took > event.boundS)
   const slowest = times.reduce((a, b) => ((b.took ?? 0) > (a.took ?? 0) ? b : a), times[0]!)
   return {
@@ -309,9 +309,25 @@ function recovery({ events }: Evidence): Criterion {
   }
 }
 
-/** Seconds from the end of the event; null: never. */
-export function recoveryOf({ endS, recoveredS }: EventRecord): number | null {
-  return endS === null || recoveredS === null ? null : Math.max(0, recoveredS - endS)
+/** What may turn health bad. */
+const OVERLOADS: ReadonlySet<string> = new Set(['flood', 'burst', 'stopped'])
+
+/**
+ * Seconds from the end of the event; null: never. Health tells of the service and not of an event: of overloads that follow each
+ * other before it was good again, it counts from the end of the last one.
+ */
+export function recoveryOf(event: EventRecord, events: readonly EventRecord[]): number | null {
+  const { endS, recoveredS } = event
+  if (endS === null || recoveredS === null) return null
+  let fromS = endS
+  if (OVERLOADS.has(event.fault.kind)) {
+    const others = events.filter(({ fault, startS }) => OVERLOADS.has(fault.kind) && startS > event.startS)
+    for (const other of others.sort((a, b) => a.startS - b.startS)) {
+      const isInTime = other.startS <= fromS + event.boundS
+      if (isInTime && other.endS !== null && other.endS <= recoveredS) fromS = Math.max(fromS, other.endS)
+    }
+  }
+  return Math.max(0, recoveredS - fromS)
 }
 
 function threads({ kills, deaths }: Evidence): Criterion {

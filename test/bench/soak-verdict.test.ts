@@ -54,6 +54,28 @@ const failed = (more: Partial<Evidence>) =>
 const from = (seconds: number, more: (seconds: number) => Partial<Reading>) =>
   SECONDS.map((s) => reading(s, s >= seconds ? more(s) : {}))
 
+describe('recovery from overloads that follow each other', () => {
+  const overload = (startS: number, recoveredS: number): EventRecord => ({
+    name: `burst at ${startS} s`,
+    fault: { lane: 'inner', kind: 'burst' },
+    ...{ startS, endS: startS + 1, recoveredS, boundS: 20 },
+  })
+
+  it('counts from the end of the last: health cannot be good again for one of them alone', () => {
+    expect(failed({ events: [kill, overload(10, 45), overload(28, 45)] })).toEqual([])
+    expect(failed({ events: [kill, overload(10, 45), overload(28, 49)] })).toEqual([])
+  })
+
+  it.each([
+    ['one that took too long by itself', [overload(10, 45)]],
+    ['one whose time was over when the next came', [overload(10, 45), overload(32, 45)]],
+    ['the last of them', [overload(10, 50), overload(28, 50)]],
+    ['one behind which something else happened', [overload(10, 45), { ...kill, startS: 28, endS: 29 }]],
+  ])('fails of %s', (_what, events) => {
+    expect(failed({ events: [kill, ...events] })).toEqual(['every fault is recovered from'])
+  })
+})
+
 describe('the verdict of a soak', () => {
   it('is passed where nothing is wrong', () => {
     expect(judge(evidence()).filter(({ isPassed }) => isPassed !== true)).toEqual([])
