@@ -112,18 +112,20 @@ const SHAPES: readonly Partial<PathShape>[] = [
 
 /**
  * Damage after which a request may be lost, and none may change: packets lost, cut short, doubled, moved, repeated, spliced, and single
- * bytes changed, which a TCP checksum always finds (RFC 1071: a change within one byte changes the sum). Never a cut and a change in one
- * packet: what is cut cannot be checked.
+ * bytes changed, which a TCP checksum always finds (RFC 1071: a change within one byte changes the sum, and changes in several fragments
+ * of a segment cannot make up for each other where all go in one direction). Never a cut and a change in one packet: what is cut
+ * cannot be checked.
  */
 function disturb(random: Random, parts: readonly Buffer[]): Buffer[] {
   let out = [...parts]
   const lossy = random.pick([0, 0.01, 0.05, 0.2])
   const changed = random.pick([0, 0, 0.02, 0.1])
   const cut = random.pick([0, 0, 0.02, 0.1])
+  const isUp = random.chance(0.5)
   out = out.flatMap((packet) => {
     const share = random.word() / 0x100000000
     if (share < lossy) return []
-    if (share < lossy + changed) return [oneByteChanged(random, packet)]
+    if (share < lossy + changed) return [oneByteChanged(random, packet, isUp)]
     return share < lossy + changed + cut ? [cutShort(random, packet)] : [packet]
   })
   for (let i = random.below(6); i > 0 && out.length > 0; i--) {
@@ -152,12 +154,15 @@ function disturb(random: Random, parts: readonly Buffer[]): Buffer[] {
   return out
 }
 
-function oneByteChanged(random: Random, packet: Buffer): Buffer {
+/** @param isUp bits are set, or else cleared */
+function oneByteChanged(random: Random, packet: Buffer, isUp: boolean): Buffer {
   const out = Buffer.from(packet)
   const at = HEADER_BYTES + random.below(Math.max(1, packet.length - HEADER_BYTES))
   if (at >= out.length) return out
   // In link and tunnel headers, which no sum covers, only single bits: more could make them name another flow's packet.
-  out[at] = random.chance(0.7) || at < 140 ? out[at]! ^ (1 << random.below(8)) : random.below(256)
+  const isSingle = random.chance(0.7) || at < 140
+  const bits = isSingle ? 1 << random.below(8) : random.below(256)
+  out[at] = isUp ? out[at]! | bits : out[at]! & ~bits
   return out
 }
 
