@@ -1,5 +1,6 @@
 /** The measurement of the flows bench, a process of its own with --expose-gc: JSON on its command line, JSON on standard output. */
 import { writeSync } from 'node:fs'
+import { CONNECTION_BYTES } from '../../src/base/memory-weights.ts'
 import { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { TcpConversation } from '../../src/demo/traffic/tcp-conversation.ts'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
@@ -144,7 +145,14 @@ function warmUp(shard: Shard, conversation: Conversation, flows: number): void {
 }
 
 async function open(flows: number): Promise<{ shard: Shard; counters: CounterBlock }> {
-  const plan = planOf(await replayDefaults({ maxFlows: String(flows + WARM_UP_FLOWS) }))
+  const plan = planOf(
+    await replayDefaults({
+      maxFlows: String(flows + WARM_UP_FLOWS),
+      // What each costs is measured, not what the budget lets stay.
+      connectionBytes: String((flows + WARM_UP_FLOWS) * CONNECTION_BYTES),
+      memoryLimit: '64GiB',
+    }),
+  )
   const counters = newCounters()
   return { shard: await openShard(plan, counters), counters }
 }
