@@ -239,10 +239,9 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     const isFirst = !this.seenData[direction]
     this.seenData[direction] = true
     const isProven = piece.startsSegment && (isFirst || piece.isAckedTo)
-    if (piece.startsSegment && (this.isInside || !isProven) && this.mayBeHiddenConsent(bytes, at, end)) {
-      this.context.tunnels.add(this.flowHash)
-      this.over(Counter.tunnelBytes)
-    } else if (isProven && !this.isInside && this.mayAsk(direction) && beginsWithRequestLine(bytes, at, end))
+    if (piece.startsSegment && (this.isInside || !isProven) && this.mayBeHiddenConsent(bytes, at, end))
+      this.tunnelBegins(null)
+    else if (isProven && !this.isInside && this.mayAsk(direction) && beginsWithRequestLine(bytes, at, end))
       this.decide(direction, true, isFirst, !this.seenData[direction ^ 1])
     else if (isProven && beginsWithStatusLine(bytes, at, end))
       this.decide(direction ^ 1, true, !this.seenData[direction ^ 1], isFirst)
