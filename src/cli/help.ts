@@ -1,95 +1,83 @@
-/** Help as a person reads it: examples first, then the options in groups, never wider than 100 columns. */
+/** Help as a person reads it: usage, examples, then the options in groups. Laid out by commander, never wider than 100 columns. */
+import { Argument, Command, Help, Option } from 'commander'
 import { COMMANDS, type CommandName, type Field, type Fields, flagName, GROUPS, isSwitch } from '../config/field.ts'
 import { FIELDS } from '../config/options.ts'
 import { type Example, MANUALS, type Manual, TOOL_NAMES, type ToolName } from './manual.ts'
 import { readVersion } from './version.ts'
 
 const WIDTH = 100
-/** Where the meaning of an option begins: behind the longest flag of its group, within these. */
-const MIN_FLAG_COLUMN = 24
-const MAX_FLAG_COLUMN = 36
 const NO_BREAK = '\u00a0'
 
+const PROGRAM_EXAMPLES: readonly Example[] = [
+  { what: 'Watch it work, on loopback, with nothing to configure', line: 'mirrorshard demo' },
+  { what: 'See what is in a capture file', line: 'mirrorshard inspect monday.pcap --format table' },
+  {
+    what: 'Send its requests to a test environment, as they came',
+    line: 'mirrorshard replay monday.pcap --to http://staging:8080',
+  },
+  {
+    what: 'The same with live traffic: a target for AWS VPC Traffic Mirroring (VXLAN, UDP 4789)',
+    line: 'mirrorshard run --to http://staging:8080',
+  },
+]
+
 export function programHelp(): string {
-  const names = [...COMMANDS, ...TOOL_NAMES]
-  const examples: Example[] = [
-    { what: 'Watch it work, on loopback, with nothing to configure', line: 'mirrorshard demo' },
-    { what: 'See what is in a capture file', line: 'mirrorshard inspect monday.pcap --format table' },
-    {
-      what: 'Send its requests to a test environment, as they came',
-      line: 'mirrorshard replay monday.pcap --to http://staging:8080',
-    },
-    {
-      what: 'The same with live traffic: a target for AWS VPC Traffic Mirroring (VXLAN, UDP 4789)',
-      line: 'mirrorshard run --to http://staging:8080',
-    },
-  ]
-  return text([
-    `mirrorshard ${readVersion()}: mirrored packets in, the same HTTP requests out`,
-    exampleBlock(examples),
-    ['Commands', ...names.map((name) => entry(name, MANUALS[name].summary, 12))].join('\n'),
-    [
-      'Options',
-      entry('-h, --help', 'this, or with a command its examples and options: mirrorshard run --help', 18),
-      entry('-V, --version', 'the version', 18),
-    ].join('\n'),
-    wrap(
-      'Every option can also stand in a YAML file (--config FILE) or in the environment (--max-flows as MIRRORSHARD_MAX_FLOWS). A flag goes before the environment, the environment before the file.',
-      0,
-    ),
+  const program = new Command('mirrorshard')
+    .usage('COMMAND [options]')
+    .description(
+      [
+        `mirrorshard ${readVersion()}: mirrored packets in, the same HTTP requests out`,
+        exampleBlock(PROGRAM_EXAMPLES),
+      ].join('\n\n'),
+    )
+    .helpCommand(false)
+    .helpOption('-h, --help', 'this, or with a command its examples and options: mirrorshard run --help')
+    .version(readVersion(), '-V, --version', 'the version')
+  for (const name of [...COMMANDS, ...TOOL_NAMES]) program.addCommand(new Command(name).summary(MANUALS[name].summary))
+  return laidOut(program, [
+    'Every option can also stand in a YAML file (--config FILE) or in the environment (--max-flows as MIRRORSHARD_MAX_FLOWS). A flag goes before the environment, the environment before the file.',
     'Exit codes: 0 done, 1 failed while running, 2 wrong command line, 78 wrong configuration',
   ])
 }
 
 export function commandHelp(name: CommandName | ToolName): string {
   const manual: Manual = MANUALS[name]
-  const options = name === 'validate' || name === 'config' ? toolOptions(name) : optionGroups(FIELDS[name])
-  return text([
-    `mirrorshard ${name}: ${manual.summary}`,
-    `Usage: ${manual.usage}`,
-    exampleBlock(manual.examples),
-    ...(manual.notes ?? []).map((note) => wrap(note, 0)),
-    ...options,
+  const command = new Command(`mirrorshard ${name}`)
+    .usage(manual.usage)
+    .description([capitalised(manual.summary), exampleBlock(manual.examples), ...(manual.notes ?? [])].join('\n\n'))
+    .helpOption(false)
+  if (name === 'validate') command.option('--config FILE', 'The YAML file to check (required)')
+  if (name === 'validate' || name === 'config') return laidOut(command, [])
+  addFields(command, FIELDS[name])
+  return laidOut(command, [
+    'Sizes take units (65536, 64KiB, 16MiB), times too (250, 250ms, 5s, 2m). Lists are separated by commas.',
+    'Every default with its reason: docs/configuration.md',
   ])
 }
 
-function toolOptions(name: ToolName): string[] {
-  if (name === 'config') return []
-  return [['Options', entry('--config FILE', 'The YAML file to check (required)', MIN_FLAG_COLUMN)].join('\n')]
-}
-
-function optionGroups(fields: Fields): string[] {
+/** What must be given is read first. */
+function addFields(command: Command, fields: Fields): void {
   const options = Object.entries(fields)
-  const required = options.filter(([, field]) => field.defaultText === '')
-  // What must be given is read first; files before options, as they are written.
-  required.sort(([, a], [, b]) => Number(b.from === 'argument') - Number(a.from === 'argument'))
-  const rest = options.filter(([, field]) => field.defaultText !== '')
-  return [
-    optionGroup('Required', required),
-    ...GROUPS.map((group) =>
-      optionGroup(
-        group,
-        rest.filter(([, field]) => field.group === group),
-      ),
-    ),
-    `${wrap('Sizes take units (65536, 64KiB, 16MiB), times too (250, 250ms, 5s, 2m). Lists are separated by commas.', 0)}
-Every default with its reason: docs/configuration.md`,
-  ].filter((block) => block !== '')
+  for (const [, field] of options)
+    if (field.from === 'argument') command.addArgument(new Argument(`<${field.value}...>`, field.help))
+  const groups: [string, (field: Field) => boolean][] = [
+    ['Required', (field) => field.defaultText === ''],
+    ...GROUPS.map((group): [string, (field: Field) => boolean] => [
+      group,
+      (field) => field.defaultText !== '' && field.group === group,
+    ]),
+  ]
+  for (const [heading, belongs] of groups) {
+    for (const [key, field] of options) {
+      if (field.from === 'argument' || !belongs(field)) continue
+      command.addOption(new Option(usageOf(key, field), field.help + defaultEnding(field)).helpGroup(`${heading}:`))
+    }
+  }
 }
 
-function optionGroup(title: string, options: readonly (readonly [string, Field])[]): string {
-  if (options.length === 0) return ''
-  const flags = options.map(([key, field]) => usageOf(key, field))
-  const fitting = flags.filter((flag) => flag.length + 4 <= MAX_FLAG_COLUMN)
-  const column = Math.max(MIN_FLAG_COLUMN, ...fitting.map((flag) => flag.length + 4))
-  return [title, ...options.map(([, field], i) => entry(flags[i]!, field.help + defaultEnding(field), column))].join(
-    '\n',
-  )
-}
-
+/** Commander takes what stands in angle brackets for the value; people read it without them: `Layout.optionTerm`. */
 function usageOf(key: string, field: Field): string {
-  if (field.from === 'argument') return `${field.value}...`
-  return `--${flagName(key)}${isSwitch(field) ? '' : ` ${field.value}`}`
+  return `--${flagName(key)}${isSwitch(field) ? '' : ` <${field.value}>`}`
 }
 
 /** Kept on one line by no-break spaces. Where the default is nothing at all, nothing is said. */
@@ -98,29 +86,37 @@ function defaultEnding(field: Field): string {
   return ` ${`(default: ${field.defaultText})`.replaceAll(' ', NO_BREAK)}`
 }
 
-function exampleBlock(examples: readonly Example[]): string {
-  return ['Examples', ...examples.flatMap(({ what, line }) => [`  ${what}`, `    ${line}`])].join('\n')
-}
+class Layout extends Help {
+  override helpWidth = WIDTH
 
-/** A name and what it means, in two columns. */
-function entry(name: string, meaning: string, column: number): string {
-  const head = `  ${name}`
-  const lines = wrap(meaning, column)
-  return head.length + 2 > column ? `${head}\n${lines}` : head.padEnd(column) + lines.slice(column)
-}
-
-function wrap(words: string, indent: number): string {
-  const lines: string[] = []
-  let line = ''
-  for (const word of words.split(' ')) {
-    if (line !== '' && indent + line.length + 1 + word.length > WIDTH) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
+  override optionTerm(option: Option): string {
+    return option.flags.replace(/[<>]/g, '')
   }
-  return [...lines, line].map((l) => ' '.repeat(indent) + l.replaceAll(NO_BREAK, ' ')).join('\n')
+
+  override argumentTerm(argument: Argument): string {
+    return `${argument.name()}...`
+  }
+
+  override subcommandTerm(command: Command): string {
+    return command.name()
+  }
+
+  /** White space at which a line may break is a blank: what a no-break space holds together stays together. */
+  override boxWrap(text: string, width: number): string {
+    return super.boxWrap(text.replaceAll(NO_BREAK, '\u2060'), width).replaceAll('\u2060', ' ')
+  }
 }
 
-function text(blocks: readonly string[]): string {
-  return `${blocks.join('\n\n')}\n`
+function laidOut(command: Command, notes: readonly string[]): string {
+  const layout = new Layout()
+  const text = [layout.formatHelp(command, layout).trimEnd(), ...notes.map((note) => layout.boxWrap(note, WIDTH))]
+  return `${text.join('\n\n')}\n`
+}
+
+function exampleBlock(examples: readonly Example[]): string {
+  return ['Examples:', ...examples.flatMap(({ what, line }) => [`  ${what}`, `    ${line}`])].join('\n')
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }

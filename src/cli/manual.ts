@@ -21,7 +21,7 @@ export type ToolName = (typeof TOOL_NAMES)[number]
 export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
   run: {
     summary: 'receive mirrored packets and replay their requests, until stopped',
-    usage: 'mirrorshard run --to URL [options]',
+    usage: '--to URL [options]',
     examples: [
       {
         what: 'VXLAN on UDP 4789 (AWS VPC Traffic Mirroring), replayed to staging',
@@ -44,7 +44,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
   },
   replay: {
     summary: 'replay the requests in capture files',
-    usage: 'mirrorshard replay FILE... --to URL [options]',
+    usage: 'FILE... --to URL [options]',
     examples: [
       { what: 'As captured, in its own time', line: 'mirrorshard replay monday.pcap --to http://staging:8080' },
       {
@@ -66,7 +66,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
   },
   inspect: {
     summary: 'print the HTTP requests and responses in capture files',
-    usage: 'mirrorshard inspect FILE... [options]',
+    usage: 'FILE... [options]',
     examples: [
       { what: 'A table to read', line: 'mirrorshard inspect monday.pcap --format table' },
       {
@@ -81,7 +81,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
   },
   capture: {
     summary: 'capture packets from a network interface to a pcap file',
-    usage: 'mirrorshard capture --interface IFACE --out FILE [options]',
+    usage: '--interface IFACE --out FILE [options]',
     examples: [
       {
         what: 'HTTP on loopback',
@@ -93,7 +93,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
   },
   demo: {
     summary: 'watch the whole path at work on loopback; nothing to configure',
-    usage: 'mirrorshard demo [options]',
+    usage: '[options]',
     examples: [
       {
         what: 'Sample traffic as VXLAN through the real receiver to a built-in origin, and a verdict',
@@ -104,7 +104,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
   },
   validate: {
     summary: 'check a configuration file',
-    usage: 'mirrorshard validate --config FILE',
+    usage: '--config FILE',
     examples: [
       {
         what: 'Every fault with its line and column, or exit code 0',
@@ -114,7 +114,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
   },
   config: {
     summary: 'print the JSON Schema of the configuration file (config schema)',
-    usage: 'mirrorshard config schema',
+    usage: 'schema',
     examples: [
       {
         what: 'For completion in editors that speak JSON Schema',
