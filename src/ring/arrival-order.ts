@@ -12,6 +12,9 @@
  *                                           publication
  *    64 (r + 1)+4  ABSENT      main         1 from the death of receiver r to the start of its successor, which sets it back to 0
  *
+ *  All accesses are sequentially consistent. DRAINED is stored after PRODUCED of the rings (ring.ts) and loaded before it: whoever finds a
+ *  DRAINED finds what was published before it. The other words stand for themselves; nothing else is read on the strength of them.
+ *
  *  Why DRAINED is compared with the time a packet was TAKEN from its socket, and not with its arrival: between its time stamp and the
  *  socket's queue a packet may lie in the kernel for as long as the machine is busy. But they leave that queue in order: when the later
  *  packet is in its socket, the earlier one is in its own, and a receiver that looks from then on finds it.

@@ -86,7 +86,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
   }
-  /** Of the predecessors, which the counters' memory goes on from. */
+  /** Of the previous workers, which the counters' memory goes on from. */
   const takenBefore = control.taken
   const reader = new BatchReader(
     libc,

@@ -177,7 +177,7 @@ export class ReceiverPool implements DatagramReceiver {
 
   /** Datagrams taken by each. */
   get taken(): readonly number[] {
-    return this.members.map(({ control }) => control.taken)
+    return this.members.map(({ control }) => control.datagramsTaken())
   }
 
   kernelDropped(): number | null {
@@ -258,6 +258,8 @@ export class ReceiverPool implements DatagramReceiver {
   private check(): void {
     for (const task of this.tasks) task.check()
     for (const { control } of this.members) {
+      // Often enough for a count modulo 2^32.
+      control.datagramsTaken()
       const { errno } = control
       if (errno !== 0) this.errors.heard(errno)
     }
@@ -277,9 +279,10 @@ function account({ control, counters, rings }: Member): void {
   const handedOver = rings.reduce((packets, { ring }) => packets + new RingMemory(ring).packetsWritten, 0)
   const drops = block.values.subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length)
   const accounted = handedOver + block.get(Counter.packetsProcessed) + drops.reduce((a, b) => a + b, 0)
-  block.set(Counter.packetsReceived, control.taken)
+  const taken = control.datagramsTaken()
+  block.set(Counter.packetsReceived, taken)
   block.set(Counter.packetsDispatched, handedOver)
-  block.packetDrop(PacketDrop.receiverLost, control.taken - accounted)
+  block.packetDrop(PacketDrop.receiverLost, taken - accounted)
   block.set(Counter.fragmentsHeld, 0)
   block.set(Counter.fragmentBytes, 0)
   block.set(Counter.heapBytes, 0)

@@ -10,6 +10,10 @@
  *
  *  One writer per field but FAULT, which is handed over and back; each on a cache line of its own. What follows belongs to the kind
  *  of thread.
+ *
+ *  Ordering: what another thread writes is read by Atomics only, so each word is seen in the order of its stores. No plain memory hangs
+ *  on them; WANTED covers a message, which is in the thread's port before WANTED is stored (ports have a lock of their own). HEARTBEAT and
+ *  APPLIED are read plainly by the thread that writes them.
  */
 import { FAULT_KINDS, type FaultKind } from './fault.ts'
 
@@ -59,7 +63,7 @@ export class ThreadControl {
 
   /** Thread, once a turn: whether changes wait in its port. */
   get hasChange(): boolean {
-    return this.words[WANTED] !== this.words[APPLIED]
+    return Atomics.load(this.words, WANTED) !== this.words[APPLIED]
   }
 
   /** Thread: everything in its port is taken over. @param number as `wanted` said before the port was read */
@@ -81,7 +85,7 @@ export class ThreadControl {
 
   /** The fault to break with, once. */
   takeFault(): FaultKind | null {
-    if (this.words[FAULT] === 0) return null
+    if (Atomics.load(this.words, FAULT) === 0) return null
     return FAULT_KINDS[Atomics.exchange(this.words, FAULT, 0) - 1] ?? null
   }
 }

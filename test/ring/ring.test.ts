@@ -1,11 +1,12 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { PacketView } from '../../src/decapsulation/packet-view.ts'
 import {
   RecordKind,
   RING_MAX_CAPACITY,
   RING_MIN_CAPACITY,
   RingConsumer,
+  RingMemory,
   RingProducer,
   ringBytes,
 } from '../../src/ring/ring.ts'
@@ -248,5 +249,43 @@ describe('capacity', () => {
       expect(() => ringBytes(bad)).toThrow(`got ${bad}`)
     }
     expect(ringBytes(CAPACITY)).toBe(CAPACITY + 256)
+  })
+})
+
+describe('a ring as seen from a third thread', () => {
+  test.each([
+    ['used', (memory: RingMemory) => memory.used()],
+    ['backlog', (memory: RingMemory) => memory.backlog()],
+  ])('never holds less than nothing nor more than it can, whatever moves between the two looks: %s', (_name, ask) => {
+    fc.assert(
+      fc.property(fc.integer(), fc.nat(40), fc.integer({ min: 1, max: 400 }), (position, before, meanwhile) => {
+        const { memory, producer, consumer, view } = ring(position & ~7)
+        const move = (packets: number) => {
+          for (let i = 0; i < packets; i++) {
+            producer.tryWrite(packet(i, 1400))
+            producer.publish()
+            consumer.next(view)
+            consumer.release()
+          }
+        }
+        move(before)
+        const observer = new RingMemory(memory)
+        const load = vi.spyOn(Atomics as { load(words: Int32Array, index: number): number }, 'load')
+        try {
+          load.mockImplementationOnce((words, index) => {
+            load.mockRestore()
+            const found = Atomics.load(words, index)
+            move(meanwhile)
+            return found
+          })
+          const bytes = ask(observer)
+          expect(bytes).toBeGreaterThanOrEqual(0)
+          expect(bytes).toBeLessThanOrEqual(CAPACITY)
+        } finally {
+          load.mockRestore()
+        }
+      }),
+      { numRuns: 50 },
+    )
   })
 })
