@@ -6,11 +6,14 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { MirrorError } from '../base/errors.ts'
 import type { RecordSource } from '../sources/capture-record.ts'
 import type { Ingress } from './ingress.ts'
+import { PASS_GAP_US, type PaceClock, Pacer, type SkippedPause } from './pacer.ts'
 import type { Path } from './path.ts'
 
 export interface PumpOptions {
   /** 1 is the capture's own pace; Infinity: as fast as possible. */
   readonly speed: number
+  /** Longest wait for a packet, on the wall; null: no bound. */
+  readonly maxPauseMs: number | null
   readonly loops: number
   /** Opens the input anew for each pass. */
   readonly open: () => Promise<RecordSource>
@@ -19,6 +22,8 @@ export interface PumpOptions {
   readonly onFirstPacket: () => void
   /** The next packet is not due for this long: whoever watches should know why nothing happens. */
   readonly onLongWait: (waitMs: number) => void
+  /** A pause was longer than that: part of it is not waited for. Its time is the file's own. */
+  readonly onSkippedPause: (pause: SkippedPause) => void
   /** A link type, each time it differs from the record's before. */
   readonly onLinkType: (linkType: number) => void
   /** A file could not be read on; the others are. */
@@ -27,20 +32,24 @@ export interface PumpOptions {
   readonly onWarnings: (warnings: readonly string[]) => void
   /** Set to stop early: what was read is finished. */
   readonly stop: { requested: boolean }
+  /** Default: the system's. */
+  readonly clock?: PaceClock
 }
+
+const SYSTEM_CLOCK: PaceClock = { nowMs: () => performance.now(), sleep: (ms) => sleep(ms) }
 
 /** Packets between publications: small enough for the shards to begin early, large enough to cost nothing. */
 const BATCH_PACKETS = 512
 /** Room asked for beyond a record: the ring's own header, and a datagram put together from fragments. */
 const ROOM_BYTES = 1 << 16
-/** How far ahead of its time a packet may be sent: the clock's own grain. */
-const GRAIN_US = 500
 const MS_PER_YIELD = 20
 const LONG_WAIT_MS = 3000
 
 export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptions): Promise<void> {
-  const pacer = new Pacer(options.speed)
   let shiftUs = 0
+  const pacer = new Pacer(options.speed, options.maxPauseMs, options.clock ?? SYSTEM_CLOCK, (pause) =>
+    options.onSkippedPause({ ...pause, timeUs: pause.timeUs - shiftUs }),
+  )
   for (let pass = 1; pass <= options.loops && !options.stop.requested; pass++) {
     const source = await options.open()
     const feeder = new Feeder(source, ingress, path, pacer, options)
@@ -51,8 +60,7 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
           // What is in memory may be looked at before it is handed on: its time is what the pass begins with.
           source.next()
           if (pass === 1) options.onFirstPacket()
-          // A pass begins one millisecond behind the last packet of the one before.
-          else shiftUs = ingress.latestUs + 1000 - source.record.timeUs
+          else shiftUs = ingress.latestUs + PASS_GAP_US - source.record.timeUs
           pacer.begin(source.record.timeUs + shiftUs)
           feeder.begin(shiftUs)
         }
@@ -60,7 +68,7 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
           state = feeder.feed(BATCH_PACKETS)
           ingress.publish()
           if (state === Feed.full) await sleep(1)
-          else if (state === Feed.early) await pacer.wait(options)
+          else if (state === Feed.early) await pacer.wait(options.stop, LONG_WAIT_MS, options.onLongWait)
           const now = performance.now()
           if (now - lastYieldMs < MS_PER_YIELD) continue
           // Signals, worker messages and the admin page are served in between.
@@ -125,10 +133,13 @@ class Feeder {
     const { source, ingress, path, pacer, shiftUs } = this
     const { record } = source
     for (let i = 0; i < most; i++) {
-      if (!this.isPending && !source.next()) return Feed.empty
-      this.isPending = true
+      if (!this.isPending) {
+        if (!source.next()) return Feed.empty
+        this.isPending = true
+        if (pacer.isPaced) pacer.next(record.timeUs + shiftUs)
+      }
       if (record.linkType !== this.linkType) this.noteLinkType(record.linkType)
-      if (pacer.isPaced && !pacer.isDue(record.timeUs + shiftUs)) return Feed.early
+      if (pacer.isPaced && !pacer.isDue()) return Feed.early
       if (!path.hasRoomFor(record.end - record.at + ROOM_BYTES)) return Feed.full
       this.isPending = false
       ingress.frame(record, shiftUs)
@@ -139,40 +150,6 @@ class Feeder {
   private noteLinkType(linkType: number): void {
     this.linkType = linkType
     this.options.onLinkType(linkType)
-  }
-}
-
-/** Packet time against the clock on the wall. */
-class Pacer {
-  readonly isPaced: boolean
-  private readonly speed: number
-  private readonly startedMs = performance.now()
-  private firstUs = Number.NaN
-  private dueMs = 0
-
-  constructor(speed: number) {
-    this.speed = speed
-    this.isPaced = Number.isFinite(speed)
-  }
-
-  /** The first packet of a pass; that of the first pass is due at once. */
-  begin(timeUs: number): void {
-    if (Number.isNaN(this.firstUs)) this.firstUs = timeUs
-  }
-
-  isDue(timeUs: number): boolean {
-    this.dueMs = this.startedMs + (timeUs - this.firstUs) / 1000 / this.speed
-    return this.dueMs - performance.now() <= GRAIN_US / 1000
-  }
-
-  /** Until the packet asked about last is due, or a stop. */
-  async wait({ stop, onLongWait }: PumpOptions): Promise<void> {
-    const waitMs = this.dueMs - performance.now()
-    if (waitMs > LONG_WAIT_MS) onLongWait(waitMs)
-    for (let left = waitMs; left > 0 && !stop.requested; left = this.dueMs - performance.now()) {
-      // A long wait stays able to stop, and to follow a changed system load.
-      await sleep(Math.min(left, 100))
-    }
   }
 }
 

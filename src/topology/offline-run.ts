@@ -10,6 +10,7 @@ import { Captures, LinkTypeWatch } from './captures.ts'
 import { pumpFiles } from './file-pump.ts'
 import { Ingress } from './ingress.ts'
 import { tell, warn } from './output.ts'
+import type { SkippedPause } from './pacer.ts'
 import { openPath } from './path.ts'
 import { ingressOptions, shardPlan } from './plans.ts'
 import { ProgressBar } from './progress-bar.ts'
@@ -20,6 +21,8 @@ export interface OfflineRun {
   readonly work: Work
   readonly ratePerSecond: number | null
   readonly speed: number
+  /** Longest wait for a packet; null: no bound. */
+  readonly maxPauseMs: number | null
   readonly loops: number
   readonly verb: 'replayed' | 'printed' | 'discarded'
   /** Whether the summary in words is for a person who waits, or would only get in the way of the data. */
@@ -75,9 +78,11 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   const linkTypes = new LinkTypeWatch()
+  const pauses = new SkippedPauses(run.maxPauseMs)
   let exitCode: number = EXIT.ok
   await pumpFiles(ingress, path, {
     speed: run.speed,
+    maxPauseMs: run.maxPauseMs,
     loops: run.loops,
     open: async () => {
       const source = opened ?? (await captures.open())
@@ -88,6 +93,10 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     onLongWait: (waitMs) => {
       if (process.stderr.isTTY)
         tell(`mirrorshard: the next packet is due in ${duration(waitMs)}; --speed max does not wait`)
+    },
+    onSkippedPause: (pause) => {
+      bar.clear()
+      pauses.tell(pause)
     },
     onLinkType: (linkType) => linkTypes.see(linkType),
     onProgress: (pass, read, total) => bar.update(pass, read, total, accounts.totals()),
@@ -105,6 +114,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   })
   await path.drain()
   bar.clear()
+  pauses.tellRest()
   process.off('SIGINT', onSignal)
   process.off('SIGTERM', onSignal)
   const summary = accounts.summary()
@@ -117,10 +127,46 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   return { exitCode, summary }
 }
 
-/** `16 h 8 min`, `45 s`. */
+/** Each of the first pauses that was cut short has a line of its own, the others one together. */
+class SkippedPauses {
+  private told = 0
+  private rest = 0
+  private restUs = 0
+  private readonly maxPauseMs: number | null
+
+  constructor(maxPauseMs: number | null) {
+    this.maxPauseMs = maxPauseMs
+  }
+
+  tell({ timeUs, pauseUs, skippedUs }: SkippedPause): void {
+    if (this.told === MOST_PAUSES_TOLD) {
+      this.rest++
+      this.restUs += skippedUs
+      return
+    }
+    this.told++
+    const at = new Date(timeUs / 1000)
+    const when = Number.isNaN(at.getTime()) ? `${Math.round(timeUs / 1e6)} s` : at.toISOString()
+    warn(
+      `the capture pauses for ${duration(pauseUs / 1000)} before its packet of ${when}: ${duration(skippedUs / 1000)} of that are skipped, --max-pause waits no longer than ${duration(this.maxPauseMs ?? 0)}`,
+    )
+  }
+
+  tellRest(): void {
+    if (this.rest > 0)
+      warn(`${plural(this.rest, 'further pause')} cut short, ${duration(this.restUs / 1000)} skipped (--max-pause)`)
+  }
+}
+
+const MOST_PAUSES_TOLD = 3
+
+/** `12 days`, `16 h 8 min`, `45 s`, `250 ms`. */
 function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
   const seconds = Math.round(ms / 1000)
   if (seconds < 120) return `${seconds} s`
   const minutes = Math.round(seconds / 60)
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  if (minutes < 120) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  return hours < 72 ? `${hours} h ${minutes % 60} min` : `${Math.round(hours / 24)} days`
 }

@@ -13,6 +13,7 @@ export async function execute(options: InspectOptions): Promise<number> {
     work: printingWork(options),
     ratePerSecond: null,
     speed: Number.POSITIVE_INFINITY,
+    maxPauseMs: null,
     loops: 1,
     verb: 'printed',
     // Data goes to stdout; the summary is for whoever watches.

@@ -11,6 +11,7 @@ export async function execute(options: ReplayOptions): Promise<number> {
     work: sendingWork(options, false),
     ratePerSecond: options.rate,
     speed: options.speed === 'max' ? Number.POSITIVE_INFINITY : options.speed,
+    maxPauseMs: options.maxPause,
     loops: options.loop,
     verb: isNull ? 'discarded' : 'replayed',
     tellsSummary: true,
