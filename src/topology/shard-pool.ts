@@ -17,6 +17,7 @@ import {
 import { MirrorError, type PlainError } from '../base/errors.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Shedding, ShedLevels, shedLevelBytes } from '../dispatch/shedding.ts'
+import { ProtocolCensus } from '../http/protocol.ts'
 import { TUNNEL_REGISTER_BYTES } from '../http/tunnel-register.ts'
 import {
   COUNTER_BLOCK_BYTES,
@@ -82,8 +83,8 @@ interface Member {
   /** Deaths since the drain began. */
   drainDeaths: number
   census: [string, number][]
-  /** The census of its predecessors that died. */
-  pastCensus: [string, number][]
+  /** The sum of those of its workers that died: bounded, however many they were. */
+  readonly pastCensus: ProtocolCensus
 }
 
 export class ShardPool {
@@ -133,7 +134,7 @@ export class ShardPool {
         port: null,
         drainDeaths: 0,
         census: [],
-        pastCensus: [],
+        pastCensus: new ProtocolCensus(),
       }
     })
     this.tasks = this.members.map(
@@ -210,7 +211,7 @@ export class ShardPool {
 
   /** Connections of other protocols seen by the shards: entries `protocol:port` → count. */
   census(): [string, number][] {
-    return this.members.flatMap((m) => [...m.pastCensus, ...m.census])
+    return this.members.flatMap((m) => [...m.pastCensus.entries(), ...m.census])
   }
 
   injectFault(shard: number, kind: FaultKind): void {
@@ -344,7 +345,7 @@ export class ShardPool {
     block.add(Counter.flowsLost, block.get(Counter.flowsUnsettled))
     for (const gauge of SHARD_GAUGES) block.set(Counter[gauge], 0)
     block.publish()
-    member.pastCensus.push(...member.census)
+    member.pastCensus.addEntries(member.census)
     member.census = []
     member.control.forgetLines()
   }
