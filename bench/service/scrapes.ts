@@ -61,6 +61,18 @@ export async function benchScrapes(options: BenchOptions, report: Report, direct
       report.line(
         `${count(sent.packets)} packets sent, ${count(summary.requests.parsed)} requests read, ${count(summary.requests.replayed['2xx'] ?? 0)} answered; lost: ${Object.values(losses).map(count).join(', ')} (kernel, rings, other packets, gaps, requests)`,
       )
+      const failed = Object.entries(summary.requests.replayed).filter(([outcome]) => outcome !== '2xx')
+      const reasons = Object.fromEntries([
+        ...Object.entries(summary.packets.dropped),
+        ...Object.entries(summary.requests.dropped),
+        ...failed,
+      ])
+      if (Object.keys(reasons).length > 0)
+        report.line(
+          `by reason: ${Object.entries(reasons)
+            .map(([reason, n]) => `${reason} ${count(n)}`)
+            .join(', ')}`,
+        )
       const { scrapes, sums, counters, wrong, examples } = watch
       report.result({
         bench: NAME,
@@ -72,6 +84,7 @@ export async function benchScrapes(options: BenchOptions, report: Report, direct
         wrong,
         examples,
         losses,
+        reasons,
       })
     } finally {
       await service.close()
