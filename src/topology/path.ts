@@ -1,17 +1,30 @@
 /** The shards of a run, inline or in threads, behind one face: what the commands drive. */
-import { MonotonicClock } from '../base/clock.ts'
-import { PacketDrop } from '../base/drop.ts'
-import type { PacketView } from '../decapsulation/packet-view.ts'
+import type { MirrorError, PlainError } from '../base/errors.ts'
 import type { PacketOutlet } from '../dispatch/dispatcher.ts'
-import { TunnelRegister } from '../http/tunnel-register.ts'
-import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
-import { ProgressRegister } from '../reassembly/progress-register.ts'
-import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
 import type { FaultKind } from './fault.ts'
-import { type LineOutput, Shard } from './shard.ts'
+import type { RingEnd } from './shard-memory.ts'
 import type { ShardPlan } from './shard-plan.ts'
-import type { RingEnd, ShardPool, ShardPoolOptions } from './shard-pool.ts'
 import type { SupervisedTask } from './supervised-task.ts'
+
+export interface PathOptions {
+  readonly plan: ShardPlan
+  /** Worker threads; 0: all on this thread. */
+  readonly shards: number
+  /** Threads that hand packets to the shards: one ring per shard for each. */
+  readonly producers: number
+  /** Data bytes of each ring, a power of two. */
+  readonly ringCapacity: number
+  /** Share of a ring above which whole connections are shed; null: packets wait for room, or a full ring refuses them. */
+  readonly shedAbove: number | null
+  /** V8 heap limit of each thread. Bodies lie outside it. */
+  readonly heapMb: number
+  /** Takes printed lines; resolves when they are written. */
+  readonly writeLines: (lines: string) => Promise<void>
+  /** A shard died; `restartMs` until it is started again. */
+  readonly onShardDied: (shard: number, error: PlainError, restartMs: number) => void
+  /** A shard's thread does not come up, and is not tried again. Not called before `started` has resolved: that rejects. */
+  readonly onShardGivenUp: (error: MirrorError) => void
+}
 
 export interface Path {
   /** For packets that come in on this thread. */
@@ -27,6 +40,7 @@ export interface Path {
   /** Threads in their loops now. */
   readonly running: number
   readonly counterBlocks: readonly SharedArrayBuffer[]
+  /** Connections of other protocols seen by the shards: entries `protocol:port` → count. */
   census(): [string, number][]
   /** Resolves when packets can be taken. */
   started(): Promise<void>
@@ -51,237 +65,12 @@ export interface Path {
   slowDown(shard: number, us: number): boolean
 }
 
-export async function openPath(options: ShardPoolOptions): Promise<Path> {
-  if (options.shards === 0) return InlinePath.open(options.plan, options.writeLines)
+/** Loads only the one that is asked for. */
+export async function openPath(options: PathOptions): Promise<Path> {
+  if (options.shards === 0) {
+    const { InlinePath } = await import('./inline-path.ts')
+    return InlinePath.open(options.plan, options.writeLines)
+  }
   const { ShardPool } = await import('./shard-pool.ts')
-  return new ThreadedPath(new ShardPool(options))
+  return new ShardPool(options)
 }
-
-class ThreadedPath implements Path {
-  private readonly pool: ShardPool
-
-  constructor(pool: ShardPool) {
-    this.pool = pool
-  }
-
-  get outlet(): PacketOutlet {
-    return this.pool.outlet
-  }
-
-  get arrivalOrder(): SharedArrayBuffer {
-    return this.pool.arrivalOrder
-  }
-
-  get shedLevels(): SharedArrayBuffer {
-    return this.pool.shedLevels
-  }
-
-  ringsOf(producer: number): readonly RingEnd[] {
-    return this.pool.ringsOf(producer)
-  }
-
-  get workers(): number {
-    return this.pool.size
-  }
-
-  get running(): number {
-    return this.pool.running
-  }
-
-  get counterBlocks(): readonly SharedArrayBuffer[] {
-    return this.pool.counterBlocks
-  }
-
-  census(): [string, number][] {
-    return this.pool.census()
-  }
-
-  started(): Promise<void> {
-    return this.pool.started()
-  }
-
-  hasRoomFor(bytes: number): boolean {
-    return this.pool.outlet.hasRoomFor(bytes)
-  }
-
-  usedRingBytes(): number {
-    return this.pool.usedRingBytes()
-  }
-
-  shedRatio(): number {
-    return this.pool.shedRatio()
-  }
-
-  tick(): void {}
-
-  flush(nowUs: number): Promise<void> {
-    return this.pool.flush(nowUs)
-  }
-
-  change(plan: ShardPlan): Promise<void> {
-    return this.pool.change(plan)
-  }
-
-  get supervised(): readonly SupervisedTask[] {
-    return this.pool.supervised
-  }
-
-  drain(): Promise<void> {
-    return this.pool.drain()
-  }
-
-  injectFault(shard: number, kind: FaultKind): boolean {
-    if (shard < 0 || shard >= this.pool.size) return false
-    this.pool.injectFault(shard, kind)
-    return true
-  }
-
-  slowDown(shard: number, us: number): boolean {
-    if (shard < 0 || shard >= this.pool.size) return false
-    this.pool.slowDown(shard, us)
-    return true
-  }
-}
-
-/** The whole path on one thread: tests, debugging, the baseline of the benches. */
-class InlinePath implements Path, PacketOutlet {
-  readonly workers = 0
-  readonly running = 0
-  readonly arrivalOrder = null
-  readonly shedLevels = null
-  readonly supervised = []
-  readonly counterBlocks: readonly SharedArrayBuffer[]
-  private plan: ShardPlan
-  private rate: SharedArrayBuffer
-  private readonly shard: Shard
-  private readonly output: QueuedLines
-  private readonly clock: MonotonicClock
-  private readonly timer: NodeJS.Timeout
-
-  private constructor(
-    plan: ShardPlan,
-    shard: Shard,
-    counters: SharedArrayBuffer,
-    rate: SharedArrayBuffer,
-    output: QueuedLines,
-  ) {
-    this.rate = rate
-    this.counterBlocks = [counters]
-    this.plan = plan
-    this.shard = shard
-    this.output = output
-    this.clock = new MonotonicClock(plan.clockAnchor)
-    // Answers come between batches too; with threads their loops publish them.
-    this.timer = setInterval(() => this.tick(), PUBLISH_MS)
-    this.timer.unref()
-  }
-
-  static async open(plan: ShardPlan, writeLines: (lines: string) => Promise<void>): Promise<InlinePath> {
-    const counters = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
-    const rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
-    const output = new QueuedLines(writeLines)
-    const shard = await Shard.open(plan, {
-      counters: new CounterBlock(counters),
-      tunnels: new TunnelRegister(),
-      progress: new ProgressRegister(),
-      rateMemory: rate,
-      output,
-    })
-    return new InlinePath(plan, shard, counters, rate, output)
-  }
-
-  get outlet(): PacketOutlet {
-    return this
-  }
-
-  ringsOf(): readonly RingEnd[] {
-    return []
-  }
-
-  offer(view: PacketView): number {
-    this.shard.packet(view)
-    return PacketDrop.none
-  }
-
-  publish(): void {
-    this.shard.publish()
-  }
-
-  census(): [string, number][] {
-    return this.shard.census.entries()
-  }
-
-  async started(): Promise<void> {}
-
-  hasRoomFor(): boolean {
-    return this.shard.hasRoom()
-  }
-
-  usedRingBytes(): number {
-    return 0
-  }
-
-  shedRatio(): number {
-    return 0
-  }
-
-  tick(): void {
-    if (this.plan.isLive) this.shard.tick(this.clock.nowUs())
-    this.shard.publish()
-  }
-
-  async flush(): Promise<void> {
-    this.shard.closeAll()
-    this.shard.publish()
-  }
-
-  async change(plan: ShardPlan): Promise<void> {
-    if (plan.ratePerSecond !== this.plan.ratePerSecond) this.rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
-    this.plan = plan
-    this.shard.change(plan, this.rate)
-  }
-
-  async drain(): Promise<void> {
-    this.shard.closeAll()
-    this.shard.publish()
-    await this.shard.drain(this.plan.drainTimeoutMs)
-    await this.shard.close()
-    clearInterval(this.timer)
-    await this.output.written
-  }
-
-  injectFault(): boolean {
-    return false
-  }
-
-  slowDown(): boolean {
-    return false
-  }
-}
-
-/** Lines on their way out, in order. */
-class QueuedLines implements LineOutput {
-  written: Promise<void> = Promise.resolve()
-  private pendingCharacters = 0
-  private readonly writeLines: (lines: string) => Promise<void>
-
-  constructor(writeLines: (lines: string) => Promise<void>) {
-    this.writeLines = writeLines
-  }
-
-  write(lines: string): void {
-    this.pendingCharacters += lines.length
-    this.written = this.written
-      .then(() => this.writeLines(lines))
-      .then(() => {
-        this.pendingCharacters -= lines.length
-      })
-  }
-
-  hasRoom(): boolean {
-    return this.pendingCharacters < MAX_PENDING_CHARACTERS
-  }
-}
-
-const MAX_PENDING_CHARACTERS = 8 << 20
-const PUBLISH_MS = 50

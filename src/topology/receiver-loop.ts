@@ -23,7 +23,7 @@ import { mostDatagramsIn } from '../sources/live/receiver-limits.ts'
 import { breakWith } from './fault.ts'
 import { Ingress, type IngressOptions, type TunnelFormat } from './ingress.ts'
 import { ReceiverControl } from './receiver-control.ts'
-import type { RingEnd } from './shard-pool.ts'
+import type { RingEnd } from './shard-memory.ts'
 import { Command } from './thread-control.ts'
 
 /** Plain data, as it crosses to the thread. */

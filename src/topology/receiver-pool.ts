@@ -5,10 +5,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { PACKET_DROP_NAMES, PacketDrop } from '../base/drop.ts'
 import { MirrorError, type PlainError, toPlainError } from '../base/errors.ts'
 import { ShedLevels } from '../dispatch/shedding.ts'
-import { Counter, CounterBlock, PACKET_DROPS } from '../metrics/counters.ts'
+import { CounterBlock } from '../metrics/counters.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { RingMemory } from '../ring/ring.ts'
 import type { DatagramReceiver, ListenAddress } from '../sources/datagram-receiver.ts'
@@ -20,9 +19,10 @@ import type { TunnelFormat } from './ingress.ts'
 import { RECEIVER_CONTROL_BYTES, ReceiverControl } from './receiver-control.ts'
 import type { ReceiverChange, ReceiverTask } from './receiver-loop.ts'
 import { runInThread } from './run-in-thread.ts'
-import { changed, type RingEnd } from './shard-pool.ts'
+import { settleReceiver } from './settlement.ts'
+import type { RingEnd } from './shard-memory.ts'
 import { CHECK_MS, START_TRIES, SupervisedTask } from './supervised-task.ts'
-import { Command } from './thread-control.ts'
+import { Command, changed } from './thread-control.ts'
 
 export interface ReceiverPoolOptions
   extends Pick<
@@ -270,22 +270,12 @@ export class ReceiverPool implements DatagramReceiver {
 const HEAP_MB = 512
 
 /**
- * A dead receiver's counters and rings end where it last published; its successor goes on from there. What it had taken from the kernel
- * and not published, waiting fragments among it, is lost and counted here.
+ * A dead receiver's counters and rings end where it last published; the thread that is started again goes on from there. What it had taken
+ * from the kernel and not published is lost.
  */
 function account({ control, counters, rings }: Member): void {
   const block = new CounterBlock(counters)
-  // Counters are published before rings: what was counted may be ahead of what the shards have.
   const handedOver = rings.reduce((packets, { ring }) => packets + new RingMemory(ring).packetsWritten, 0)
-  const drops = block.values.subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length)
-  const accounted = handedOver + block.get(Counter.packetsProcessed) + drops.reduce((a, b) => a + b, 0)
-  const taken = control.datagramsTaken()
-  block.set(Counter.packetsReceived, taken)
-  block.set(Counter.packetsDispatched, handedOver)
-  block.packetDrop(PacketDrop.receiverLost, taken - accounted)
-  block.set(Counter.fragmentsHeld, 0)
-  block.set(Counter.fragmentBytes, 0)
-  block.set(Counter.heapBytes, 0)
-  block.set(Counter.externalBytes, 0)
+  settleReceiver(block, control.datagramsTaken(), handedOver)
   block.publish()
 }

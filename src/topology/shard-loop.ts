@@ -3,31 +3,19 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { MonotonicClock } from '../base/clock.ts'
 import { PacketView } from '../decapsulation/packet-view.ts'
-import { TunnelRegister } from '../http/tunnel-register.ts'
-import { CounterBlock } from '../metrics/counters.ts'
 import { ThreadMemory } from '../metrics/thread-memory.ts'
-import { ProgressRegister } from '../reassembly/progress-register.ts'
-import { ArrivalOrder } from '../ring/arrival-order.ts'
-import { Doorbell } from '../ring/doorbell.ts'
-import { Inbox } from '../ring/inbox.ts'
 import { RecordKind } from '../ring/ring.ts'
 import { breakWith } from './fault.ts'
 import { Shard } from './shard.ts'
-import { ShardControl } from './shard-control.ts'
+import { attachShardMemory, type ShardMemory } from './shard-memory.ts'
 import type { ShardPlan } from './shard-plan.ts'
 import { Slowness } from './slowness.ts'
 import { Command } from './thread-control.ts'
 
 export interface ShardTask {
   readonly plan: ShardPlan
-  /** One for each producer. */
-  readonly rings: readonly SharedArrayBuffer[]
-  readonly bell: SharedArrayBuffer
-  readonly order: SharedArrayBuffer
-  readonly control: SharedArrayBuffer
-  readonly counters: SharedArrayBuffer
-  readonly tunnels: SharedArrayBuffer
-  readonly progress: SharedArrayBuffer
+  readonly memory: ShardMemory
+  /** Of the plan's rate, shared by all shards. */
   readonly rate: SharedArrayBuffer
   /** Lines and census go to the main thread here; changes of options come from there. */
   readonly port: MessagePort
@@ -66,17 +54,15 @@ const MAX_PENDING_CHARACTERS = 8 << 20
 export async function runShard(task: ShardTask): Promise<void> {
   const { port } = task
   let { plan } = task
-  const control = new ShardControl(task.control)
-  const inbox = new Inbox(task.rings, new Doorbell(task.bell), new ArrivalOrder(task.order))
+  const { inbox, control, counters, tunnels, progress } = attachShardMemory(task.memory)
   const view = new PacketView()
   const post = (message: ShardMessage) => port.postMessage(message)
   const clock = new MonotonicClock(plan.clockAnchor)
-  const counters = new CounterBlock(task.counters)
   const memory = new ThreadMemory(counters)
   const shard = await Shard.open(plan, {
     counters,
-    tunnels: new TunnelRegister(task.tunnels),
-    progress: new ProgressRegister(task.progress),
+    tunnels,
+    progress,
     rateMemory: task.rate,
     output: {
       write: (lines) => {

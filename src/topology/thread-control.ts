@@ -15,6 +15,7 @@
  *  on them; WANTED covers a message, which is in the thread's port before WANTED is stored (ports have a lock of their own). HEARTBEAT and
  *  APPLIED are read plainly by the thread that writes them.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { FAULT_KINDS, type FaultKind } from './fault.ts'
 
 const COMMAND = 0
@@ -88,4 +89,18 @@ export class ThreadControl {
     if (Atomics.load(this.words, FAULT) === 0) return null
     return FAULT_KINDS[Atomics.exchange(this.words, FAULT, 0) - 1] ?? null
   }
+}
+
+/** Threads look for changes in every turn: the longest waits 200 ms. One that stands still is started again, with what is new. */
+const CHANGE_LIMIT_MS = 5_000
+
+/** Resolves when the threads have taken over change `number`, or there is no more use in waiting. */
+export async function changed(
+  threads: readonly { readonly control: ThreadControl }[],
+  number: number,
+  isOver: () => boolean,
+): Promise<void> {
+  const untilMs = performance.now() + CHANGE_LIMIT_MS
+  while (threads.some(({ control }) => control.applied !== number) && !isOver() && performance.now() < untilMs)
+    await sleep(2)
 }
