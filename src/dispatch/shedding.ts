@@ -89,7 +89,7 @@ export class ShedLevels {
     return level
   }
 
-  /** What a producer asked for, when it has died: nobody else gives it back, and its successor judges its rings anew. */
+  /** What a producer asked for, when it has died: nobody else gives it back, and the restarted receiver judges its rings anew. */
   forget(producer: number): void {
     for (let shard = 0; shard < this.shards; shard++) Atomics.store(this.words, producer * this.stride + shard, 0)
   }

@@ -133,7 +133,7 @@ export class RingProducer extends RingMemory {
   constructor(memory: SharedArrayBuffer, bell: Doorbell | null = null) {
     super(memory)
     this.bell = bell
-    // After a predecessor's death: what it wrote and did not publish is written over.
+    // Where the previous worker died: what it wrote and did not publish is written over.
     this.produced = Atomics.load(this.words, PRODUCED)
     this.published = this.produced
     this.packets = this.packetsWritten
@@ -255,7 +255,7 @@ export class RingConsumer extends RingMemory {
 
   constructor(memory: SharedArrayBuffer) {
     super(memory)
-    // After a predecessor's death its unfinished packet is behind CLAIMED and is not seen again.
+    // Where the previous worker died its unfinished packet is behind CLAIMED and is not seen again.
     this.position = Atomics.load(this.words, CLAIMED)
     Atomics.store(this.words, CONSUMED, this.position)
     this.packets = this.packetsTaken

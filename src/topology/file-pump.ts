@@ -1,13 +1,13 @@
 /**
- * Feeds capture files to the path: as fast as the shards take them, or in the capture's own time. Nothing is shed: the reader
+ * Feeds capture files to the pipeline: as fast as the shards take them, or in the capture's own time. Nothing is shed: the reader
  * waits. Every pass of a loop begins with an empty flow table and goes on in time where the last one ended.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { MirrorError } from '../base/errors.ts'
 import type { RecordSource } from '../sources/capture-record.ts'
-import type { Ingress } from './ingress.ts'
 import { PASS_GAP_US, type PaceClock, Pacer, type SkippedPause } from './pacer.ts'
-import type { Path } from './path.ts'
+import type { PacketPipeline } from './packet-pipeline.ts'
+import type { Pipeline } from './pipeline.ts'
 
 export interface PumpOptions {
   /** 1 is the capture's own pace; Infinity: as fast as possible. */
@@ -45,14 +45,18 @@ const ROOM_BYTES = 1 << 16
 const MS_PER_YIELD = 20
 const LONG_WAIT_MS = 3000
 
-export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptions): Promise<void> {
+export async function pumpFiles(
+  packetPipeline: PacketPipeline,
+  pipeline: Pipeline,
+  options: PumpOptions,
+): Promise<void> {
   let shiftUs = 0
   const pacer = new Pacer(options.speed, options.maxPauseMs, options.clock ?? SYSTEM_CLOCK, (pause) =>
     options.onSkippedPause({ ...pause, timeUs: pause.timeUs - shiftUs }),
   )
   for (let pass = 1; pass <= options.loops && !options.stop.requested; pass++) {
     const source = await options.open()
-    const feeder = new Feeder(source, ingress, path, pacer, options)
+    const feeder = new Feeder(source, packetPipeline, pipeline, pacer, options)
     let lastYieldMs = performance.now()
     try {
       while (!options.stop.requested && (await fill(source, options.onReadError))) {
@@ -60,13 +64,13 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
           // What is in memory may be looked at before it is handed on: its time is what the pass begins with.
           source.next()
           if (pass === 1) options.onFirstPacket()
-          else shiftUs = ingress.latestUs + PASS_GAP_US - source.record.timeUs
+          else shiftUs = packetPipeline.latestUs + PASS_GAP_US - source.record.timeUs
           pacer.begin(source.record.timeUs + shiftUs)
           feeder.begin(shiftUs)
         }
         for (let state: number = Feed.batch; state !== Feed.empty && !options.stop.requested; ) {
           state = feeder.feed(BATCH_PACKETS)
-          ingress.publish()
+          packetPipeline.publish()
           if (state === Feed.full) await sleep(1)
           else if (state === Feed.early) await pacer.wait(options.stop, LONG_WAIT_MS, options.onLongWait)
           const now = performance.now()
@@ -82,8 +86,8 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
     } finally {
       await source.close()
     }
-    ingress.flush()
-    await path.flush(ingress.latestUs)
+    packetPipeline.flush()
+    await pipeline.flush(packetPipeline.latestUs)
   }
 }
 
@@ -99,13 +103,13 @@ const Feed = {
   early: 3,
 } as const
 
-/** Hands the records of one pass to the path: the inner loop, without a promise. */
+/** Hands the records of one pass to the pipeline: the inner loop, without a promise. */
 class Feeder {
   /** Nothing was handed on yet. */
   isFirst = true
   private readonly source: RecordSource
-  private readonly ingress: Ingress
-  private readonly path: Path
+  private readonly packetPipeline: PacketPipeline
+  private readonly pipeline: Pipeline
   private readonly pacer: Pacer
   private readonly options: PumpOptions
   private shiftUs = 0
@@ -113,10 +117,16 @@ class Feeder {
   /** The source stands at a record that was not handed on yet. */
   private isPending = false
 
-  constructor(source: RecordSource, ingress: Ingress, path: Path, pacer: Pacer, options: PumpOptions) {
+  constructor(
+    source: RecordSource,
+    packetPipeline: PacketPipeline,
+    pipeline: Pipeline,
+    pacer: Pacer,
+    options: PumpOptions,
+  ) {
     this.source = source
-    this.ingress = ingress
-    this.path = path
+    this.packetPipeline = packetPipeline
+    this.pipeline = pipeline
     this.pacer = pacer
     this.options = options
   }
@@ -130,7 +140,7 @@ class Feeder {
 
   /** Hands on at most `most` records that are in memory. Returns a value of Feed. */
   feed(most: number): number {
-    const { source, ingress, path, pacer, shiftUs } = this
+    const { source, packetPipeline, pipeline, pacer, shiftUs } = this
     const { record } = source
     for (let i = 0; i < most; i++) {
       if (!this.isPending) {
@@ -140,9 +150,9 @@ class Feeder {
       }
       if (record.linkType !== this.linkType) this.noteLinkType(record.linkType)
       if (pacer.isPaced && !pacer.isDue()) return Feed.early
-      if (!path.hasRoomFor(record.end - record.at + ROOM_BYTES)) return Feed.full
+      if (!pipeline.hasRoomFor(record.end - record.at + ROOM_BYTES)) return Feed.full
       this.isPending = false
-      ingress.frame(record, shiftUs)
+      packetPipeline.frame(record, shiftUs)
     }
     return Feed.batch
   }

@@ -15,7 +15,7 @@ import { type ImportKoffi, loadLibc } from '../sources/live/libc.ts'
 import { ReceiveErrors } from '../sources/live/receive-errors.ts'
 import { SteeredSockets } from '../sources/live/steered-sockets.ts'
 import type { FaultKind } from './fault.ts'
-import type { TunnelFormat } from './ingress.ts'
+import type { TunnelFormat } from './packet-pipeline.ts'
 import { RECEIVER_CONTROL_BYTES, ReceiverControl } from './receiver-control.ts'
 import type { ReceiverChange, ReceiverTask } from './receiver-loop.ts'
 import { runInThread } from './run-in-thread.ts'
@@ -27,7 +27,7 @@ import { Command, changed } from './thread-control.ts'
 export interface ReceiverPoolOptions
   extends Pick<
     ReceiverTask,
-    'datagramBytes' | 'allowFrom' | 'ingress' | 'clockAnchor' | 'arrivalOrder' | 'shedLevels' | 'shedAbove'
+    'datagramBytes' | 'allowFrom' | 'packetPipeline' | 'clockAnchor' | 'arrivalOrder' | 'shedLevels' | 'shedAbove'
   > {
   readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
   readonly receivers: number
@@ -165,8 +165,8 @@ export class ReceiverPool implements DatagramReceiver {
   }
 
   /** Every receiver takes over what may change; one that is dead starts with it. Resolves when all have. */
-  async change({ ingress, allowFrom }: ReceiverChange): Promise<void> {
-    this.current = { ingress, allowFrom }
+  async change({ packetPipeline, allowFrom }: ReceiverChange): Promise<void> {
+    this.current = { packetPipeline, allowFrom }
     const number = ++this.changes
     for (const { port, control } of this.members) {
       port?.postMessage(this.current)
@@ -234,7 +234,7 @@ export class ReceiverPool implements DatagramReceiver {
 
   private taskOf({ rings, controlMemory, counters }: Member, index: number, port: MessagePort): ReceiverTask {
     const { listen, datagramBytes, clockAnchor, arrivalOrder, shedLevels, shedAbove } = this.options
-    const { allowFrom, ingress } = this.current
+    const { allowFrom, packetPipeline } = this.current
     return {
       index,
       receivers: this.options.receivers,
@@ -243,7 +243,7 @@ export class ReceiverPool implements DatagramReceiver {
       datagramBytes,
       grantedBufferBytes: this.sockets.grantedBufferBytes,
       allowFrom,
-      ingress,
+      packetPipeline,
       clockAnchor,
       arrivalOrder,
       shedLevels,

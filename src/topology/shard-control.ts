@@ -29,7 +29,7 @@ export class ShardControl extends ThreadControl {
     return (Atomics.load(this.words, LINES_SENT) - Atomics.load(this.words, LINES_DONE)) | 0
   }
 
-  /** What the dead shard posted is on its way or lost; its successor starts even. */
+  /** What the dead shard posted is on its way or lost; the restarted worker starts even. */
   forgetLines(): void {
     Atomics.store(this.words, LINES_DONE, Atomics.load(this.words, LINES_SENT))
   }

@@ -1,5 +1,5 @@
 /**
- * The path in threads: the shards' workers, the rings they read (one from each producer), and what becomes of a worker that dies: it is
+ * The pipeline in threads: the shards' workers, the rings they read (one from each producer), and what becomes of a worker that dies: it is
  * accounted for, and started again while the others go on.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,13 +15,13 @@ import { Doorbell } from '../ring/doorbell.ts'
 import { RingMemory, RingProducer } from '../ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
 import type { FaultKind } from './fault.ts'
-import type { Path, PathOptions } from './path.ts'
+import type { Pipeline, PipelineOptions } from './pipeline.ts'
 import { runInThread } from './run-in-thread.ts'
 import { abandonRings, settleShard } from './settlement.ts'
+import type { ShardConfig } from './shard-config.ts'
 import { ShardControl } from './shard-control.ts'
 import type { ShardChange, ShardMessage, ShardTask } from './shard-loop.ts'
 import { allocateShardMemory, type RingEnd, type ShardMemory } from './shard-memory.ts'
-import type { ShardPlan } from './shard-plan.ts'
 import { CHECK_MS, START_TRIES, SupervisedTask } from './supervised-task.ts'
 import { Command, changed } from './thread-control.ts'
 
@@ -38,12 +38,12 @@ interface Member {
   port: MessagePort | null
   /** Deaths since the drain began. */
   drainDeaths: number
-  census: readonly [string, number][]
+  protocolCounts: readonly [string, number][]
   /** The sum of those of its workers that died: bounded, however many they were. */
-  readonly pastCensus: ProtocolCensus
+  readonly pastProtocolCounts: ProtocolCensus
 }
 
-export class ShardPool implements Path {
+export class ShardPool implements Pipeline {
   readonly workers: number
   /** Shared by all producers and shards. */
   readonly arrivalOrder: SharedArrayBuffer
@@ -53,9 +53,9 @@ export class ShardPool implements Path {
   readonly counterBlocks: readonly SharedArrayBuffer[]
   /** Of every shard, in order. */
   readonly supervised: readonly SupervisedTask[]
-  private readonly options: PathOptions
+  private readonly options: PipelineOptions
   /** What a thread that starts now is to do. */
-  private plan: ShardPlan
+  private shardConfig: ShardConfig
   private changes = 0
   private rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
   private readonly members: readonly Member[]
@@ -68,15 +68,15 @@ export class ShardPool implements Path {
   private hasStarted = false
   private failure: MirrorError | null = null
 
-  constructor(options: PathOptions) {
-    const { plan, shards, producers, ringCapacity } = options
+  constructor(options: PipelineOptions) {
+    const { shardConfig, shards, producers, ringCapacity } = options
     this.options = options
-    this.plan = plan
+    this.shardConfig = shardConfig
     this.workers = shards
     this.arrivalOrder = new SharedArrayBuffer(arrivalOrderBytes(producers))
     this.shedLevels = new SharedArrayBuffer(shedLevelBytes(producers, shards))
     this.levels = new ShedLevels(this.shedLevels, producers, shards)
-    new ArrivalOrder(this.arrivalOrder).sawFragment(new MonotonicClock(plan.clockAnchor).nowUs() / 1000)
+    new ArrivalOrder(this.arrivalOrder).sawFragment(new MonotonicClock(shardConfig.clockAnchor).nowUs() / 1000)
     this.members = Array.from({ length: shards }, () =>
       memberOf(allocateShardMemory(producers, ringCapacity, this.arrivalOrder)),
     )
@@ -130,8 +130,11 @@ export class ShardPool implements Path {
     return used
   }
 
-  census(): [string, number][] {
-    return this.members.flatMap(({ pastCensus, census }) => [...pastCensus.entries(), ...census])
+  protocolCounts(): [string, number][] {
+    return this.members.flatMap(({ pastProtocolCounts, protocolCounts }) => [
+      ...pastProtocolCounts.entries(),
+      ...protocolCounts,
+    ])
   }
 
   /** Threads have clocks of their own. */
@@ -149,13 +152,14 @@ export class ShardPool implements Path {
   }
 
   /** One that is dead starts with it. */
-  async change(plan: ShardPlan): Promise<void> {
+  async change(shardConfig: ShardConfig): Promise<void> {
     // The limiter's schedule is counted in requests at its rate: another rate begins another one.
-    if (plan.ratePerSecond !== this.plan.ratePerSecond) this.rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
-    this.plan = plan
+    if (shardConfig.ratePerSecond !== this.shardConfig.ratePerSecond)
+      this.rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
+    this.shardConfig = shardConfig
     const number = ++this.changes
     for (const { port, control, bell } of this.members) {
-      port?.postMessage({ plan, rate: this.rate } satisfies ShardChange)
+      port?.postMessage({ shardConfig, rate: this.rate } satisfies ShardChange)
       control.wantChange(number)
       bell.ring()
     }
@@ -173,7 +177,7 @@ export class ShardPool implements Path {
     }
   }
 
-  /** Lets every shard finish what is in its rings and wait for answers; stops those that take longer than the plan allows. */
+  /** Lets every shard finish what is in its rings and wait for answers; stops those that take longer than the shard config allows. */
   async drain(): Promise<void> {
     this.isDraining = true
     for (const producer of this.producers ?? []) producer.publish()
@@ -216,18 +220,18 @@ export class ShardPool implements Path {
     const { memory, control } = member
     const { port1, port2 } = new MessageChannel()
     member.port = port1
-    // It starts with the plan of now.
+    // It starts with the shard config of now.
     control.changed(control.wanted)
     let pending = Promise.resolve()
     const ended = new Promise<void>((resolve) => port1.once('close', resolve))
     port1.on('message', (message: ShardMessage) => {
-      if (message.kind === 'census') member.census = message.entries
+      if (message.kind === 'protocolCounts') member.protocolCounts = message.entries
       else {
         const { lines } = message
         pending = pending.then(() => this.options.writeLines(lines)).then(() => control.linesDone(lines.length))
       }
     })
-    const task: ShardTask = { plan: this.plan, memory, rate: this.rate, port: port2 }
+    const task: ShardTask = { shardConfig: this.shardConfig, memory, rate: this.rate, port: port2 }
     try {
       await runInThread('shard', this.options.heapMb, task, [port2], signal)
       await ended
@@ -247,8 +251,8 @@ function memberOf(memory: ShardMemory): Member {
     control: new ShardControl(memory.control),
     port: null,
     drainDeaths: 0,
-    census: [],
-    pastCensus: new ProtocolCensus(),
+    protocolCounts: [],
+    pastProtocolCounts: new ProtocolCensus(),
   }
 }
 
@@ -260,8 +264,8 @@ function settle(member: Member): void {
     member.rings.reduce((packets, ring) => packets + ring.packetsTaken, 0),
   )
   counters.publish()
-  member.pastCensus.addEntries(member.census)
-  member.census = []
+  member.pastProtocolCounts.addEntries(member.protocolCounts)
+  member.protocolCounts = []
   member.control.forgetLines()
 }
 

@@ -212,7 +212,7 @@ describe('a queue', () => {
 })
 
 describe('a shard that is started again', () => {
-  test('goes on behind what its predecessor took up, processed or not, and gives that space back', () => {
+  test('that is restarted goes on behind what the previous one took up, processed or not, and gives that space back', () => {
     const { memory, producer, consumer, view } = ring()
     for (let i = 0; i < 5; i++) producer.tryWrite(packet(i, 60))
     producer.publish()
@@ -220,23 +220,23 @@ describe('a shard that is started again', () => {
     consumer.next(view)
     expect(producer.packetsWritten - producer.packetsTaken).toBe(3)
     const before = producer.used()
-    const successor = new RingConsumer(memory)
+    const restarted = new RingConsumer(memory)
     expect(producer.used()).toBe(before * 0.6)
-    successor.next(view)
+    restarted.next(view)
     expect(view.hash).toBe(~2)
   })
 })
 
 describe('a producer that is started again', () => {
-  test('goes on behind what its predecessor published; what it only wrote is gone', () => {
+  test('that is restarted goes on behind what the previous one published; what it only wrote is gone', () => {
     const { memory, producer, consumer, view } = ring()
     producer.tryWrite(packet(1, 60))
     producer.publish()
     producer.tryWrite(packet(2, 60))
-    const successor = new RingProducer(memory)
-    successor.tryWrite(packet(3, 60))
-    successor.publish()
-    expect(successor.packetsWritten).toBe(2)
+    const restarted = new RingProducer(memory)
+    restarted.tryWrite(packet(3, 60))
+    restarted.publish()
+    expect(restarted.packetsWritten).toBe(2)
     const hashes = [0, 1].map(() => consumer.next(view) && view.hash)
     expect(hashes).toEqual([~1, ~3])
     expect(consumer.next(view)).toBe(false)

@@ -86,7 +86,7 @@ export const LISTEN_FIELDS = {
   }),
   reusePort: optional(truth, false, {
     group: 'Traffic',
-    help: 'Let a successor bind the same ports before this process ends, both with this option: hand-over without a gap (docs/operations.md). recvmmsg only.',
+    help: 'Let a new process bind the same ports before this one ends, both with this option: hand-over without a gap (docs/operations.md). recvmmsg only.',
     reason: 'Off, a second process started by mistake is refused, instead of taking the traffic.',
   }),
   allowFrom: computed(listOf(cidr), nearbyNetworks, 'loopback, private, link-local', {

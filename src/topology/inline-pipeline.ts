@@ -1,4 +1,4 @@
-/** The whole path on one thread, without rings or supervision: tests, debugging, the baseline of the benches, the quickest for small files. */
+/** The whole pipeline on one thread, without rings or supervision: tests, debugging, the baseline of the benches, the quickest for small files. */
 import { MonotonicClock } from '../base/clock.ts'
 import { PacketDrop } from '../base/drop.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
@@ -7,22 +7,22 @@ import { TunnelRegister } from '../http/tunnel-register.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
-import type { Path } from './path.ts'
+import type { Pipeline } from './pipeline.ts'
 import { type LineOutput, Shard } from './shard.ts'
+import type { ShardConfig } from './shard-config.ts'
 import type { RingEnd } from './shard-memory.ts'
-import type { ShardPlan } from './shard-plan.ts'
 
 const MAX_PENDING_CHARACTERS = 8 << 20
 const PUBLISH_MS = 50
 
-export class InlinePath implements Path, PacketOutlet {
+export class InlinePipeline implements Pipeline, PacketOutlet {
   readonly workers = 0
   readonly running = 0
   readonly arrivalOrder = null
   readonly shedLevels = null
   readonly supervised = []
   readonly counterBlocks: readonly SharedArrayBuffer[]
-  private plan: ShardPlan
+  private shardConfig: ShardConfig
   private rate: SharedArrayBuffer
   private readonly shard: Shard
   private readonly output: QueuedLines
@@ -30,7 +30,7 @@ export class InlinePath implements Path, PacketOutlet {
   private readonly timer: NodeJS.Timeout
 
   private constructor(
-    plan: ShardPlan,
+    shardConfig: ShardConfig,
     shard: Shard,
     counters: SharedArrayBuffer,
     rate: SharedArrayBuffer,
@@ -38,27 +38,27 @@ export class InlinePath implements Path, PacketOutlet {
   ) {
     this.rate = rate
     this.counterBlocks = [counters]
-    this.plan = plan
+    this.shardConfig = shardConfig
     this.shard = shard
     this.output = output
-    this.clock = new MonotonicClock(plan.clockAnchor)
+    this.clock = new MonotonicClock(shardConfig.clockAnchor)
     // Answers come between batches too; with threads their loops publish them.
     this.timer = setInterval(() => this.tick(), PUBLISH_MS)
     this.timer.unref()
   }
 
-  static async open(plan: ShardPlan, writeLines: (lines: string) => Promise<void>): Promise<InlinePath> {
+  static async open(shardConfig: ShardConfig, writeLines: (lines: string) => Promise<void>): Promise<InlinePipeline> {
     const counters = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
     const rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
     const output = new QueuedLines(writeLines)
-    const shard = await Shard.open(plan, {
+    const shard = await Shard.open(shardConfig, {
       counters: new CounterBlock(counters),
       tunnels: new TunnelRegister(),
       progress: new ProgressRegister(),
       rateMemory: rate,
       output,
     })
-    return new InlinePath(plan, shard, counters, rate, output)
+    return new InlinePipeline(shardConfig, shard, counters, rate, output)
   }
 
   get outlet(): PacketOutlet {
@@ -78,8 +78,8 @@ export class InlinePath implements Path, PacketOutlet {
     this.shard.publish()
   }
 
-  census(): [string, number][] {
-    return this.shard.census.entries()
+  protocolCounts(): [string, number][] {
+    return this.shard.protocolCounts.entries()
   }
 
   async started(): Promise<void> {}
@@ -97,7 +97,7 @@ export class InlinePath implements Path, PacketOutlet {
   }
 
   tick(): void {
-    if (this.plan.isLive) this.shard.tick(this.clock.nowUs())
+    if (this.shardConfig.isLive) this.shard.tick(this.clock.nowUs())
     this.shard.publish()
   }
 
@@ -106,16 +106,17 @@ export class InlinePath implements Path, PacketOutlet {
     this.shard.publish()
   }
 
-  async change(plan: ShardPlan): Promise<void> {
-    if (plan.ratePerSecond !== this.plan.ratePerSecond) this.rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
-    this.plan = plan
-    this.shard.change(plan, this.rate)
+  async change(shardConfig: ShardConfig): Promise<void> {
+    if (shardConfig.ratePerSecond !== this.shardConfig.ratePerSecond)
+      this.rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
+    this.shardConfig = shardConfig
+    this.shard.change(shardConfig, this.rate)
   }
 
   async drain(): Promise<void> {
     this.shard.closeAll()
     this.shard.publish()
-    await this.shard.drain(this.plan.drainTimeoutMs)
+    await this.shard.drain(this.shardConfig.drainTimeoutMs)
     await this.shard.close()
     clearInterval(this.timer)
     await this.output.written

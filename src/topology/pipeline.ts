@@ -2,12 +2,12 @@
 import type { MirrorError, PlainError } from '../base/errors.ts'
 import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import type { FaultKind } from './fault.ts'
+import type { ShardConfig } from './shard-config.ts'
 import type { RingEnd } from './shard-memory.ts'
-import type { ShardPlan } from './shard-plan.ts'
 import type { SupervisedTask } from './supervised-task.ts'
 
-export interface PathOptions {
-  readonly plan: ShardPlan
+export interface PipelineOptions {
+  readonly shardConfig: ShardConfig
   /** Worker threads; 0: all on this thread. */
   readonly shards: number
   /** Threads that hand packets to the shards: one ring per shard for each. */
@@ -16,7 +16,7 @@ export interface PathOptions {
   readonly ringCapacity: number
   /** Share of a ring above which whole connections are shed; null: packets wait for room, or a full ring refuses them. */
   readonly shedAbove: number | null
-  /** V8 heap limit of each thread. Bodies lie outside it. */
+  /** V8 heap limit of each thread. Bodies lie harness it. */
   readonly heapMb: number
   /** Takes printed lines; resolves when they are written. */
   readonly writeLines: (lines: string) => Promise<void>
@@ -26,7 +26,7 @@ export interface PathOptions {
   readonly onShardGivenUp: (error: MirrorError) => void
 }
 
-export interface Path {
+export interface Pipeline {
   /** For packets that come in on this thread. */
   readonly outlet: PacketOutlet
   /** For a receiving thread: the ring of each shard that only it writes to. */
@@ -41,7 +41,7 @@ export interface Path {
   readonly running: number
   readonly counterBlocks: readonly SharedArrayBuffer[]
   /** Connections of other protocols seen by the shards: entries `protocol:port` → count. */
-  census(): [string, number][]
+  protocolCounts(): [string, number][]
   /** Resolves when packets can be taken. */
   started(): Promise<void>
   /** Offline: whether a packet of `bytes` would be taken now. */
@@ -53,11 +53,11 @@ export interface Path {
   tick(): void
   /** Closes all connections: the end of a pass. */
   flush(nowUs: number): Promise<void>
-  /** Every shard takes over what may change of the plan. Resolves when all have. */
-  change(plan: ShardPlan): Promise<void>
+  /** Every shard takes over what may change of the shard config. Resolves when all have. */
+  change(shardConfig: ShardConfig): Promise<void>
   /** Threads and how they fare; none inline. */
   readonly supervised: readonly SupervisedTask[]
-  /** Ends everything; at most the plan's drain time-out. */
+  /** Ends everything; at most the shard config's drain time-out. */
   drain(): Promise<void>
   /** False when there is no such thread. */
   injectFault(shard: number, kind: FaultKind): boolean
@@ -66,10 +66,10 @@ export interface Path {
 }
 
 /** Loads only the one that is asked for. */
-export async function openPath(options: PathOptions): Promise<Path> {
+export async function openPipeline(options: PipelineOptions): Promise<Pipeline> {
   if (options.shards === 0) {
-    const { InlinePath } = await import('./inline-path.ts')
-    return InlinePath.open(options.plan, options.writeLines)
+    const { InlinePipeline } = await import('./inline-pipeline.ts')
+    return InlinePipeline.open(options.shardConfig, options.writeLines)
   }
   const { ShardPool } = await import('./shard-pool.ts')
   return new ShardPool(options)
