@@ -4,7 +4,7 @@
 import { rmSync } from 'node:fs'
 import { defineConfig } from 'rolldown'
 
-const ENTRIES = ['src/main', 'workers/shard', 'workers/receiver', 'src/demo/outside-thread']
+const ENTRIES = ['src/main', 'workers/shard', 'workers/receiver', 'src/demo/harness-thread']
 const INSIDE = ['zod', 'commander', 'ipaddr.js']
 
 rmSync('dist/src/chunks', { recursive: true, force: true })

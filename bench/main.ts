@@ -25,6 +25,7 @@ import { benchReplay } from './pipeline/replay.ts'
 import { benchCaches } from './profile/caches.ts'
 import { profileFile, profileLive } from './profile/profile.ts'
 import { benchIdle } from './service/idle.ts'
+import { benchScrapes } from './service/scrapes.ts'
 import { benchStart } from './service/start.ts'
 import { endWithThisProcess } from './support/children.ts'
 import { tellGoals } from './support/goals.ts'
@@ -66,6 +67,7 @@ const BENCHES: readonly Bench[] = [
   { name: 'service/idle', run: benchIdle },
   { name: 'overload', run: benchOverload, isExtra: true },
   { name: 'endurance', run: benchEndurance, isExtra: true },
+  { name: 'scrapes', run: benchScrapes, isExtra: true },
 ]
 
 const USAGE_EXIT = 2

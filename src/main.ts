@@ -1,9 +1,9 @@
 #!/usr/bin/env node
+import { writeCrashSummary } from './base/crash-summary.ts'
 /** Entry point of the command line: streams, exit code and the last line of defence; the rest is in cli/. */
 import { endProcess } from './base/end-process.ts'
 import { describeSystemError, MirrorError } from './base/errors.ts'
-import { hearHangUps } from './base/hang-ups.ts'
-import { sayLastWords } from './base/last-words.ts'
+import { holdSighup } from './base/sighup.ts'
 import type { HandlerLoaders } from './cli/commands.ts'
 import { reportFatal } from './cli/fatal.ts'
 import { readVersion } from './cli/version.ts'
@@ -16,7 +16,7 @@ const loaders: HandlerLoaders = {
   demo: () => import('./topology/commands/demo.ts'),
 }
 
-if (process.argv[2] === 'run') hearHangUps()
+if (process.argv[2] === 'run') holdSighup()
 
 // `mirrorshard inspect … | head` is no failure: whoever reads has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -28,7 +28,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {})
 // Rejections that nobody handles come here too.
 process.on('uncaughtException', (error) => {
-  sayLastWords(error)
+  writeCrashSummary(error)
   endProcess(reportFatal(error, process.env, process.stderr))
 })
 

@@ -5,9 +5,9 @@ import { memoryBudget } from '../../src/config/memory-budget.ts'
 import { resolveOptions } from '../../src/config/resolve.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../../src/metrics/counters.ts'
 import { Totals, total } from '../../src/report/totals.ts'
-import { Ingress } from '../../src/topology/ingress.ts'
-import { openPath } from '../../src/topology/path.ts'
-import { ingressOptions, sendingWork, shardPlan } from '../../src/topology/plans.ts'
+import { PacketPipeline } from '../../src/topology/packet-pipeline.ts'
+import { openPipeline } from '../../src/topology/pipeline.ts'
+import { packetPipelineOptions, sendingSinkConfig, shardConfigOf } from '../../src/topology/stage-configs.ts'
 import { FLOODS } from './floods.ts'
 
 export interface FloodOrder {
@@ -49,9 +49,9 @@ async function measure({ flood, sizes, memoryLimit }: FloodOrder): Promise<Flood
   const counters = new CounterBlock(memory)
   const anchor = new MonotonicClock().anchor
   // As for files: time is the packets' own.
-  const plan = shardPlan(options, sendingWork(options, true), false, anchor, null)
-  const path = await openPath({
-    plan,
+  const shardConfig = shardConfigOf(options, sendingSinkConfig(options, true), false, anchor, null)
+  const path = await openPipeline({
+    shardConfig,
     shards: 0,
     producers: 1,
     ringCapacity: options.ringBytes,
@@ -61,14 +61,14 @@ async function measure({ flood, sizes, memoryLimit }: FloodOrder): Promise<Flood
     onShardGivenUp: () => {},
     shedAbove: null,
   })
-  const ingress = new Ingress(ingressOptions(options, true), path.outlet, counters)
+  const packetPipeline = new PacketPipeline(packetPipelineOptions(options, true), path.outlet, counters)
   let sent = 0
   let nowUs = FIRST_US
   const step = open((bytes, end, format) => {
     sent++
     nowUs += STEP_US
-    ingress.datagram(bytes, 0, end, false, format, PEER as never, null, nowUs)
-    if (sent % BATCH === 0) ingress.publish()
+    packetPipeline.datagram(bytes, 0, end, false, format, PEER as never, null, nowUs)
+    if (sent % BATCH === 0) packetPipeline.publish()
   })
   const cost: number[] = []
   let steps = 0
@@ -84,10 +84,10 @@ async function measure({ flood, sizes, memoryLimit }: FloodOrder): Promise<Flood
     cost.push((user + system) / (sent - before))
     before = sent
   }
-  ingress.flush()
+  packetPipeline.flush()
   await path.flush(nowUs)
   await path.drain()
-  ingress.publish()
+  packetPipeline.publish()
   const totals = Totals.read([memory], path.counterBlocks)
   return {
     limitBytes: options.memoryLimit,

@@ -1,5 +1,5 @@
 /** Mirrored packets made in one buffer, by patching the bytes that differ from the last one: a flood must cost its maker little. */
-import type { TunnelFormat } from '../../src/topology/ingress.ts'
+import type { TunnelFormat } from '../../src/topology/packet-pipeline.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 
 export const { syn: SYN, ack: ACK, fin: FIN, rst: RST } = TcpFlag

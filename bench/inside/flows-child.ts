@@ -7,7 +7,7 @@ import { fiveTupleHash } from '../../src/dispatch/hash.ts'
 import { Counter, type CounterBlock } from '../../src/metrics/counters.ts'
 import type { Shard } from '../../src/topology/shard.ts'
 import { ETHERNET_LEN, endsOf, frameOf, packed, viewFrame } from '../micro/packets.ts'
-import { collectGarbage, newCounters, openShard, planOf, replayDefaults } from './parts.ts'
+import { benchShardConfig, collectGarbage, newCounters, openShard, replayDefaults } from './parts.ts'
 
 export interface IdleOrder {
   readonly flows: number
@@ -145,7 +145,7 @@ function warmUp(shard: Shard, conversation: Conversation, flows: number): void {
 }
 
 async function open(flows: number): Promise<{ shard: Shard; counters: CounterBlock }> {
-  const plan = planOf(
+  const shardConfig = benchShardConfig(
     await replayDefaults({
       maxFlows: String(flows + WARM_UP_FLOWS),
       // What each costs is measured, not what the budget lets stay.
@@ -154,7 +154,7 @@ async function open(flows: number): Promise<{ shard: Shard; counters: CounterBlo
     }),
   )
   const counters = newCounters()
-  return { shard: await openShard(plan, counters), counters }
+  return { shard: await openShard(shardConfig, counters), counters }
 }
 
 function exchange(tcp: TcpConversation): void {

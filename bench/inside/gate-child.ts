@@ -11,8 +11,8 @@ import { type PacketOutlet, RingOutlet } from '../../src/dispatch/dispatcher.ts'
 import { Counter } from '../../src/metrics/counters.ts'
 import { RingConsumer, RingProducer, ringBytes } from '../../src/ring/ring.ts'
 import { openCapture } from '../../src/sources/files/open-capture.ts'
-import { Ingress } from '../../src/topology/ingress.ts'
-import { collectGarbage, ingressOf, newCounters, openShard, planOf, replayDefaults } from './parts.ts'
+import { PacketPipeline } from '../../src/topology/packet-pipeline.ts'
+import { benchShardConfig, collectGarbage, newCounters, openShard, packetPipelineOf, replayDefaults } from './parts.ts'
 
 export interface GateOrder {
   readonly path: string
@@ -39,21 +39,21 @@ const BATCH = 512
 /** Whole passes: read, decapsulate, dispatch, reassemble, parse, discard. */
 class Passes {
   readonly packets = { count: 0, bytes: 0 }
-  private readonly ingress: Ingress
+  private readonly packetPipeline: PacketPipeline
   private readonly path: string
   private readonly endBatch: () => void
   private readonly endPass: () => void
   private shiftUs = 0
 
-  constructor(path: string, ingress: Ingress, endBatch: () => void, endPass: () => void) {
+  constructor(path: string, packetPipeline: PacketPipeline, endBatch: () => void, endPass: () => void) {
     this.path = path
-    this.ingress = ingress
+    this.packetPipeline = packetPipeline
     this.endBatch = endBatch
     this.endPass = endPass
   }
 
   async run(times: number): Promise<void> {
-    const { ingress, packets } = this
+    const { packetPipeline, packets } = this
     for (let pass = 0; pass < times; pass++) {
       const source = await openCapture(this.path)
       let batch = 0
@@ -62,19 +62,19 @@ class Passes {
         while (source.next()) {
           const { record } = source
           // As the program does it: a pass goes on behind the one before.
-          if (isFirst && ingress.latestUs > 0) this.shiftUs = ingress.latestUs + 1000 - record.timeUs
+          if (isFirst && packetPipeline.latestUs > 0) this.shiftUs = packetPipeline.latestUs + 1000 - record.timeUs
           isFirst = false
           packets.count++
           packets.bytes += record.end - record.at
-          ingress.frame(record, this.shiftUs)
+          packetPipeline.frame(record, this.shiftUs)
           if (++batch < BATCH) continue
           batch = 0
-          ingress.publish()
+          packetPipeline.publish()
           this.endBatch()
         }
       }
       await source.close()
-      ingress.flush()
+      packetPipeline.flush()
       this.endBatch()
       this.endPass()
     }
@@ -84,7 +84,7 @@ class Passes {
 async function measure(order: GateOrder): Promise<GateResult> {
   const options = await replayDefaults()
   const counters = newCounters()
-  const shard = await openShard(planOf(options), counters)
+  const shard = await openShard(benchShardConfig(options), counters)
   const isThroughRing = order.measure === 'copies'
   const memory = new SharedArrayBuffer(ringBytes(1 << 22))
   const consumer = new RingConsumer(memory)
@@ -110,7 +110,7 @@ async function measure(order: GateOrder): Promise<GateResult> {
   const outlet = isThroughRing ? throughRing : inline
   const passes = new Passes(
     order.path,
-    new Ingress(ingressOf(options), outlet, newCounters()),
+    new PacketPipeline(packetPipelineOf(options), outlet, newCounters()),
     () => {
       if (!isThroughRing) return
       while (consumer.next(view)) shard.packet(view)

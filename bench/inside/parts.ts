@@ -7,9 +7,9 @@ import { TunnelRegister } from '../../src/http/tunnel-register.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../../src/metrics/counters.ts'
 import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { RATE_LIMITER_BYTES } from '../../src/sinks/replay/rate-limiter.ts'
-import { ingressOptions, sendingWork, shardPlan } from '../../src/topology/plans.ts'
 import { Shard } from '../../src/topology/shard.ts'
-import type { ShardPlan } from '../../src/topology/shard-plan.ts'
+import type { ShardConfig } from '../../src/topology/shard-config.ts'
+import { packetPipelineOptions, sendingSinkConfig, shardConfigOf } from '../../src/topology/stage-configs.ts'
 import { runForJson } from '../support/processes.ts'
 
 /** As `replay FILE --to null` has them. @param flags more of its options, by key */
@@ -24,20 +24,20 @@ export async function replayDefaults(flags: Readonly<Record<string, string>> = {
   return options
 }
 
-export function planOf(options: ReplayOptions): ShardPlan {
-  return shardPlan(options, sendingWork(options, false), false, new MonotonicClock().anchor, null)
+export function benchShardConfig(options: ReplayOptions): ShardConfig {
+  return shardConfigOf(options, sendingSinkConfig(options, false), false, new MonotonicClock().anchor, null)
 }
 
-export function ingressOf(options: ReplayOptions): ReturnType<typeof ingressOptions> {
-  return ingressOptions(options, false)
+export function packetPipelineOf(options: ReplayOptions): ReturnType<typeof packetPipelineOptions> {
+  return packetPipelineOptions(options, false)
 }
 
 export function newCounters(): CounterBlock {
   return new CounterBlock(new SharedArrayBuffer(COUNTER_BLOCK_BYTES))
 }
 
-export function openShard(plan: ShardPlan, counters: CounterBlock): Promise<Shard> {
-  return Shard.open(plan, {
+export function openShard(shardConfig: ShardConfig, counters: CounterBlock): Promise<Shard> {
+  return Shard.open(shardConfig, {
     counters,
     tunnels: new TunnelRegister(),
     progress: new ProgressRegister(),

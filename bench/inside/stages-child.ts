@@ -13,8 +13,8 @@ import type { StreamConsumer, StreamPiece } from '../../src/reassembly/stream-co
 import { RingConsumer, RingProducer, ringBytes } from '../../src/ring/ring.ts'
 import { NullSink } from '../../src/sinks/null-sink.ts'
 import { openCapture } from '../../src/sources/files/open-capture.ts'
-import { Ingress } from '../../src/topology/ingress.ts'
-import { ingressOf, newCounters, openShard, planOf, replayDefaults } from './parts.ts'
+import { PacketPipeline } from '../../src/topology/packet-pipeline.ts'
+import { benchShardConfig, newCounters, openShard, packetPipelineOf, replayDefaults } from './parts.ts'
 import { STAGES, type Stage, type StagesOrder, type StagesResult } from './stages.ts'
 
 const BATCH = 512
@@ -56,12 +56,12 @@ async function throughIngress(
   const consumer = new RingConsumer(memory)
   const view = new PacketView()
   const source = await openCapture(path)
-  const ingress = new Ingress(ingressOf(await replayDefaults()), outlet ?? rings, newCounters())
+  const packetPipeline = new PacketPipeline(packetPipelineOf(await replayDefaults()), outlet ?? rings, newCounters())
   const times = { packets: 0, receiving: 0, shard: 0 }
   let batch = 0
   let sinceMs = performance.now()
   const endBatch = () => {
-    ingress.publish()
+    packetPipeline.publish()
     const now = performance.now()
     times.receiving += now - sinceMs
     sinceMs = now
@@ -74,12 +74,12 @@ async function throughIngress(
   }
   while (await source.fill()) {
     while (source.next()) {
-      ingress.frame(source.record)
+      packetPipeline.frame(source.record)
       times.packets++
       if (++batch === BATCH) endBatch()
     }
   }
-  ingress.flush()
+  packetPipeline.flush()
   endBatch()
   await source.close()
   return times
@@ -108,7 +108,7 @@ class Swallow implements StreamConsumer {
 
 const { path, rounds } = JSON.parse(process.argv[2]!) as StagesOrder
 const options = await replayDefaults()
-const plan = planOf(options)
+const shardConfig = benchShardConfig(options)
 const nowhere: PacketOutlet = { offer: () => PacketDrop.none, publish: () => {} }
 const stages = Object.fromEntries(STAGES.map((name) => [name, [] as number[]])) as Record<Stage, number[]>
 let packets = 0
@@ -119,13 +119,13 @@ for (let round = 0, warmed = 0; round < rounds; ) {
   const decapsulated = await throughIngress(path, nowhere, null)
   const ring = await throughIngress(path, null, null)
   const reassembler = new Reassembler(
-    plan.reassembly,
+    shardConfig.reassembly,
     { mayOpen: () => true, open: () => new Swallow() },
     newCounters(),
   )
   const reassembled = await throughIngress(path, null, (view) => reassembler.packet(view))
   const counters = newCounters()
-  const shard = await openShard(plan, counters)
+  const shard = await openShard(shardConfig, counters)
   const whole = await throughIngress(path, null, (view) => shard.packet(view))
   requests = counters.get(Counter.requestsParsed)
   packets = read.packets
@@ -146,8 +146,8 @@ for (let round = 0, warmed = 0; round < rounds; ) {
 
 /** What the null sink takes for so many requests; none of them is looked at without filters. */
 function sinkMs(n: number): number {
-  if (plan.work.kind !== 'discard') throw new Error('the plan has no null sink')
-  const sink = new NullSink(plan.work.options, newCounters(), { random: Math.random, rateLimiter: null })
+  if (shardConfig.sinkConfig.kind !== 'discard') throw new Error('the shardConfig has no null sink')
+  const sink = new NullSink(shardConfig.sinkConfig.options, newCounters(), { random: Math.random, rateLimiter: null })
   const message = new MessageView(8)
   message.bytes = Buffer.from('GET / HTTP/1.1\r\n\r\n')
   message.methodEnd = 3

@@ -4,7 +4,7 @@
  */
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { engineName, enginesFor } from '../support/abilities.ts'
+import { engineName, enginesFor } from '../support/capabilities.ts'
 import { MirrorSource } from '../support/mirror-source.ts'
 import { openNginx } from '../support/nginx.ts'
 import type { BenchOptions } from '../support/options.ts'

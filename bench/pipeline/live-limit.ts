@@ -2,7 +2,7 @@
  * The highest rate of live traffic without a loss, the sender beside it on the same cores. Short probes find the rate; then it
  * has to hold for longer, because the kernel's buffer hides a shortfall of a few percent for seconds.
  */
-import { knowsReceivers } from '../support/abilities.ts'
+import { knowsReceivers } from '../support/capabilities.ts'
 import { MirrorSource } from '../support/mirror-source.ts'
 import type { BenchOptions } from '../support/options.ts'
 import { type Probe, RateSearch, type SearchBounds } from '../support/rate-search.ts'

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { engineName, enginesFor } from '../support/abilities.ts'
+import { engineName, enginesFor } from '../support/capabilities.ts'
 import { MIRROR_SEED, makeCycle, REQUESTS_PER_CONNECTION } from '../support/mirror-cycle.ts'
 import { MirrorSource } from '../support/mirror-source.ts'
 import { type Nginx, openNginx } from '../support/nginx.ts'

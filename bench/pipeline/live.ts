@@ -3,7 +3,7 @@
  * `run` over a window after its warm-up, when code is compiled and buffers have grown: what a day of it costs.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { knowsReceivers } from '../support/abilities.ts'
+import { knowsReceivers } from '../support/capabilities.ts'
 import { MirrorSource } from '../support/mirror-source.ts'
 import type { BenchOptions } from '../support/options.ts'
 import type { Report } from '../support/report.ts'

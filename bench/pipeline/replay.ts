@@ -1,6 +1,7 @@
 /** Capture file → replay against a real nginx, with wrk on the same nginx as the floor. */
-import { engineName, enginesFor } from '../support/abilities.ts'
+
 import { benchCapture, captureInWords } from '../support/bench-capture.ts'
+import { engineName, enginesFor } from '../support/capabilities.ts'
 import { losslessCounts, replayFile } from '../support/mirrorshard.ts'
 import { type Nginx, openNginx } from '../support/nginx.ts'
 import type { BenchOptions } from '../support/options.ts'

@@ -127,7 +127,7 @@ export interface RestartsFile {
   readonly restarts: { readonly [W in Way]: number }
 }
 
-interface Accounts {
+interface RunStats {
   looks: number
   readonly wrong: string[]
 }
@@ -139,10 +139,10 @@ async function drive(
   source: TrafficSource,
   nginx: RestartedNginx,
   say: (line: string) => void,
-): Promise<{ accounts: Accounts; seconds: number }> {
+): Promise<{ accounts: RunStats; seconds: number }> {
   const startedMs = performance.now()
   const elapsed = () => (performance.now() - startedMs) / 1000
-  const accounts: Accounts = { looks: 0, wrong: [] }
+  const accounts: RunStats = { looks: 0, wrong: [] }
   let rate = Math.max(LEAST_RATE, mostRate * FIRST_SHARE)
   source.order({ rate })
   let restarting: Promise<void> | null = null

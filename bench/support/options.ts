@@ -22,6 +22,8 @@ export interface BenchOptions {
   /** Length and packets per second of the endurance run. */
   readonly minutes: number
   readonly rate: number
+  /** The same where it was asked for; null: the bench's own choice. */
+  readonly rateGiven: number | null
   /** A capture instead of the generated one, and the complete requests in it. */
   readonly file: string | null
   readonly requests: number | null
@@ -49,6 +51,7 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   (no name: all of the above, and the goals at the end)
 
   endurance             minutes of live-replay, plotted
+  scrapes               minutes of scrapes under load: every sum of each must hold
   overload              one shard slower than its traffic: requests that still come out whole, plotted
   compare --base REF    this checkout against a commit, in turns; --workers as for pipeline/file
   nodes                 file to null and micro benches on Node 20, 22 and 24
@@ -64,7 +67,7 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   --rates N,N           packets per second of live traffic (default 20000,60000,120000)
   --receivers N,N       receiving threads of live traffic to compare (default 1, and 2 at the highest rate)
   --engine NAME         engine of replay (default all; endurance the first)
-  --minutes N, --rate N of endurance (default 10, 60000)
+  --minutes N, --rate N of endurance (default 10, 60000) and of scrapes (10, 12000)
   --file F --requests N a capture of your own for file and replay, and its number of complete requests
   --base REF            the commit to compare with
   --bench NAME,NAME     what to compare: pipeline/file (default), pipeline/replay
@@ -113,6 +116,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     engine: values.engine ?? null,
     minutes: values.minutes === undefined ? 10 : wholeNumber('--minutes', values.minutes, 1),
     rate: values.rate === undefined ? 60_000 : wholeNumber('--rate', values.rate, 1),
+    rateGiven: values.rate === undefined ? null : wholeNumber('--rate', values.rate, 1),
     file: values.file ?? null,
     requests: values.requests === undefined ? null : wholeNumber('--requests', values.requests, 0),
     base: values.base ?? null,

@@ -1,5 +1,5 @@
 /**
- * Text of others (captured, configured, names of files) on its way to a terminal or a log: nothing in it moves the cursor, begins a line of its own
+ * Untrusted text (captured, configured, names of files) on its way to a terminal or a log: nothing in it moves the cursor, begins a line of its own
  * or turns the direction of writing.
  */
 
@@ -17,7 +17,7 @@ export function printable(text: string, maxLength = MAX_LINE): string {
   return cut(text.replace(UNPRINTABLE, '·'), maxLength)
 }
 
-/** Several lines that we wrote, with text of others in them; that text went through `printable` where it may hold a line feed. */
+/** Several lines that we wrote, with untrusted text in them; that text went through `printable` where it may hold a line feed. */
 export function printableLines(text: string): string {
   return text
     .replace(UNPRINTABLE_IN_LINES, '·')

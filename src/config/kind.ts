@@ -116,6 +116,21 @@ export function durationMs(min: number, max: number) {
   return quantity(expected, [min, max], parseDurationMs, formatDurationMs, () => '')
 }
 
+/** A span of time in milliseconds; null for the word `off`, or 0. */
+export function durationMsOrOff(min: number, max: number) {
+  const expected = `a time from ${formatDurationMs(min)} to ${formatDurationMs(max)} (such as 500ms, 60s, 5m), or off`
+  const make = () =>
+    z.union([z.number(), z.string()]).transform((raw, context): number | null => {
+      if (raw === 'off') return null
+      const value = typeof raw === 'number' ? raw : parseDurationMs(raw)
+      if (value === 0) return null
+      const isInRange = value !== null && Number.isInteger(value) && value >= min && value <= max
+      return taken(isInRange ? value : new Refusal(''), context)
+    })
+  const written = (ms: number | null): string => (ms === null ? 'off' : formatDurationMs(ms))
+  return lazily(make, { expected, fromText: asIs, words: ['off'], written }) satisfies Kind
+}
+
 /** One or more values. Items of one text are separated by commas, or as `separator` says where a value may hold a comma. */
 export function listOf<S extends z.ZodType>(item: Kind<S>, options: { separator?: RegExp; expected?: string } = {}) {
   const separator = options.separator ?? /\s*,\s*/

@@ -1,7 +1,7 @@
 /** Numbers while the demo runs: one line that renews itself on a terminal, elsewhere a plain line now and then. */
 import { count } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
-import type { OutsideState } from './outside.ts'
+import type { HarnessState } from './harness.ts'
 
 const PLAIN_EVERY_MS = 1_000
 const BAR_CELLS = 20
@@ -20,7 +20,7 @@ export class LiveLine {
   }
 
   /** @param requests of the whole run; Infinity: without end */
-  show(requests: number, state: OutsideState, totals: Totals): void {
+  show(requests: number, state: HarnessState, totals: Totals): void {
     const now = performance.now()
     const { exact } = state.verdict
     if (this.startedMs === 0) {
@@ -56,7 +56,7 @@ export class LiveLine {
 /** The most important first. */
 export function liveParts(
   requests: number,
-  { verdict, packetsSent }: OutsideState,
+  { verdict, packetsSent }: HarnessState,
   totals: Totals,
   rate: number,
 ): string[] {

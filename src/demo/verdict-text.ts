@@ -1,8 +1,8 @@
 /** The verdict as a person reads it: one sentence, a table, where the time went. At most 80 columns wide. */
 import { count, plural, type Summary } from '../report/summary.ts'
 import { total } from '../report/totals.ts'
+import type { HarnessState } from './harness.ts'
 import { isPerfect, type Verdict } from './judge.ts'
-import type { OutsideState } from './outside.ts'
 import type { Tally } from './traffic/tally.ts'
 
 const WIDTH = 80
@@ -25,7 +25,7 @@ export function verdictSentence(verdict: Verdict): string {
 }
 
 /** Everything behind the sentence. */
-export function verdictDetails(state: OutsideState, summary: Summary): string[] {
+export function verdictDetails(state: HarnessState, summary: Summary): string[] {
   const { verdict, tally } = state
   return [
     ...verdict.examples.map((example) => `  ${example}`),
@@ -54,7 +54,7 @@ function requestRows(verdict: Verdict): Row[] {
   ]
 }
 
-function packetRows({ packetsSent }: OutsideState, { packets }: Summary): Row[] {
+function packetRows({ packetsSent }: HarnessState, { packets }: Summary): Row[] {
   return [
     ['sent', packetsSent],
     ['lost in the kernel', packets.kernelDropped ?? Math.max(0, packetsSent - packets.received)],
@@ -124,7 +124,7 @@ function latencyItems({ latencyMs }: Summary): string[] {
   ]
 }
 
-function throughputItems({ verdict, packetsSent, arrivingMs, sendingMs }: OutsideState, summary: Summary): string[] {
+function throughputItems({ verdict, packetsSent, arrivingMs, sendingMs }: HarnessState, summary: Summary): string[] {
   const perSecond = (n: number, ms: number) => count(ms > 0 ? Math.round((n / ms) * 1000) : 0)
   const { seconds, cpuSeconds } = summary
   return [

@@ -25,7 +25,8 @@
  *   lineBytes * producer + 4 i  LEVEL       producer      i32, share of shard i's connections that this producer's ring asks to shed,
  *                                                         in 2^-24; 0 from the main thread when it has died
  *
- * In force for a shard is the greatest of its levels.
+ * In force for a shard is the greatest of its levels. A level stands for itself: it is stored and loaded by Atomics, and nothing else is
+ * read on the strength of it; one that is seen a batch late is judged by a batch late.
  */
 const PLACES = 1 << 24
 const LINE_BYTES = 64
@@ -88,7 +89,7 @@ export class ShedLevels {
     return level
   }
 
-  /** What a producer asked for, when it has died: nobody else gives it back, and its successor judges its rings anew. */
+  /** What a producer asked for, when it has died: nobody else gives it back, and the restarted receiver judges its rings anew. */
   forget(producer: number): void {
     for (let shard = 0; shard < this.shards; shard++) Atomics.store(this.words, producer * this.stride + shard, 0)
   }

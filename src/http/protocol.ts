@@ -39,13 +39,21 @@ export class ProtocolCensus {
   private readonly counts = new Map<string, number>()
   private readonly ports = new Map<Protocol, Set<number>>()
 
-  add(protocol: Protocol, serverPort: number): void {
+  add(protocol: Protocol, serverPort: number, connections = 1): void {
     const known = this.ports.get(protocol) ?? new Set()
     this.ports.set(protocol, known)
     const port = known.has(serverPort) || known.size < MAX_PORTS ? serverPort : 0
     known.add(port)
     const key = `${protocol}:${port}`
-    this.counts.set(key, (this.counts.get(key) ?? 0) + 1)
+    this.counts.set(key, (this.counts.get(key) ?? 0) + connections)
+  }
+
+  /** Adds what another one counted, as its `entries` tell; the bound on ports holds for the sum. */
+  addEntries(entries: readonly (readonly [string, number])[]): void {
+    for (const [key, connections] of entries) {
+      const [protocol, port] = key.split(':')
+      this.add(protocol as Protocol, Number(port), connections)
+    }
   }
 
   /** Entries `protocol:port` → connections, for sending to another thread. */

@@ -4,6 +4,11 @@
  *
  *  word 0..SLOTS-1   owner: the shard   hash of the flow, 0 for empty; open addressing within PROBES slots
  *
+ * Ordering: only the shard's thread reads and writes it, by plain accesses. A thread that is started again begins when the one before has
+ * ended, and its start comes after that end (a thread's end and start are ordered by the host: ECMA-262 section 29,
+ * host-synchronizes-with). Where the one before stands still in a system call and never acts again, all it wrote lies before that call; an
+ * aligned word is never read torn (Tear Free Reads), so the worst to be found is an entry as it was a moment earlier.
+ *
  * Best effort in size: when all probed slots are taken the first of them is overwritten. Two flows with one hash share an
  * entry, which can only make a new shard more careful.
  */

@@ -16,6 +16,9 @@
  *          5   generation of the shard that uses the entry, 0 when its flow gave way
  *          6   when its flow gave way, seconds
  *
+ * Ordering: only the shard's thread reads and writes it, by plain accesses; threads of one shard follow each other. http/tunnel-register.ts
+ * says why that is enough.
+ *
  * Best effort in size: when all probed entries are in use, the flow has none, and after a crash begins like any in the middle.
  */
 const HEADER_WORDS = 16

@@ -75,7 +75,7 @@ interface Reloads {
 
 export interface MetricSources {
   totals(): Totals
-  census(): readonly [string, number][]
+  protocolCounts(): readonly [string, number][]
   workers(): ThreadCount
   receivers(): ThreadCount
   deaths(): readonly ThreadDeaths[]
@@ -149,7 +149,7 @@ export function openRegistry(sources: MetricSources): Registry {
     registers: [registry],
     collect() {
       this.reset()
-      for (const [key, n] of sources.census()) {
+      for (const [key, n] of sources.protocolCounts()) {
         const [protocol = '', port = ''] = key.split(':')
         this.inc({ protocol, port }, n)
       }

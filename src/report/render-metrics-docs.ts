@@ -80,7 +80,7 @@ export function renderMetricsDocs(): string {
 export function describeMetrics(): Metric[] {
   const registry = openRegistry({
     totals: () => Totals.read([]),
-    census: () => [],
+    protocolCounts: () => [],
     workers: () => ({ configured: 0, running: 0 }),
     receivers: () => ({ configured: 0, running: 0 }),
     deaths: () => [],

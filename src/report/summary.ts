@@ -58,7 +58,7 @@ export interface Spent {
 /** @param hasSocket whether the kernel's drops are known */
 export function makeSummary(
   totals: Totals,
-  census: readonly [string, number][],
+  protocolCounts: readonly [string, number][],
   hasSocket: boolean,
   spent: Spent,
 ): Summary {
@@ -96,14 +96,14 @@ export function makeSummary(
       tunnel: totals.get('tunnelBytes'),
       otherProtocol: totals.get('otherProtocolBytes'),
     },
-    otherProtocols: groupCensus(census),
+    otherProtocols: groupProtocolCounts(protocolCounts),
     ...spent,
   }
 }
 
-function groupCensus(census: readonly [string, number][]): Record<string, Record<string, number>> {
+function groupProtocolCounts(protocolCounts: readonly [string, number][]): Record<string, Record<string, number>> {
   const grouped: Record<string, Record<string, number>> = {}
-  for (const [key, count] of census) {
+  for (const [key, count] of protocolCounts) {
     const [protocol = '', port = ''] = key.split(':')
     grouped[protocol] ??= {}
     grouped[protocol][port] = (grouped[protocol][port] ?? 0) + count

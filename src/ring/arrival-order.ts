@@ -10,7 +10,10 @@
  *                                           had just been seen: what the traffic is like is not known yet
  *    64 (r + 1)    DRAINED     receiver r   i32, the same clock: whatever was in its sockets then is published in its rings. Stored after the
  *                                           publication
- *    64 (r + 1)+4  ABSENT      main         1 from the death of receiver r to the start of its successor, which sets it back to 0
+ *    64 (r + 1)+4  ABSENT      main         1 from the death of receiver r until it is restarted, which sets it back to 0
+ *
+ *  All accesses are sequentially consistent. DRAINED is stored after PRODUCED of the rings (ring.ts) and loaded before it: whoever finds a
+ *  DRAINED finds what was published before it. The other words stand for themselves; nothing else is read on the strength of them.
  *
  *  Why DRAINED is compared with the time a packet was TAKEN from its socket, and not with its arrival: between its time stamp and the
  *  socket's queue a packet may lie in the kernel for as long as the machine is busy. But they leave that queue in order: when the later
@@ -46,7 +49,7 @@ export class ArrivalOrder {
     Atomics.store(this.words, (receiver + 1) * LINE_WORDS, Math.floor(sinceMs) | 0)
   }
 
-  /** Nobody needs to wait for it: its socket queues until a successor comes. */
+  /** Nobody needs to wait for it: its socket queues until it is restarted. */
   setAbsent(receiver: number, isAbsent: boolean): void {
     Atomics.store(this.words, (receiver + 1) * LINE_WORDS + 1, isAbsent ? 1 : 0)
   }

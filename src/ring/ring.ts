@@ -31,6 +31,11 @@
  *
  *  WRITTEN and TAKEN move together with PRODUCED and CLAIMED, with nothing in between that could end the thread. They are read by the
  *  main thread when their writer is dead: what it had handed over, and what it had taken up.
+ *
+ *  Why the plain accesses to records, WRITTEN and TAKEN are no data race (ECMA-262 section 29): every byte of a record is written before the
+ *  store of PRODUCED that covers it, and read after a load of PRODUCED that found that store or a later one; it is read before a store of
+ *  CONSUMED, and written over after a load that found that store. WRITTEN is stored before PRODUCED, TAKEN before CLAIMED, and whoever reads
+ *  one of them loads the other first; then their writer is dead, and its last store is the one that is found.
  */
 import { MirrorError } from '../base/errors.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
@@ -81,21 +86,33 @@ export class RingMemory {
 
   /** Bytes written and not yet given back. */
   used(): number {
-    return (Atomics.load(this.words, PRODUCED) - Atomics.load(this.words, CONSUMED)) >>> 0
+    return this.producedSince(CONSUMED)
   }
 
   /** Bytes written and not yet taken up: what the consumer has before it. Less than `used` in the middle of its turn. */
   backlog(): number {
-    return (Atomics.load(this.words, PRODUCED) - Atomics.load(this.words, CLAIMED)) >>> 0
+    return this.producedSince(CLAIMED)
   }
 
-  /** Packets ever published. Exact while no producer runs. */
+  /** @param position CONSUMED or CLAIMED */
+  private producedSince(position: number): number {
+    // First, as it never passes PRODUCED: seen from a third thread the other order could give less than nothing, which is 4 GiB here.
+    const from = Atomics.load(this.words, position)
+    // Both may have moved on by more than the ring holds since then.
+    return Math.min(this.capacity, (Atomics.load(this.words, PRODUCED) - from) >>> 0)
+  }
+
+  /** Packets ever published. Exact when no producer runs, and not to be read while one does. */
   get packetsWritten(): number {
+    // Its last store comes behind that of WRITTEN.
+    Atomics.load(this.words, PRODUCED)
     return this.doubles[WRITTEN]!
   }
 
-  /** Packets ever taken up. Exact while no consumer runs. */
+  /** Packets ever taken up. Exact when no consumer runs, and not to be read while one does. */
   get packetsTaken(): number {
+    // As above.
+    Atomics.load(this.words, CLAIMED)
     return this.doubles[TAKEN]!
   }
 }
@@ -116,7 +133,7 @@ export class RingProducer extends RingMemory {
   constructor(memory: SharedArrayBuffer, bell: Doorbell | null = null) {
     super(memory)
     this.bell = bell
-    // After a predecessor's death: what it wrote and did not publish is written over.
+    // Where the previous worker died: what it wrote and did not publish is written over.
     this.produced = Atomics.load(this.words, PRODUCED)
     this.published = this.produced
     this.packets = this.packetsWritten
@@ -238,7 +255,7 @@ export class RingConsumer extends RingMemory {
 
   constructor(memory: SharedArrayBuffer) {
     super(memory)
-    // After a predecessor's death its unfinished packet is behind CLAIMED and is not seen again.
+    // Where the previous worker died its unfinished packet is behind CLAIMED and is not seen again.
     this.position = Atomics.load(this.words, CLAIMED)
     Atomics.store(this.words, CONSUMED, this.position)
     this.packets = this.packetsTaken

@@ -1,16 +1,19 @@
 /**
- * Feeds capture files to the path: as fast as the shards take them, or in the capture's own time. Nothing is shed: the reader
+ * Feeds capture files to the pipeline: as fast as the shards take them, or in the capture's own time. Nothing is shed: the reader
  * waits. Every pass of a loop begins with an empty flow table and goes on in time where the last one ended.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { MirrorError } from '../base/errors.ts'
 import type { RecordSource } from '../sources/capture-record.ts'
-import type { Ingress } from './ingress.ts'
-import type { Path } from './path.ts'
+import { PASS_GAP_US, type PaceClock, Pacer, type SkippedPause } from './pacer.ts'
+import type { PacketPipeline } from './packet-pipeline.ts'
+import type { Pipeline } from './pipeline.ts'
 
 export interface PumpOptions {
   /** 1 is the capture's own pace; Infinity: as fast as possible. */
   readonly speed: number
+  /** Longest wait for a packet, on the wall; null: no bound. */
+  readonly maxPauseMs: number | null
   readonly loops: number
   /** Opens the input anew for each pass. */
   readonly open: () => Promise<RecordSource>
@@ -19,6 +22,8 @@ export interface PumpOptions {
   readonly onFirstPacket: () => void
   /** The next packet is not due for this long: whoever watches should know why nothing happens. */
   readonly onLongWait: (waitMs: number) => void
+  /** A pause was longer than that: part of it is not waited for. Its time is the file's own. */
+  readonly onSkippedPause: (pause: SkippedPause) => void
   /** A link type, each time it differs from the record's before. */
   readonly onLinkType: (linkType: number) => void
   /** A file could not be read on; the others are. */
@@ -27,23 +32,31 @@ export interface PumpOptions {
   readonly onWarnings: (warnings: readonly string[]) => void
   /** Set to stop early: what was read is finished. */
   readonly stop: { requested: boolean }
+  /** Default: the system's. */
+  readonly clock?: PaceClock
 }
+
+const SYSTEM_CLOCK: PaceClock = { nowMs: () => performance.now(), sleep: (ms) => sleep(ms) }
 
 /** Packets between publications: small enough for the shards to begin early, large enough to cost nothing. */
 const BATCH_PACKETS = 512
 /** Room asked for beyond a record: the ring's own header, and a datagram put together from fragments. */
 const ROOM_BYTES = 1 << 16
-/** How far ahead of its time a packet may be sent: the clock's own grain. */
-const GRAIN_US = 500
 const MS_PER_YIELD = 20
 const LONG_WAIT_MS = 3000
 
-export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptions): Promise<void> {
-  const pacer = new Pacer(options.speed)
+export async function pumpFiles(
+  packetPipeline: PacketPipeline,
+  pipeline: Pipeline,
+  options: PumpOptions,
+): Promise<void> {
   let shiftUs = 0
+  const pacer = new Pacer(options.speed, options.maxPauseMs, options.clock ?? SYSTEM_CLOCK, (pause) =>
+    options.onSkippedPause({ ...pause, timeUs: pause.timeUs - shiftUs }),
+  )
   for (let pass = 1; pass <= options.loops && !options.stop.requested; pass++) {
     const source = await options.open()
-    const feeder = new Feeder(source, ingress, path, pacer, options)
+    const feeder = new Feeder(source, packetPipeline, pipeline, pacer, options)
     let lastYieldMs = performance.now()
     try {
       while (!options.stop.requested && (await fill(source, options.onReadError))) {
@@ -51,16 +64,15 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
           // What is in memory may be looked at before it is handed on: its time is what the pass begins with.
           source.next()
           if (pass === 1) options.onFirstPacket()
-          // A pass begins one millisecond behind the last packet of the one before.
-          else shiftUs = ingress.latestUs + 1000 - source.record.timeUs
+          else shiftUs = packetPipeline.latestUs + PASS_GAP_US - source.record.timeUs
           pacer.begin(source.record.timeUs + shiftUs)
           feeder.begin(shiftUs)
         }
         for (let state: number = Feed.batch; state !== Feed.empty && !options.stop.requested; ) {
           state = feeder.feed(BATCH_PACKETS)
-          ingress.publish()
+          packetPipeline.publish()
           if (state === Feed.full) await sleep(1)
-          else if (state === Feed.early) await pacer.wait(options)
+          else if (state === Feed.early) await pacer.wait(options.stop, LONG_WAIT_MS, options.onLongWait)
           const now = performance.now()
           if (now - lastYieldMs < MS_PER_YIELD) continue
           // Signals, worker messages and the admin page are served in between.
@@ -74,8 +86,8 @@ export async function pumpFiles(ingress: Ingress, path: Path, options: PumpOptio
     } finally {
       await source.close()
     }
-    ingress.flush()
-    await path.flush(ingress.latestUs)
+    packetPipeline.flush()
+    await pipeline.flush(packetPipeline.latestUs)
   }
 }
 
@@ -91,13 +103,13 @@ const Feed = {
   early: 3,
 } as const
 
-/** Hands the records of one pass to the path: the inner loop, without a promise. */
+/** Hands the records of one pass to the pipeline: the inner loop, without a promise. */
 class Feeder {
   /** Nothing was handed on yet. */
   isFirst = true
   private readonly source: RecordSource
-  private readonly ingress: Ingress
-  private readonly path: Path
+  private readonly packetPipeline: PacketPipeline
+  private readonly pipeline: Pipeline
   private readonly pacer: Pacer
   private readonly options: PumpOptions
   private shiftUs = 0
@@ -105,10 +117,16 @@ class Feeder {
   /** The source stands at a record that was not handed on yet. */
   private isPending = false
 
-  constructor(source: RecordSource, ingress: Ingress, path: Path, pacer: Pacer, options: PumpOptions) {
+  constructor(
+    source: RecordSource,
+    packetPipeline: PacketPipeline,
+    pipeline: Pipeline,
+    pacer: Pacer,
+    options: PumpOptions,
+  ) {
     this.source = source
-    this.ingress = ingress
-    this.path = path
+    this.packetPipeline = packetPipeline
+    this.pipeline = pipeline
     this.pacer = pacer
     this.options = options
   }
@@ -122,16 +140,19 @@ class Feeder {
 
   /** Hands on at most `most` records that are in memory. Returns a value of Feed. */
   feed(most: number): number {
-    const { source, ingress, path, pacer, shiftUs } = this
+    const { source, packetPipeline, pipeline, pacer, shiftUs } = this
     const { record } = source
     for (let i = 0; i < most; i++) {
-      if (!this.isPending && !source.next()) return Feed.empty
-      this.isPending = true
+      if (!this.isPending) {
+        if (!source.next()) return Feed.empty
+        this.isPending = true
+        if (pacer.isPaced) pacer.next(record.timeUs + shiftUs)
+      }
       if (record.linkType !== this.linkType) this.noteLinkType(record.linkType)
-      if (pacer.isPaced && !pacer.isDue(record.timeUs + shiftUs)) return Feed.early
-      if (!path.hasRoomFor(record.end - record.at + ROOM_BYTES)) return Feed.full
+      if (pacer.isPaced && !pacer.isDue()) return Feed.early
+      if (!pipeline.hasRoomFor(record.end - record.at + ROOM_BYTES)) return Feed.full
       this.isPending = false
-      ingress.frame(record, shiftUs)
+      packetPipeline.frame(record, shiftUs)
     }
     return Feed.batch
   }
@@ -139,40 +160,6 @@ class Feeder {
   private noteLinkType(linkType: number): void {
     this.linkType = linkType
     this.options.onLinkType(linkType)
-  }
-}
-
-/** Packet time against the clock on the wall. */
-class Pacer {
-  readonly isPaced: boolean
-  private readonly speed: number
-  private readonly startedMs = performance.now()
-  private firstUs = Number.NaN
-  private dueMs = 0
-
-  constructor(speed: number) {
-    this.speed = speed
-    this.isPaced = Number.isFinite(speed)
-  }
-
-  /** The first packet of a pass; that of the first pass is due at once. */
-  begin(timeUs: number): void {
-    if (Number.isNaN(this.firstUs)) this.firstUs = timeUs
-  }
-
-  isDue(timeUs: number): boolean {
-    this.dueMs = this.startedMs + (timeUs - this.firstUs) / 1000 / this.speed
-    return this.dueMs - performance.now() <= GRAIN_US / 1000
-  }
-
-  /** Until the packet asked about last is due, or a stop. */
-  async wait({ stop, onLongWait }: PumpOptions): Promise<void> {
-    const waitMs = this.dueMs - performance.now()
-    if (waitMs > LONG_WAIT_MS) onLongWait(waitMs)
-    for (let left = waitMs; left > 0 && !stop.requested; left = this.dueMs - performance.now()) {
-      // A long wait stays able to stop, and to follow a changed system load.
-      await sleep(Math.min(left, 100))
-    }
   }
 }
 

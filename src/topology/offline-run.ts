@@ -1,25 +1,28 @@
-/** What replay and inspect have in common: capture files through the path, to the summary. */
+/** What replay and inspect have in common: capture files through the pipeline, to the summary. */
 
 import { MonotonicClock } from '../base/clock.ts'
 import { EXIT } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
 import type { InspectOptions, ReplayOptions } from '../config/options.ts'
 import { plural, type Summary, summaryInWords } from '../report/summary.ts'
-import { Accounts, checkSummary, writeSummary } from './accounts.ts'
 import { Captures, LinkTypeWatch } from './captures.ts'
 import { pumpFiles } from './file-pump.ts'
-import { Ingress } from './ingress.ts'
 import { tell, warn } from './output.ts'
-import { openPath } from './path.ts'
-import { ingressOptions, shardPlan } from './plans.ts'
+import type { SkippedPause } from './pacer.ts'
+import { PacketPipeline } from './packet-pipeline.ts'
+import { openPipeline } from './pipeline.ts'
 import { ProgressBar } from './progress-bar.ts'
-import type { Work } from './shard-plan.ts'
+import { checkSummary, RunStats, writeSummary } from './run-stats.ts'
+import type { SinkConfig } from './shard-config.ts'
+import { packetPipelineOptions, shardConfigOf } from './stage-configs.ts'
 
 export interface OfflineRun {
   readonly options: ReplayOptions | InspectOptions
-  readonly work: Work
+  readonly sinkConfig: SinkConfig
   readonly ratePerSecond: number | null
   readonly speed: number
+  /** Longest wait for a packet; null: no bound. */
+  readonly maxPauseMs: number | null
   readonly loops: number
   readonly verb: 'replayed' | 'printed' | 'discarded'
   /** Whether the summary in words is for a person who waits, or would only get in the way of the data. */
@@ -35,13 +38,13 @@ export interface OfflineResult {
 export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   const { options } = run
   const captures = new Captures(options.files)
-  const accounts = new Accounts(false)
+  const stats = new RunStats(false)
   if (options.summary !== null) checkSummary(options.summary)
   // Opened first: a bad file is told before any thread is started.
   let opened: Awaited<ReturnType<Captures['open']>> | null = await captures.open()
-  const plan = shardPlan(options, run.work, false, new MonotonicClock().anchor, run.ratePerSecond)
-  const path = await openPath({
-    plan,
+  const shardConfig = shardConfigOf(options, run.sinkConfig, false, new MonotonicClock().anchor, run.ratePerSecond)
+  const pipeline = await openPipeline({
+    shardConfig,
     shards: options.workers,
     producers: 1,
     ringCapacity: options.ringBytes,
@@ -59,15 +62,15 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
         `worker ${shard} died (${error.message}); its requests are counted as shardLost; it starts again in ${restartMs} ms`,
       ),
   })
-  accounts.attach(path)
-  const ingress = new Ingress(ingressOptions(options, false), path.outlet, accounts.counters)
+  stats.attach(pipeline)
+  const packetPipeline = new PacketPipeline(packetPipelineOptions(options, false), pipeline.outlet, stats.counters)
   const stop = { requested: false }
   const bar = new ProgressBar(run.loops)
   const onSignal = () => {
     if (stop.requested) process.exit(130)
     stop.requested = true
     bar.clear()
-    const held = accounts.totals().requestsHeld()
+    const held = stats.totals().requestsHeld()
     tell(
       `\nmirrorshard: stopping: ${plural(held, 'request')} that were read are finished first; once more to quit at once`,
     )
@@ -75,22 +78,28 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   const linkTypes = new LinkTypeWatch()
+  const pauses = new SkippedPauses(run.maxPauseMs)
   let exitCode: number = EXIT.ok
-  await pumpFiles(ingress, path, {
+  await pumpFiles(packetPipeline, pipeline, {
     speed: run.speed,
+    maxPauseMs: run.maxPauseMs,
     loops: run.loops,
     open: async () => {
       const source = opened ?? (await captures.open())
       opened = null
       return source
     },
-    onFirstPacket: () => accounts.markFirstPacket(),
+    onFirstPacket: () => stats.markFirstPacket(),
     onLongWait: (waitMs) => {
       if (process.stderr.isTTY)
         tell(`mirrorshard: the next packet is due in ${duration(waitMs)}; --speed max does not wait`)
     },
+    onSkippedPause: (pause) => {
+      bar.clear()
+      pauses.tell(pause)
+    },
     onLinkType: (linkType) => linkTypes.see(linkType),
-    onProgress: (pass, read, total) => bar.update(pass, read, total, accounts.totals()),
+    onProgress: (pass, read, total) => bar.update(pass, read, total, stats.totals()),
     onReadError: (error) => {
       // What was read before stays processed: the summary tells it.
       bar.clear()
@@ -103,11 +112,12 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     },
     stop,
   })
-  await path.drain()
+  await pipeline.drain()
   bar.clear()
+  pauses.tellRest()
   process.off('SIGINT', onSignal)
   process.off('SIGTERM', onSignal)
-  const summary = accounts.summary()
+  const summary = stats.summary()
   if (stop.requested) tell('Interrupted: the rest of the input was not read. Of what was read:')
   if (captures.failed > 0) tell(`${plural(captures.failed, 'file')} could not be read; of the rest:`)
   if (options.summary !== null) writeSummary(options.summary, summary)
@@ -117,10 +127,46 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   return { exitCode, summary }
 }
 
-/** `16 h 8 min`, `45 s`. */
+/** Each of the first pauses that was cut short has a line of its own, the others one together. */
+class SkippedPauses {
+  private told = 0
+  private rest = 0
+  private restUs = 0
+  private readonly maxPauseMs: number | null
+
+  constructor(maxPauseMs: number | null) {
+    this.maxPauseMs = maxPauseMs
+  }
+
+  tell({ timeUs, pauseUs, skippedUs }: SkippedPause): void {
+    if (this.told === MOST_PAUSES_TOLD) {
+      this.rest++
+      this.restUs += skippedUs
+      return
+    }
+    this.told++
+    const at = new Date(timeUs / 1000)
+    const when = Number.isNaN(at.getTime()) ? `${Math.round(timeUs / 1e6)} s` : at.toISOString()
+    warn(
+      `the capture pauses for ${duration(pauseUs / 1000)} before its packet of ${when}: ${duration(skippedUs / 1000)} of that are skipped, --max-pause waits no longer than ${duration(this.maxPauseMs ?? 0)}`,
+    )
+  }
+
+  tellRest(): void {
+    if (this.rest > 0)
+      warn(`${plural(this.rest, 'further pause')} cut short, ${duration(this.restUs / 1000)} skipped (--max-pause)`)
+  }
+}
+
+const MOST_PAUSES_TOLD = 3
+
+/** `12 days`, `16 h 8 min`, `45 s`, `250 ms`. */
 function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
   const seconds = Math.round(ms / 1000)
   if (seconds < 120) return `${seconds} s`
   const minutes = Math.round(seconds / 60)
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+  if (minutes < 120) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  return hours < 72 ? `${hours} h ${minutes % 60} min` : `${Math.round(hours / 24)} days`
 }

@@ -21,9 +21,9 @@ import { loadLibc } from '../sources/live/libc.ts'
 import { ReadinessSet } from '../sources/live/readiness-set.ts'
 import { mostDatagramsIn } from '../sources/live/receiver-limits.ts'
 import { breakWith } from './fault.ts'
-import { Ingress, type IngressOptions, type TunnelFormat } from './ingress.ts'
+import { PacketPipeline, type PacketPipelineOptions, type TunnelFormat } from './packet-pipeline.ts'
 import { ReceiverControl } from './receiver-control.ts'
-import type { RingEnd } from './shard-pool.ts'
+import type { RingEnd } from './shard-memory.ts'
 import { Command } from './thread-control.ts'
 
 /** Plain data, as it crosses to the thread. */
@@ -36,7 +36,7 @@ export interface ReceiverTask {
   /** Of each socket, as SO_RCVBUF reports it. */
   readonly grantedBufferBytes: readonly number[]
   readonly allowFrom: readonly Network[] | null
-  readonly ingress: IngressOptions
+  readonly packetPipeline: PacketPipelineOptions
   readonly clockAnchor: MonotonicClock['anchor']
   readonly rings: readonly RingEnd[]
   readonly arrivalOrder: SharedArrayBuffer
@@ -52,7 +52,7 @@ export interface ReceiverTask {
 }
 
 /** What a receiver is told while it works. */
-export type ReceiverChange = Pick<ReceiverTask, 'ingress' | 'allowFrom'>
+export type ReceiverChange = Pick<ReceiverTask, 'packetPipeline' | 'allowFrom'>
 
 /** 250,000 packets/s bring 1,000 in this time: 1.3 MB of a receive buffer of 32 MiB and more. */
 const PAUSE_MS = 4
@@ -77,7 +77,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   const { index, receivers, shedAbove } = task
   const shedding =
     shedAbove === null ? null : new Shedding(task.shedLevels, index, receivers, producers.length, shedAbove)
-  const ingress = new Ingress(task.ingress, new RingOutlet(producers, shedding), counters)
+  const packetPipeline = new PacketPipeline(task.packetPipeline, new RingOutlet(producers, shedding), counters)
   let allowFrom = networkListOf(task.allowFrom)
   const readiness = new ReadinessSet(libc, descriptors)
   /** One clock reading a batch: a millisecond more or less does not matter to any timer. */
@@ -86,7 +86,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
   }
-  /** Of the predecessors, which the counters' memory goes on from. */
+  /** Of the previous workers, which the counters' memory goes on from. */
   const takenBefore = control.taken
   const reader = new BatchReader(
     libc,
@@ -94,8 +94,18 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     task.datagramBytes,
     {
       datagram: (bytes, at, end, isCut, peer, socket) =>
-        ingress.datagram(bytes, at, end, isCut, formats[socket]!, peer, allowFrom, nowUs, reader.arrivalUs || nowUs),
-      batchEnd: () => ingress.publish(),
+        packetPipeline.datagram(
+          bytes,
+          at,
+          end,
+          isCut,
+          formats[socket]!,
+          peer,
+          allowFrom,
+          nowUs,
+          reader.arrivalUs || nowUs,
+        ),
+      batchEnd: () => packetPipeline.publish(),
     },
     (errno) => {
       control.errno = errno
@@ -121,7 +131,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
       const number = control.wanted
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
         const change = next.message as ReceiverChange
-        ingress.change(change.ingress)
+        packetPipeline.change(change.packetPipeline)
         allowFrom = networkListOf(change.allowFrom)
       }
       control.changed(number)
@@ -148,9 +158,9 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     if (received > 0) lastPacketUs = turnUs
     if (turnUs - lastTickUs >= TICK_US) {
       lastTickUs = turnUs
-      ingress.tick(turnUs)
+      packetPipeline.tick(turnUs)
       memory.look(turnUs / 1000)
-      ingress.publish()
+      packetPipeline.publish()
     }
     if (hasMore) continue
     // While order is kept the shards wait to hear that there is nothing.
@@ -167,6 +177,6 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
       count = reader.receive(socket)
     }
   }
-  ingress.flush()
+  packetPipeline.flush()
   port.close()
 }

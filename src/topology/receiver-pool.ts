@@ -5,10 +5,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { PACKET_DROP_NAMES, PacketDrop } from '../base/drop.ts'
 import { MirrorError, type PlainError, toPlainError } from '../base/errors.ts'
 import { ShedLevels } from '../dispatch/shedding.ts'
-import { Counter, CounterBlock, PACKET_DROPS } from '../metrics/counters.ts'
+import { CounterBlock } from '../metrics/counters.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { RingMemory } from '../ring/ring.ts'
 import type { DatagramReceiver, ListenAddress } from '../sources/datagram-receiver.ts'
@@ -16,18 +15,19 @@ import { type ImportKoffi, loadLibc } from '../sources/live/libc.ts'
 import { ReceiveErrors } from '../sources/live/receive-errors.ts'
 import { SteeredSockets } from '../sources/live/steered-sockets.ts'
 import type { FaultKind } from './fault.ts'
-import type { TunnelFormat } from './ingress.ts'
+import type { TunnelFormat } from './packet-pipeline.ts'
 import { RECEIVER_CONTROL_BYTES, ReceiverControl } from './receiver-control.ts'
 import type { ReceiverChange, ReceiverTask } from './receiver-loop.ts'
 import { runInThread } from './run-in-thread.ts'
-import { changed, type RingEnd } from './shard-pool.ts'
+import { settleReceiver } from './settlement.ts'
+import type { RingEnd } from './shard-memory.ts'
 import { CHECK_MS, START_TRIES, SupervisedTask } from './supervised-task.ts'
-import { Command } from './thread-control.ts'
+import { Command, changed } from './thread-control.ts'
 
 export interface ReceiverPoolOptions
   extends Pick<
     ReceiverTask,
-    'datagramBytes' | 'allowFrom' | 'ingress' | 'clockAnchor' | 'arrivalOrder' | 'shedLevels' | 'shedAbove'
+    'datagramBytes' | 'allowFrom' | 'packetPipeline' | 'clockAnchor' | 'arrivalOrder' | 'shedLevels' | 'shedAbove'
   > {
   readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
   readonly receivers: number
@@ -165,8 +165,8 @@ export class ReceiverPool implements DatagramReceiver {
   }
 
   /** Every receiver takes over what may change; one that is dead starts with it. Resolves when all have. */
-  async change({ ingress, allowFrom }: ReceiverChange): Promise<void> {
-    this.current = { ingress, allowFrom }
+  async change({ packetPipeline, allowFrom }: ReceiverChange): Promise<void> {
+    this.current = { packetPipeline, allowFrom }
     const number = ++this.changes
     for (const { port, control } of this.members) {
       port?.postMessage(this.current)
@@ -177,7 +177,7 @@ export class ReceiverPool implements DatagramReceiver {
 
   /** Datagrams taken by each. */
   get taken(): readonly number[] {
-    return this.members.map(({ control }) => control.taken)
+    return this.members.map(({ control }) => control.datagramsTaken())
   }
 
   kernelDropped(): number | null {
@@ -234,7 +234,7 @@ export class ReceiverPool implements DatagramReceiver {
 
   private taskOf({ rings, controlMemory, counters }: Member, index: number, port: MessagePort): ReceiverTask {
     const { listen, datagramBytes, clockAnchor, arrivalOrder, shedLevels, shedAbove } = this.options
-    const { allowFrom, ingress } = this.current
+    const { allowFrom, packetPipeline } = this.current
     return {
       index,
       receivers: this.options.receivers,
@@ -243,7 +243,7 @@ export class ReceiverPool implements DatagramReceiver {
       datagramBytes,
       grantedBufferBytes: this.sockets.grantedBufferBytes,
       allowFrom,
-      ingress,
+      packetPipeline,
       clockAnchor,
       arrivalOrder,
       shedLevels,
@@ -258,6 +258,8 @@ export class ReceiverPool implements DatagramReceiver {
   private check(): void {
     for (const task of this.tasks) task.check()
     for (const { control } of this.members) {
+      // Often enough for a count modulo 2^32.
+      control.datagramsTaken()
       const { errno } = control
       if (errno !== 0) this.errors.heard(errno)
     }
@@ -268,21 +270,12 @@ export class ReceiverPool implements DatagramReceiver {
 const HEAP_MB = 512
 
 /**
- * A dead receiver's counters and rings end where it last published; its successor goes on from there. What it had taken from the kernel
- * and not published, waiting fragments among it, is lost and counted here.
+ * A dead receiver's counters and rings end where it last published; the thread that is started again goes on from there. What it had taken
+ * from the kernel and not published is lost.
  */
 function account({ control, counters, rings }: Member): void {
   const block = new CounterBlock(counters)
-  // Counters are published before rings: what was counted may be ahead of what the shards have.
   const handedOver = rings.reduce((packets, { ring }) => packets + new RingMemory(ring).packetsWritten, 0)
-  const drops = block.values.subarray(PACKET_DROPS, PACKET_DROPS + PACKET_DROP_NAMES.length)
-  const accounted = handedOver + block.get(Counter.packetsProcessed) + drops.reduce((a, b) => a + b, 0)
-  block.set(Counter.packetsReceived, control.taken)
-  block.set(Counter.packetsDispatched, handedOver)
-  block.packetDrop(PacketDrop.receiverLost, control.taken - accounted)
-  block.set(Counter.fragmentsHeld, 0)
-  block.set(Counter.fragmentBytes, 0)
-  block.set(Counter.heapBytes, 0)
-  block.set(Counter.externalBytes, 0)
+  settleReceiver(block, control.datagramsTaken(), handedOver)
   block.publish()
 }

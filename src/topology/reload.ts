@@ -1,14 +1,14 @@
 /** SIGHUP: the configuration is read again, and what may change while the service runs does. A faulty one changes nothing. */
 import type { RunOptions } from '../config/options.ts'
 import { changedOptions } from '../config/reload.ts'
-import type { Journal } from '../report/journal.ts'
-import { ingressOptions, sendingWork, shardPlan } from './plans.ts'
+import type { ServiceLog } from '../report/service-log.ts'
 import type { Service, ServiceOptions } from './service.ts'
+import { packetPipelineOptions, sendingSinkConfig, shardConfigOf } from './stage-configs.ts'
 
 export interface Reloading {
   readonly service: Service
   readonly serviceOptions: ServiceOptions
-  readonly journal: Journal
+  readonly log: ServiceLog
   /** Reads flags, environment and file once more. @throws MirrorError that says what is wrong, and where */
   readonly reread: () => Promise<RunOptions>
 }
@@ -31,9 +31,9 @@ export class Reloader {
   }
 
   private async once(): Promise<void> {
-    const { service, journal } = this.parts
+    const { service, log } = this.parts
     if (this.options.config === null) {
-      journal.warn('SIGHUP: there is no --config file to read again; nothing changed')
+      log.warn('SIGHUP: there is no --config file to read again; nothing changed')
       return
     }
     try {
@@ -43,35 +43,41 @@ export class Reloader {
       const change = this.changeTo(options)
       if (changed.length > 0) {
         await service.change(change)
-        journal.setLevel(options.logLevel)
+        log.setLevel(options.logLevel)
         this.options = options
       }
       service.noteReload('success')
       const what = changed.map(({ name, from, to }) => `${name} from ${from} to ${to}`).join(', ')
-      journal.info('reloaded', `configuration read again: ${what === '' ? 'nothing changed' : what}`, {
+      log.info('reloaded', `configuration read again: ${what === '' ? 'nothing changed' : what}`, {
         config: options.config,
         changed,
       })
       if (refused.length > 0)
-        journal.warn(`${refused.join(', ')} changed in the configuration and cannot while running: restart for that`, {
+        log.warn(`${refused.join(', ')} changed in the configuration and cannot while running: restart for that`, {
           needRestart: refused,
         })
     } catch (error) {
       service.noteReload('failure')
-      journal.warn(`configuration not reloaded, nothing changed: ${(error as Error).message}`, {
+      log.warn(`configuration not reloaded, nothing changed: ${(error as Error).message}`, {
         config: this.options.config,
       })
     }
   }
 
   private changeTo(options: RunOptions) {
-    const { plan, ingress } = this.parts.serviceOptions
+    const { shardConfig, packetPipeline } = this.parts.serviceOptions
     const isLive = options.interface === null
-    const { decapsulation, dispatch } = ingressOptions(options, isLive)
+    const { decapsulation, dispatch } = packetPipelineOptions(options, isLive)
     return {
-      plan: shardPlan(options, sendingWork(options, true), true, plan.clockAnchor, options.rate),
+      shardConfig: shardConfigOf(
+        options,
+        sendingSinkConfig(options, true),
+        true,
+        shardConfig.clockAnchor,
+        options.rate,
+      ),
       // Which shard owns a connection must stay: the hash keeps its key.
-      ingress: { decapsulation, dispatch: { ...dispatch, hashKey: ingress.dispatch.hashKey } },
+      packetPipeline: { decapsulation, dispatch: { ...dispatch, hashKey: packetPipeline.dispatch.hashKey } },
       allowFrom: options.allowFrom,
     }
   }

@@ -6,8 +6,8 @@ import { readSecretFile } from '../base/secret-file.ts'
 import { memoryBudget } from '../config/memory-budget.ts'
 import type { RunOptions } from '../config/options.ts'
 import { tokenFault } from '../report/admin-access.ts'
-import { ingressOptions, sendingWork, shardPlan } from './plans.ts'
 import type { ServiceOptions } from './service.ts'
+import { packetPipelineOptions, sendingSinkConfig, shardConfigOf } from './stage-configs.ts'
 
 export function serviceOptions(
   options: RunOptions,
@@ -27,8 +27,8 @@ export function serviceOptions(
       options.interface === null
         ? null
         : { name: options.interface, filter: options.filter ?? '', bufferBytes: options.captureBufferBytes },
-    ingress: ingressOptions(options, options.interface === null),
-    plan: shardPlan(options, sendingWork(options, true), true, clock.anchor, options.rate),
+    packetPipeline: packetPipelineOptions(options, options.interface === null),
+    shardConfig: shardConfigOf(options, sendingSinkConfig(options, true), true, clock.anchor, options.rate),
     workers: options.workers,
     ringBytes: options.ringBytes,
     shedAbove: options.shedAbove === 100 ? null : options.shedAbove / 100,

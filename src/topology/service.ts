@@ -1,5 +1,5 @@
 /**
- * A running mirror target: intake, path and servers from start to drained. `run` and `demo` drive it; it does not touch signals or the
+ * A running mirror target: receiver, pipeline and servers from start to drained. `run` and `demo` drive it; it does not touch signals or the
  * terminal.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -21,15 +21,15 @@ import type { Summary } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
 import type { ListenAddress } from '../sources/datagram-receiver.ts'
 import { openSharedTcp } from '../sources/live/shared-tcp.ts'
-import { Accounts } from './accounts.ts'
 import { breakMainWith, isFaultKind, MOST_SLOW_US, SLOW_FAULT } from './fault.ts'
-import { Intake, type IntakeChange, type IntakeOptions } from './intake.ts'
-import { openPath, type Path } from './path.ts'
-import type { ShardPlan } from './shard-plan.ts'
+import { LiveReceiver, type LiveReceiverChange, type LiveReceiverOptions } from './live-receiver.ts'
+import { openPipeline, type Pipeline } from './pipeline.ts'
+import { RunStats } from './run-stats.ts'
+import type { ShardConfig } from './shard-config.ts'
 import { DEATH_CAUSES, type SupervisedTask } from './supervised-task.ts'
 
-export interface ServiceOptions extends IntakeOptions {
-  readonly plan: ShardPlan
+export interface ServiceOptions extends LiveReceiverOptions {
+  readonly shardConfig: ShardConfig
   readonly workers: number
   readonly ringBytes: number
   readonly shardHeapMb: number
@@ -44,8 +44,8 @@ export interface ServiceOptions extends IntakeOptions {
 }
 
 /** What may change while the service runs. */
-export interface ServiceChange extends IntakeChange {
-  readonly plan: ShardPlan
+export interface ServiceChange extends LiveReceiverChange {
+  readonly shardConfig: ShardConfig
 }
 
 /** Time goes on in the fragment store, in an inline shard and in the kernel's drop count. */
@@ -53,16 +53,16 @@ const TICK_MS = 20
 const LOOK_MS = 1000
 /** Past the first packets; before any usual scrape. */
 const METRICS_LOAD_MS = 500
-/** A predecessor keeps its admin address to its end; how often we ask for it. */
+/** With shared ports the process before this one keeps its admin address to its end; how often we ask for it. */
 const ADMIN_RETRY_MS = 250
 
 export class Service {
-  readonly accounts: Accounts
+  readonly stats: RunStats
   /** Resolves when the service cannot go on. It goes on with what it has until it is closed. */
   readonly failed: Promise<MirrorError>
   private readonly options: ServiceOptions
-  private readonly path: Path
-  private readonly intake: Intake
+  private readonly pipeline: Pipeline
+  private readonly receiver: LiveReceiver
   private readonly rule = new HealthRule()
   private readonly memory: ThreadMemory
   private readonly servers: OpenServer[] = []
@@ -73,21 +73,21 @@ export class Service {
   private isClosing = false
   private readonly reloads = { success: 0, failure: 0, lastSuccessMs: Date.now() }
 
-  private constructor(options: ServiceOptions, path: Path, accounts: Accounts, failure: Failure) {
+  private constructor(options: ServiceOptions, pipeline: Pipeline, stats: RunStats, failure: Failure) {
     this.options = options
-    this.accounts = accounts
-    this.path = path
+    this.stats = stats
+    this.pipeline = pipeline
     this.failed = failure.happened
-    accounts.attach(path)
-    this.memory = new ThreadMemory(accounts.counters)
-    this.intake = new Intake(options, path, accounts, failure.happen)
+    stats.attach(pipeline)
+    this.memory = new ThreadMemory(stats.counters)
+    this.receiver = new LiveReceiver(options, pipeline, stats, failure.happen)
   }
 
   /** Starts everything and receives. @throws MirrorError when an address or interface cannot be had; nothing stays open then */
   static async open(options: ServiceOptions): Promise<Service> {
     const failure = new Failure()
-    const path = await openPath({
-      plan: options.plan,
+    const pipeline = await openPipeline({
+      shardConfig: options.shardConfig,
       shards: options.workers,
       producers: options.receivers,
       ringCapacity: options.ringBytes,
@@ -104,7 +104,7 @@ export class Service {
         ),
       onShardGivenUp: failure.happen,
     })
-    const service = new Service(options, path, new Accounts(options.interface === null), failure)
+    const service = new Service(options, pipeline, new RunStats(options.interface === null), failure)
     try {
       await service.start()
     } catch (error) {
@@ -116,15 +116,15 @@ export class Service {
 
   /** Real addresses, where port 0 was asked for. */
   get listening(): readonly ListenAddress[] {
-    return this.intake.listening
+    return this.receiver.listening
   }
 
   get receiverKind(): string {
-    return this.intake.kind
+    return this.receiver.kind
   }
 
   get grantedBufferBytes(): readonly number[] {
-    return this.intake.grantedBufferBytes
+    return this.receiver.grantedBufferBytes
   }
 
   get admin(): Address | null {
@@ -133,20 +133,20 @@ export class Service {
 
   /** Datagrams taken by each receiving thread; empty where this thread receives. */
   receivedByThread(): readonly number[] {
-    return this.intake.takenByThread
+    return this.receiver.takenByThread
   }
 
   totals(): Totals {
-    return this.accounts.totals()
+    return this.stats.totals()
   }
 
   summary(): Summary {
-    return this.accounts.summary()
+    return this.stats.summary()
   }
 
   /** Takes over other options without losing a packet. Resolves when all threads work by them. */
-  async change({ plan, ingress, allowFrom }: ServiceChange): Promise<void> {
-    await Promise.all([this.path.change(plan), this.intake.change({ ingress, allowFrom })])
+  async change({ shardConfig, packetPipeline, allowFrom }: ServiceChange): Promise<void> {
+    await Promise.all([this.pipeline.change(shardConfig), this.receiver.change({ packetPipeline, allowFrom })])
   }
 
   /** The configuration was read again: for the metrics. */
@@ -155,15 +155,15 @@ export class Service {
     if (result === 'success') this.reloads.lastSuccessMs = Date.now()
   }
 
-  /** Stops receiving, finishes what was received, waits for answers up to the plan's limit, closes everything. Idempotent. */
+  /** Stops receiving, finishes what was received, waits for answers up to the shard config's limit, closes everything. Idempotent. */
   async close(): Promise<void> {
     if (this.isClosing) return
     this.isClosing = true
     this.rule.state = 'draining'
-    // Where a successor has the port too, it answers from now on.
+    // Where a new process has the port too, it answers from now on.
     if (this.options.sharesPorts) await this.healthServer?.close()
-    await this.intake.stop()
-    await this.path.drain()
+    await this.receiver.stop()
+    await this.pipeline.drain()
     for (const timer of this.timers) clearInterval(timer)
     for (const server of this.servers) await server.close()
   }
@@ -174,13 +174,13 @@ export class Service {
     if (options.health !== null && !options.sharesPorts) await this.openHealth(options.health)
     if (options.admin !== null) await this.openAdmin(options.admin)
     // All start side by side: until the shards have, packets wait in their rings; without a socket they would be lost.
-    const opened = this.intake.open()
-    await Promise.all([this.path.started(), opened.then(() => options.whileThreadsStart())])
-    this.intake.takeOver()
+    const opened = this.receiver.open()
+    await Promise.all([this.pipeline.started(), opened.then(() => options.whileThreadsStart())])
+    this.receiver.takeOver()
     this.timers.push(setInterval(() => this.tick(), TICK_MS))
     this.timers.push(setInterval(() => this.look(), LOOK_MS))
     this.rule.state = 'receiving'
-    // Beside a predecessor that is well: a check that came here any earlier would have been told that the target is not.
+    // Beside an older process that is well: a check that came here any earlier would have been told that the target is not.
     if (options.health !== null && options.sharesPorts) await this.openHealth(options.health)
     const { metrics } = this
     // What fails to load now fails again, and is answered, when it is asked for.
@@ -197,11 +197,11 @@ export class Service {
     const { options } = this
     const metrics = new MetricsPage({
       totals: () => this.totals(),
-      census: () => this.accounts.census(),
-      workers: () => ({ configured: options.workers, running: this.path.running }),
-      receivers: () => ({ configured: options.receivers, running: this.intake.running }),
+      protocolCounts: () => this.stats.protocolCounts(),
+      workers: () => ({ configured: options.workers, running: this.pipeline.running }),
+      receivers: () => ({ configured: options.receivers, running: this.receiver.running }),
       memory: () => options.memory,
-      deaths: () => [...deathsOf('shard', this.path.supervised), ...deathsOf('receiver', this.intake.supervised)],
+      deaths: () => [...deathsOf('shard', this.pipeline.supervised), ...deathsOf('receiver', this.receiver.supervised)],
       reloads: () => this.reloads,
     })
     this.metrics = metrics
@@ -220,7 +220,7 @@ export class Service {
     } catch (error) {
       if (!options.sharesPorts || !isInUse(error)) throw error
       options.onWarning(
-        `--admin ${address.host}:${address.port} is in use, by a predecessor perhaps: taken when it is free`,
+        `--admin ${address.host}:${address.port} is in use, perhaps by the process that this one replaces: taken when it is free`,
       )
       void this.openLater(open)
     }
@@ -245,14 +245,14 @@ export class Service {
   }
 
   private tick(): void {
-    this.accounts.counters.set(Counter.ringBytes, this.path.usedRingBytes())
-    this.accounts.counters.set(Counter.shedRatio, this.path.shedRatio())
-    this.intake.tick()
-    this.path.tick()
+    this.stats.counters.set(Counter.ringBytes, this.pipeline.usedRingBytes())
+    this.stats.counters.set(Counter.shedRatio, this.pipeline.shedRatio())
+    this.receiver.tick()
+    this.pipeline.tick()
   }
 
   private look(): void {
-    this.intake.look()
+    this.receiver.look()
     this.memory.look(performance.now())
     const totals = this.totals()
     const { ringFull = 0, shed = 0 } = totals.packetDrops()
@@ -261,20 +261,23 @@ export class Service {
     this.rule.check(
       totals.get('packetsReceived'),
       dropped,
-      workers - this.path.running,
-      receivers - this.intake.running,
+      workers - this.pipeline.running,
+      receivers - this.receiver.running,
     )
-    this.rule.crashing = [...crashing('worker', this.path.supervised), ...crashing('receiver', this.intake.supervised)]
+    this.rule.crashing = [
+      ...crashing('worker', this.pipeline.supervised),
+      ...crashing('receiver', this.receiver.supervised),
+    ]
   }
 
   private injectFault(thread: 'shard' | 'receiver' | 'main', index: string, kind: string, us: string): string | null {
     if (thread === 'main') return breakMainWith(kind) ? `main: ${kind}` : null
     if (kind === SLOW_FAULT && thread === 'shard' && /^\d{1,4}$/.test(index) && /^\d{1,5}$/.test(us)) {
-      const isDone = Number(us) <= MOST_SLOW_US && this.path.slowDown(Number(index), Number(us))
+      const isDone = Number(us) <= MOST_SLOW_US && this.pipeline.slowDown(Number(index), Number(us))
       return isDone ? `shard ${index}: ${kind}, ${us} us a packet` : null
     }
     if (!/^\d{1,4}$/.test(index) || !isFaultKind(kind)) return null
-    const breaker = thread === 'shard' ? this.path : this.intake
+    const breaker = thread === 'shard' ? this.pipeline : this.receiver
     return breaker.injectFault(Number(index), kind) ? `${thread} ${index}: ${kind}` : null
   }
 }

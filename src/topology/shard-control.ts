@@ -5,6 +5,8 @@
  *   320   LINES_SENT  shard        characters of output posted, modulo 2^32
  *   384   LINES_DONE  main         characters of output written, modulo 2^32
  *   448   SLOW_US     main         microseconds more that every packet is made to take (tests of overload), else 0; outlives the shard
+ *
+ *  Ordering: each word is read by Atomics where another thread writes it, and stands for itself.
  */
 import { THREAD_CONTROL_BYTES, ThreadControl } from './thread-control.ts'
 
@@ -27,7 +29,7 @@ export class ShardControl extends ThreadControl {
     return (Atomics.load(this.words, LINES_SENT) - Atomics.load(this.words, LINES_DONE)) | 0
   }
 
-  /** What the dead shard posted is on its way or lost; its successor starts even. */
+  /** What the dead shard posted is on its way or lost; the restarted worker starts even. */
   forgetLines(): void {
     Atomics.store(this.words, LINES_DONE, Atomics.load(this.words, LINES_SENT))
   }

@@ -3,47 +3,35 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { MonotonicClock } from '../base/clock.ts'
 import { PacketView } from '../decapsulation/packet-view.ts'
-import { TunnelRegister } from '../http/tunnel-register.ts'
-import { CounterBlock } from '../metrics/counters.ts'
 import { ThreadMemory } from '../metrics/thread-memory.ts'
-import { ProgressRegister } from '../reassembly/progress-register.ts'
-import { ArrivalOrder } from '../ring/arrival-order.ts'
-import { Doorbell } from '../ring/doorbell.ts'
-import { Inbox } from '../ring/inbox.ts'
 import { RecordKind } from '../ring/ring.ts'
+import { DelayInjection } from './delay-injection.ts'
 import { breakWith } from './fault.ts'
 import { Shard } from './shard.ts'
-import { ShardControl } from './shard-control.ts'
-import type { ShardPlan } from './shard-plan.ts'
-import { Slowness } from './slowness.ts'
+import type { ShardConfig } from './shard-config.ts'
+import { attachShardMemory, type ShardMemory } from './shard-memory.ts'
 import { Command } from './thread-control.ts'
 
 export interface ShardTask {
-  readonly plan: ShardPlan
-  /** One for each producer. */
-  readonly rings: readonly SharedArrayBuffer[]
-  readonly bell: SharedArrayBuffer
-  readonly order: SharedArrayBuffer
-  readonly control: SharedArrayBuffer
-  readonly counters: SharedArrayBuffer
-  readonly tunnels: SharedArrayBuffer
-  readonly progress: SharedArrayBuffer
+  readonly shardConfig: ShardConfig
+  readonly memory: ShardMemory
+  /** Of the shard config's rate, shared by all shards. */
   readonly rate: SharedArrayBuffer
-  /** Lines and census go to the main thread here; changes of options come from there. */
+  /** Lines and protocol counts go to the main thread here; changes of options come from there. */
   readonly port: MessagePort
 }
 
 /** What a shard is told while it works. */
 export interface ShardChange {
-  readonly plan: ShardPlan
-  /** Memory of the plan's rate. */
+  readonly shardConfig: ShardConfig
+  /** Memory of the shard config's rate. */
   readonly rate: SharedArrayBuffer
 }
 
 /** What a shard posts to the main thread. */
 export type ShardMessage =
   | { readonly kind: 'lines'; readonly lines: string }
-  | { readonly kind: 'census'; readonly entries: [string, number][] }
+  | { readonly kind: 'protocolCounts'; readonly entries: [string, number][] }
 
 /** Records per turn: about a millisecond of work, so that sockets and timers of the thread stay served. */
 const TURN_RECORDS = 1024
@@ -59,24 +47,22 @@ const QUIET_MS = 100
 const PUBLISH_MS = 20
 /** A sleeping shard wakes this often all the same: heartbeat, expiry, gauges. */
 const SLEEP_MS = 200
-const CENSUS_MS = 1000
+const PROTOCOL_COUNTS_MS = 1000
 /** Output posted and not yet written at which an offline shard waits. */
 const MAX_PENDING_CHARACTERS = 8 << 20
 
 export async function runShard(task: ShardTask): Promise<void> {
   const { port } = task
-  let { plan } = task
-  const control = new ShardControl(task.control)
-  const inbox = new Inbox(task.rings, new Doorbell(task.bell), new ArrivalOrder(task.order))
+  let { shardConfig } = task
+  const { inbox, control, counters, tunnels, progress } = attachShardMemory(task.memory)
   const view = new PacketView()
   const post = (message: ShardMessage) => port.postMessage(message)
-  const clock = new MonotonicClock(plan.clockAnchor)
-  const counters = new CounterBlock(task.counters)
+  const clock = new MonotonicClock(shardConfig.clockAnchor)
   const memory = new ThreadMemory(counters)
-  const shard = await Shard.open(plan, {
+  const shard = await Shard.open(shardConfig, {
     counters,
-    tunnels: new TunnelRegister(task.tunnels),
-    progress: new ProgressRegister(task.progress),
+    tunnels,
+    progress,
     rateMemory: task.rate,
     output: {
       write: (lines) => {
@@ -91,10 +77,10 @@ export async function runShard(task: ShardTask): Promise<void> {
     if (fault !== null) breakWith(fault)
   }
   const beat = () => control.beat()
-  const pauseMs = plan.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
-  let censusMs = performance.now()
-  let publishedMs = censusMs
-  const slowness = new Slowness()
+  const pauseMs = shardConfig.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
+  let protocolCountsMs = performance.now()
+  let publishedMs = protocolCountsMs
+  const delays = new DelayInjection()
   for (let quiet = 0; ; ) {
     control.beat()
     breakIfTold()
@@ -102,33 +88,33 @@ export async function runShard(task: ShardTask): Promise<void> {
       const number = control.wanted
       for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
         const change = next.message as ShardChange
-        plan = change.plan
-        shard.change(plan, change.rate)
+        shardConfig = change.shardConfig
+        shard.change(shardConfig, change.rate)
       }
       control.changed(number)
     }
     let records = 0
     const isLast = control.command === Command.drain
     const { slowUs } = control
-    const turnRecords = Slowness.turnRecords(slowUs, TURN_RECORDS)
+    const turnRecords = DelayInjection.turnRecords(slowUs, TURN_RECORDS)
     inbox.beginTurn(clock.nowUs(), isLast)
-    while (records < turnRecords && (plan.isLive || shard.hasRoom()) && inbox.next(view)) {
+    while (records < turnRecords && (shardConfig.isLive || shard.hasRoom()) && inbox.next(view)) {
       records++
       if (inbox.kind === RecordKind.flush) shard.closeAll(beat)
       else shard.packet(view)
-      if (slowUs > 0) slowness.packet(slowUs)
+      if (slowUs > 0) delays.packet(slowUs)
     }
     if (records > 0) inbox.release()
-    if (plan.isLive) shard.tick(clock.nowUs())
+    if (shardConfig.isLive) shard.tick(clock.nowUs())
     const nowMs = performance.now()
     memory.look(nowMs)
     if (records > 0 || nowMs - publishedMs >= PUBLISH_MS) {
       publishedMs = nowMs
       shard.publish()
     }
-    if (nowMs - censusMs >= CENSUS_MS) {
-      censusMs = nowMs
-      post({ kind: 'census', entries: shard.census.entries() })
+    if (nowMs - protocolCountsMs >= PROTOCOL_COUNTS_MS) {
+      protocolCountsMs = nowMs
+      post({ kind: 'protocolCounts', entries: shard.protocolCounts.entries() })
     }
     // What waits for earlier packets counts as traffic.
     if (records > 0 || !inbox.isEmpty()) quiet = 0
@@ -145,9 +131,9 @@ export async function runShard(task: ShardTask): Promise<void> {
     breakIfTold()
     shard.publish()
   }, SLEEP_MS)
-  await shard.drain(plan.drainTimeoutMs)
+  await shard.drain(shardConfig.drainTimeoutMs)
   await shard.close()
   clearInterval(heart)
-  post({ kind: 'census', entries: shard.census.entries() })
+  post({ kind: 'protocolCounts', entries: shard.protocolCounts.entries() })
   port.close()
 }

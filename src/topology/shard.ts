@@ -23,7 +23,7 @@ import { loadEngine } from '../sinks/replay/engines.ts'
 import { SharedRateLimiter } from '../sinks/replay/rate-limiter.ts'
 import type { Sink } from '../sinks/sink.ts'
 import type { Printer } from './printer.ts'
-import type { ShardPlan } from './shard-plan.ts'
+import type { ShardConfig } from './shard-config.ts'
 
 /** Where printed lines go, and whether more may come. */
 export interface LineOutput {
@@ -35,7 +35,7 @@ export interface ShardParts {
   readonly counters: CounterBlock
   readonly tunnels: TunnelRegister
   readonly progress: ProgressRegister
-  /** Shared by all shards where the plan has a rate. */
+  /** Shared by all shards where the shard config has a rate. */
   readonly rateMemory: SharedArrayBuffer
   readonly output: LineOutput
 }
@@ -44,7 +44,7 @@ export interface ShardParts {
 const SPARE_PARTIAL_HEADS = 64
 
 export class Shard implements StreamConsumerFactory {
-  readonly census = new ProtocolCensus()
+  readonly protocolCounts = new ProtocolCensus()
   private readonly counters: CounterBlock
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
@@ -56,47 +56,53 @@ export class Shard implements StreamConsumerFactory {
   private connections = 0
 
   private constructor(
-    plan: ShardPlan,
+    shardConfig: ShardConfig,
     parts: ShardParts,
     memory: HttpMemory,
     sink: Sink | null,
     printer: Printer | null,
   ) {
-    const { work, http } = plan
+    const { sinkConfig, http } = shardConfig
     this.counters = parts.counters
     this.output = parts.output
-    this.reassembler = new Reassembler(plan.reassembly, this, this.counters, parts.progress)
+    this.reassembler = new Reassembler(shardConfig.reassembly, this, this.counters, parts.progress)
     this.sink = sink
     this.printer = printer
     this.context = {
       reader: new HeadReader({
         maxHeadBytes: http.maxHeadBytes,
         maxFields: http.maxHeaders,
-        readsWideLines: work.kind === 'print',
-        skipsResponseFields: work.kind !== 'print',
+        readsWideLines: sinkConfig.kind === 'print',
+        skipsResponseFields: sinkConfig.kind !== 'print',
       }),
       view: new MessageView(http.maxHeaders),
       maxHeadBytes: http.maxHeadBytes,
       maxBodyBytes: http.maxBodyBytes,
       memory,
-      keepBodies: this.sink?.wantsBodies ?? (work.kind === 'print' && work.bodies !== 'none'),
+      keepBodies: this.sink?.wantsBodies ?? (sinkConfig.kind === 'print' && sinkConfig.bodies !== 'none'),
       takePartialHead: () => this.spareHeads.pop() ?? new PartialHead(),
       givePartialHead: (partial) => {
         partial.clear()
         if (this.spareHeads.length < SPARE_PARTIAL_HEADS) this.spareHeads.push(partial)
       },
       counters: this.counters,
-      census: this.census,
+      census: this.protocolCounts,
       tunnels: parts.tunnels,
       upgradeWaitUs: http.upgradeWaitMs * 1000,
-      ports: portsOf(plan),
+      ports: portsOf(shardConfig),
       requestsInParsing: 0,
     }
   }
 
-  static async open(plan: ShardPlan, parts: ShardParts): Promise<Shard> {
-    const memory = new HttpMemory(plan.http, parts.counters)
-    return new Shard(plan, parts, memory, await openSink(plan, parts), await openPrinter(plan, parts, memory))
+  static async open(shardConfig: ShardConfig, parts: ShardParts): Promise<Shard> {
+    const memory = new HttpMemory(shardConfig.http, parts.counters)
+    return new Shard(
+      shardConfig,
+      parts,
+      memory,
+      await openSink(shardConfig, parts),
+      await openPrinter(shardConfig, parts, memory),
+    )
   }
 
   packet(view: PacketView): void {
@@ -108,15 +114,15 @@ export class Shard implements StreamConsumerFactory {
     this.reassembler.tick(nowUs)
   }
 
-  /** Takes over what may change while it runs. @param rateMemory of the new plan's rate, shared by all shards */
-  change(plan: ShardPlan, rateMemory: SharedArrayBuffer): void {
-    this.context.ports = portsOf(plan)
-    const { work } = plan
-    if (work.kind === 'print') return
+  /** Takes over what may change while it runs. @param rateMemory of the new shard config's rate, shared by all shards */
+  change(shardConfig: ShardConfig, rateMemory: SharedArrayBuffer): void {
+    this.context.ports = portsOf(shardConfig)
+    const { sinkConfig } = shardConfig
+    if (sinkConfig.kind === 'print') return
     this.sink?.change({
-      selection: work.options,
-      keepHost: work.kind === 'replay' && work.options.keepHost,
-      rateLimiter: rateLimiterOf(plan, rateMemory),
+      selection: sinkConfig.options,
+      keepHost: sinkConfig.kind === 'replay' && sinkConfig.options.keepHost,
+      rateLimiter: rateLimiterOf(shardConfig, rateMemory),
     })
   }
 
@@ -178,32 +184,38 @@ export class Shard implements StreamConsumerFactory {
 }
 
 async function openPrinter(
-  { work, http }: ShardPlan,
+  { sinkConfig, http }: ShardConfig,
   { output, counters }: ShardParts,
   memory: HttpMemory,
 ): Promise<Printer | null> {
-  if (work.kind !== 'print') return null
+  if (sinkConfig.kind !== 'print') return null
   const { Printer } = await import('./printer.ts')
-  const options = { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes }
-  return new Printer(options, work.redaction, (lines) => output.write(lines), counters, memory)
+  const options = { bodies: sinkConfig.bodies, maxBodyBytes: http.maxBodyBytes }
+  return new Printer(options, sinkConfig.redaction, (lines) => output.write(lines), counters, memory)
 }
 
-function portsOf({ http }: ShardPlan): ReadonlySet<number> | null {
+function portsOf({ http }: ShardConfig): ReadonlySet<number> | null {
   return http.ports === null ? null : new Set(http.ports)
 }
 
-function rateLimiterOf({ ratePerSecond, clockAnchor }: ShardPlan, memory: SharedArrayBuffer): SharedRateLimiter | null {
+function rateLimiterOf(
+  { ratePerSecond, clockAnchor }: ShardConfig,
+  memory: SharedArrayBuffer,
+): SharedRateLimiter | null {
   return ratePerSecond === null ? null : new SharedRateLimiter(memory, ratePerSecond, new MonotonicClock(clockAnchor))
 }
 
-/** Loads only what the plan uses: the replay engine is most of a start's cost. Null: exchanges are printed. */
-async function openSink(plan: ShardPlan, parts: ShardParts): Promise<Sink | null> {
-  const { work, clockAnchor } = plan
-  if (work.kind === 'print') return null
+/** Loads only what the shard config uses: the replay engine is most of a start's cost. Null: exchanges are printed. */
+async function openSink(shardConfig: ShardConfig, parts: ShardParts): Promise<Sink | null> {
+  const { sinkConfig, clockAnchor } = shardConfig
+  if (sinkConfig.kind === 'print') return null
   const clock = new MonotonicClock(clockAnchor)
-  const deps = { clock, random: Math.random, rateLimiter: rateLimiterOf(plan, parts.rateMemory) }
-  if (work.kind === 'discard') return new NullSink(work.options, parts.counters, deps)
+  const deps = { clock, random: Math.random, rateLimiter: rateLimiterOf(shardConfig, parts.rateMemory) }
+  if (sinkConfig.kind === 'discard') return new NullSink(sinkConfig.options, parts.counters, deps)
   const { ReplaySink } = await import('../sinks/replay/replay-sink.ts')
-  const engine = await loadEngine(work.options.engine)
-  return new ReplaySink({ ...work.options, origin: new URL(work.origin) }, parts.counters, { ...deps, engine })
+  const engine = await loadEngine(sinkConfig.options.engine)
+  return new ReplaySink({ ...sinkConfig.options, origin: new URL(sinkConfig.origin) }, parts.counters, {
+    ...deps,
+    engine,
+  })
 }

@@ -10,7 +10,12 @@
  *
  *  One writer per field but FAULT, which is handed over and back; each on a cache line of its own. What follows belongs to the kind
  *  of thread.
+ *
+ *  Ordering: what another thread writes is read by Atomics only, so each word is seen in the order of its stores. No plain memory hangs
+ *  on them; WANTED covers a message, which is in the thread's port before WANTED is stored (ports have a lock of their own). HEARTBEAT and
+ *  APPLIED are read plainly by the thread that writes them.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { FAULT_KINDS, type FaultKind } from './fault.ts'
 
 const COMMAND = 0
@@ -59,7 +64,7 @@ export class ThreadControl {
 
   /** Thread, once a turn: whether changes wait in its port. */
   get hasChange(): boolean {
-    return this.words[WANTED] !== this.words[APPLIED]
+    return Atomics.load(this.words, WANTED) !== this.words[APPLIED]
   }
 
   /** Thread: everything in its port is taken over. @param number as `wanted` said before the port was read */
@@ -81,7 +86,21 @@ export class ThreadControl {
 
   /** The fault to break with, once. */
   takeFault(): FaultKind | null {
-    if (this.words[FAULT] === 0) return null
+    if (Atomics.load(this.words, FAULT) === 0) return null
     return FAULT_KINDS[Atomics.exchange(this.words, FAULT, 0) - 1] ?? null
   }
+}
+
+/** Threads look for changes in every turn: the longest waits 200 ms. One that stands still is started again, with what is new. */
+const CHANGE_LIMIT_MS = 5_000
+
+/** Resolves when the threads have taken over change `number`, or there is no more use in waiting. */
+export async function changed(
+  threads: readonly { readonly control: ThreadControl }[],
+  number: number,
+  isOver: () => boolean,
+): Promise<void> {
+  const untilMs = performance.now() + CHANGE_LIMIT_MS
+  while (threads.some(({ control }) => control.applied !== number) && !isOver() && performance.now() < untilMs)
+    await sleep(2)
 }

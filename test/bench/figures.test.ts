@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { enginesInHelp } from '../../bench/support/abilities.ts'
+import { enginesInHelp } from '../../bench/support/capabilities.ts'
 import { GOALS, type Goal, goalRows, outcomeOf } from '../../bench/support/goals.ts'
 import { added, byLabel, histogramOf, parseMetrics, quantile, sumOverLabels } from '../../bench/support/prometheus.ts'
 import type { Figure } from '../../bench/support/report.ts'

@@ -77,6 +77,22 @@ describe('an option', () => {
     expect((await resolve('demo', {})).admin).toEqual({ host: '127.0.0.1', port: 0 })
   })
 
+  test('that bounds a time may be turned off by `off`, or by 0', async () => {
+    const maxPause = async (text: string) =>
+      (await resolve('replay', { flags: { to: ['null'], maxPause: [text] }, files: ['a.pcap'] })).maxPause
+    expect(await Promise.all(['off', '0', '250', '90s', '2m'].map(maxPause))).toEqual([
+      null,
+      null,
+      250,
+      90_000,
+      120_000,
+    ])
+    const config = [yaml('to: null\nmax-pause: off\n')]
+    expect((await resolve('replay', { flags: { config }, files: ['a.pcap'] })).maxPause).toBeNull()
+    const { lines } = await refusal('replay', { flags: { to: ['null'], maxPause: ['soon'] }, files: ['a.pcap'] })
+    expect(lines.join()).toContain('--max-pause must be a time from 1ms to 8760h (such as 500ms, 60s, 5m), or off')
+  })
+
   test('that addresses a server is turned off by `off`', async () => {
     const options = await resolve('run', { flags: { to: ['null'], admin: ['off'], health: ['0.0.0.0:80'] } })
     expect([options.admin, options.health]).toEqual([null, { host: '0.0.0.0', port: 80 }])

@@ -221,11 +221,11 @@ describe('several receivers', () => {
     levels.forget(1)
     expect(levels.greatestShare()).toBe(0)
     one!.judge(backlogs(0), 3000)
-    // A successor judges its rings anew.
-    const successor = new Shedding(memory, 0, 2, 17, ABOVE)
+    // A restarted receiver judges its rings anew.
+    const restarted = new Shedding(memory, 0, 2, 17, ABOVE)
     levels.forget(0)
-    successor.judge(backlogs(0.725), 4000)
-    expect(successor.isActive).toBe(true)
+    restarted.judge(backlogs(0.725), 4000)
+    expect(restarted.isActive).toBe(true)
     expect(levels.level(16) / PLACES).toBeCloseTo(0.5)
   })
 })

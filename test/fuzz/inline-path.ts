@@ -14,7 +14,7 @@ import { ProtocolCensus } from '../../src/http/protocol.ts'
 import { Counter, CounterBlock, PACKET_DROPS, REQUEST_DROPS } from '../../src/metrics/counters.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
 import { CaptureRecord } from '../../src/sources/capture-record.ts'
-import { Ingress, type TunnelFormat } from '../../src/topology/ingress.ts'
+import { PacketPipeline, type TunnelFormat } from '../../src/topology/packet-pipeline.ts'
 import { emptyProgressRegister, emptyTunnelRegister } from './registers.ts'
 import { hold } from './target.ts'
 
@@ -49,7 +49,7 @@ export class InlinePath {
   readonly counters = new CounterBlock()
   requests = 0
   private given = 0
-  private readonly ingress: Ingress
+  private readonly ingress: PacketPipeline
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
   private readonly record = new CaptureRecord()
@@ -134,7 +134,7 @@ export class InlinePath {
       counters,
       this.progress,
     )
-    this.ingress = new Ingress(
+    this.ingress = new PacketPipeline(
       {
         decapsulation: {
           vlanDepth: 4,

@@ -39,3 +39,18 @@ test('the census counts by protocol and port, and does not grow with the number 
   expect(entries.get('tls:0')).toBe(1000 - 64)
   expect(entries.size).toBe(66)
 })
+
+test('the census of many workers, one after the other, does not grow with their number', () => {
+  const sum = new ProtocolCensus()
+  for (let worker = 0; worker < 50; worker++) {
+    const census = new ProtocolCensus()
+    for (let port = 1; port <= 20; port++) census.add('tls', 100 * worker + port)
+    census.add('ssh', 22)
+    sum.addEntries(census.entries())
+  }
+  const entries = new Map(sum.entries())
+  expect(entries.get('ssh:22')).toBe(50)
+  expect(entries.get('tls:120')).toBe(1)
+  expect(entries.get('tls:0')).toBe(50 * 20 - 64)
+  expect(entries.size).toBe(66)
+})

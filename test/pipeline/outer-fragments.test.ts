@@ -7,9 +7,9 @@ import { TunnelRegister } from '../../src/http/tunnel-register.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { RATE_LIMITER_BYTES } from '../../src/sinks/replay/rate-limiter.ts'
-import { Ingress } from '../../src/topology/ingress.ts'
-import { ingressOptions, shardPlan } from '../../src/topology/plans.ts'
+import { PacketPipeline } from '../../src/topology/packet-pipeline.ts'
 import { Shard } from '../../src/topology/shard.ts'
+import { packetPipelineOptions, shardConfigOf } from '../../src/topology/stage-configs.ts'
 import { EtherType, LinkType } from '../../src/wire/ethernet.ts'
 import { IpProtocol } from '../../src/wire/ip.ts'
 import { ethernet, fragmentIpv4, ipv4, udp, vxlan } from '../support/packets.ts'
@@ -45,7 +45,7 @@ test('mirrored datagrams in outer fragments, from an interface, give every reque
   const requests: unknown[] = []
   const shardCounters = new CounterBlock()
   const shard = await Shard.open(
-    shardPlan(run, { kind: 'print', bodies: 'hash', redaction: null }, false, new MonotonicClock().anchor, null),
+    shardConfigOf(run, { kind: 'print', bodies: 'hash', redaction: null }, false, new MonotonicClock().anchor, null),
     {
       counters: shardCounters,
       tunnels: new TunnelRegister(),
@@ -67,12 +67,19 @@ test('mirrored datagrams in outer fragments, from an interface, give every reque
     },
     publish: () => {},
   }
-  const ingress = new Ingress(ingressOptions(run, false), outlet, counters)
+  const packetPipeline = new PacketPipeline(packetPipelineOptions(run, false), outlet, counters)
   let timeUs = 1_700_000_000_000_000
   let [mostHeld, mostBytes, flood] = [0, 0, 0]
   const take = (bytes: Buffer) => {
     timeUs += 50
-    ingress.frame({ bytes, at: 0, end: bytes.length, wireLength: bytes.length, timeUs, linkType: LinkType.ethernet })
+    packetPipeline.frame({
+      bytes,
+      at: 0,
+      end: bytes.length,
+      wireLength: bytes.length,
+      timeUs,
+      linkType: LinkType.ethernet,
+    })
     mostHeld = Math.max(mostHeld, counters.get(Counter.fragmentsHeld))
     mostBytes = Math.max(mostBytes, counters.get(Counter.fragmentBytes))
   }
@@ -86,8 +93,8 @@ test('mirrored datagrams in outer fragments, from an interface, give every reque
       take(neverComplete(flood++))
     }
   }
-  ingress.tick(timeUs + 2_000_000)
-  ingress.flush()
+  packetPipeline.tick(timeUs + 2_000_000)
+  packetPipeline.flush()
   shard.closeAll()
   shard.publish()
 

@@ -14,9 +14,9 @@ import { Counter, CounterBlock, PACKET_DROPS, REQUEST_DROPS, RESPONSE_DROPS } fr
 import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { RING_MIN_CAPACITY, RingConsumer, RingProducer, ringBytes } from '../../src/ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../../src/sinks/replay/rate-limiter.ts'
-import { Ingress } from '../../src/topology/ingress.ts'
-import { ingressOptions, shardPlan } from '../../src/topology/plans.ts'
+import { PacketPipeline } from '../../src/topology/packet-pipeline.ts'
 import { Shard } from '../../src/topology/shard.ts'
+import { packetPipelineOptions, shardConfigOf } from '../../src/topology/stage-configs.ts'
 import { LinkType } from '../../src/wire/ethernet.ts'
 import { until } from '../support/until.ts'
 import { openRig, sampleFrames, sum } from './rig.ts'
@@ -62,7 +62,7 @@ describe('while connections are shed and come back', () => {
     const run = options as RunOptions
     const printed: Printed[] = []
     const blocks = Array.from({ length: SHARDS }, () => new CounterBlock())
-    const plan = shardPlan(
+    const shardConfig = shardConfigOf(
       run,
       { kind: 'print', bodies: 'keep', redaction: null },
       false,
@@ -71,7 +71,7 @@ describe('while connections are shed and come back', () => {
     )
     const shards = await Promise.all(
       blocks.map((counters) =>
-        Shard.open(plan, {
+        Shard.open(shardConfig, {
           counters,
           tunnels: new TunnelRegister(),
           progress: new ProgressRegister(),
@@ -94,7 +94,7 @@ describe('while connections are shed and come back', () => {
       new Shedding(levelMemory, 0, 1, SHARDS, 0.5),
     )
     const source = new CounterBlock()
-    const ingress = new Ingress(ingressOptions(run, false), outlet, source)
+    const packetPipeline = new PacketPipeline(packetPipelineOptions(run, false), outlet, source)
 
     const view = new PacketView()
     const take = (most: number) => {
@@ -110,16 +110,23 @@ describe('while connections are shed and come back', () => {
     const startUs = 1_700_000_000_000_000
     for (const [i, bytes] of frames.entries()) {
       const timeUs = startUs + i * FRAME_US
-      ingress.frame({ bytes, at: 0, end: bytes.length, wireLength: bytes.length, timeUs, linkType: LinkType.ethernet })
+      packetPipeline.frame({
+        bytes,
+        at: 0,
+        end: bytes.length,
+        wireLength: bytes.length,
+        timeUs,
+        linkType: LinkType.ethernet,
+      })
       if (i % BATCH !== BATCH - 1) continue
-      ingress.publish()
+      packetPipeline.publish()
       take(Math.floor((i * FRAME_US) / PHASE_US) % 2 === 0 ? FAST : SLOW)
       const isShedding = levels.greatestShare() > 0
       if (isShedding && !wasShedding) came++
       if (!isShedding && wasShedding) went++
       wasShedding = isShedding
     }
-    ingress.flush()
+    packetPipeline.flush()
     take(Number.POSITIVE_INFINITY)
     for (const shard of shards) {
       shard.closeAll()

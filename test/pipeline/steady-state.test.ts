@@ -16,9 +16,9 @@ import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { RingConsumer, RingProducer, ringBytes } from '../../src/ring/ring.ts'
 import { RATE_LIMITER_BYTES } from '../../src/sinks/replay/rate-limiter.ts'
 import { PeerAddress } from '../../src/sources/datagram-receiver.ts'
-import { Ingress } from '../../src/topology/ingress.ts'
-import { ingressOptions, sendingWork, shardPlan } from '../../src/topology/plans.ts'
+import { PacketPipeline } from '../../src/topology/packet-pipeline.ts'
 import { Shard } from '../../src/topology/shard.ts'
+import { packetPipelineOptions, sendingSinkConfig, shardConfigOf } from '../../src/topology/stage-configs.ts'
 import { EtherType } from '../../src/wire/ethernet.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import { CLIENT, ethernet, ipv4, SERVER, tcp, vxlan } from '../support/packets.ts'
@@ -44,14 +44,14 @@ const fromServer = (flags: number) =>
 
 /** An upload without end on one connection: two segments of its body, then the server's acknowledgement, and so on. */
 class Upload {
-  private readonly ingress: Ingress
+  private readonly packetPipeline: PacketPipeline
   private readonly peer = new PeerAddress()
   private readonly segment: Buffer
   private readonly acknowledgement: Buffer
   private seq = 1
 
-  constructor(ingress: Ingress) {
-    this.ingress = ingress
+  constructor(packetPipeline: PacketPipeline) {
+    this.packetPipeline = packetPipeline
     // Side by side in one memory, as the slots of a receiver are.
     const [segment, acknowledgement] = [fromClient(TcpFlag.ack, 'x'.repeat(SEGMENT)), fromServer(TcpFlag.ack)]
     const arena = Buffer.from(new SharedArrayBuffer(4096))
@@ -74,15 +74,15 @@ class Upload {
         this.give(this.segment, this.seq, 1)
         this.seq = (this.seq + SEGMENT) | 0
       }
-      if (i % BATCH === 0) this.ingress.publish()
+      if (i % BATCH === 0) this.packetPipeline.publish()
     }
-    this.ingress.publish()
+    this.packetPipeline.publish()
   }
 
   private give(datagram: Buffer, seq: number, ack: number): void {
     write32(datagram, TCP_AT + 4, seq)
     write32(datagram, TCP_AT + 8, ack)
-    this.ingress.datagram(datagram, 0, datagram.length, false, 'vxlan', this.peer, null, NOW_US)
+    this.packetPipeline.datagram(datagram, 0, datagram.length, false, 'vxlan', this.peer, null, NOW_US)
   }
 }
 
@@ -105,8 +105,14 @@ async function replayOptions(): Promise<ReplayOptions> {
 
 async function openShard(options: ReplayOptions): Promise<{ shard: Shard; counters: CounterBlock }> {
   const counters = new CounterBlock()
-  const plan = shardPlan(options, sendingWork(options, false), false, new MonotonicClock().anchor, null)
-  const endless = { ...plan, http: { ...plan.http, maxBodyBytes: Number.MAX_SAFE_INTEGER } }
+  const shardConfig = shardConfigOf(
+    options,
+    sendingSinkConfig(options, false),
+    false,
+    new MonotonicClock().anchor,
+    null,
+  )
+  const endless = { ...shardConfig, http: { ...shardConfig.http, maxBodyBytes: Number.MAX_SAFE_INTEGER } }
   const shard = await Shard.open(endless, {
     counters,
     tunnels: new TunnelRegister(),
@@ -161,7 +167,7 @@ describe('the steady state allocates nothing: in-order segments and acknowledgem
     const { shard, counters } = await openShard(options)
     const outlet = outlets(shard)[name]!
     const source = new CounterBlock()
-    const upload = new Upload(new Ingress(ingressOptions(options, false), outlet, source))
+    const upload = new Upload(new PacketPipeline(packetPipelineOptions(options, false), outlet, source))
     upload.begin()
     // Pauses, because the compiler works beside us and its own work must be over.
     for (let round = 0; round < WARM_UP_ROUNDS; round++) {

@@ -12,7 +12,7 @@ test('scrapes that come while one is under way share the next, so that many cost
       readings++
       return Totals.read([counters])
     },
-    census: () => [],
+    protocolCounts: () => [],
     workers: () => ({ configured: 0, running: 0 }),
     receivers: () => ({ configured: 1, running: 1 }),
     deaths: () => [],

@@ -127,7 +127,7 @@ describe('while there are fragments', () => {
     expect(rig.read(10, true)).toEqual([8])
   })
 
-  test('nobody waits for a receiver that is known to be dead, and everybody again for its successor', () => {
+  test('nobody waits for a receiver that is known to be dead, and everybody again once it is restarted', () => {
     const rig = new Rig(2, Date.now())
     rig.order.setAbsent(0, true)
     rig.write(1, 7, Date.now() * 1000)
@@ -174,7 +174,7 @@ describe('sleep', () => {
     await new Rig(2).inbox.sleep(5)
   })
 
-  test('does not seem to go on because a predecessor died asleep', () => {
+  test('does not seem to go on because the previous worker died asleep', () => {
     const rig = new Rig(1)
     const words = new Int32Array(rig.bellMemory)
     words[16] = 1

@@ -1,11 +1,12 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { PacketView } from '../../src/decapsulation/packet-view.ts'
 import {
   RecordKind,
   RING_MAX_CAPACITY,
   RING_MIN_CAPACITY,
   RingConsumer,
+  RingMemory,
   RingProducer,
   ringBytes,
 } from '../../src/ring/ring.ts'
@@ -211,7 +212,7 @@ describe('a queue', () => {
 })
 
 describe('a shard that is started again', () => {
-  test('goes on behind what its predecessor took up, processed or not, and gives that space back', () => {
+  test('that is restarted goes on behind what the previous one took up, processed or not, and gives that space back', () => {
     const { memory, producer, consumer, view } = ring()
     for (let i = 0; i < 5; i++) producer.tryWrite(packet(i, 60))
     producer.publish()
@@ -219,23 +220,23 @@ describe('a shard that is started again', () => {
     consumer.next(view)
     expect(producer.packetsWritten - producer.packetsTaken).toBe(3)
     const before = producer.used()
-    const successor = new RingConsumer(memory)
+    const restarted = new RingConsumer(memory)
     expect(producer.used()).toBe(before * 0.6)
-    successor.next(view)
+    restarted.next(view)
     expect(view.hash).toBe(~2)
   })
 })
 
 describe('a producer that is started again', () => {
-  test('goes on behind what its predecessor published; what it only wrote is gone', () => {
+  test('that is restarted goes on behind what the previous one published; what it only wrote is gone', () => {
     const { memory, producer, consumer, view } = ring()
     producer.tryWrite(packet(1, 60))
     producer.publish()
     producer.tryWrite(packet(2, 60))
-    const successor = new RingProducer(memory)
-    successor.tryWrite(packet(3, 60))
-    successor.publish()
-    expect(successor.packetsWritten).toBe(2)
+    const restarted = new RingProducer(memory)
+    restarted.tryWrite(packet(3, 60))
+    restarted.publish()
+    expect(restarted.packetsWritten).toBe(2)
     const hashes = [0, 1].map(() => consumer.next(view) && view.hash)
     expect(hashes).toEqual([~1, ~3])
     expect(consumer.next(view)).toBe(false)
@@ -248,5 +249,43 @@ describe('capacity', () => {
       expect(() => ringBytes(bad)).toThrow(`got ${bad}`)
     }
     expect(ringBytes(CAPACITY)).toBe(CAPACITY + 256)
+  })
+})
+
+describe('a ring as seen from a third thread', () => {
+  test.each([
+    ['used', (memory: RingMemory) => memory.used()],
+    ['backlog', (memory: RingMemory) => memory.backlog()],
+  ])('never holds less than nothing nor more than it can, whatever moves between the two looks: %s', (_name, ask) => {
+    fc.assert(
+      fc.property(fc.integer(), fc.nat(40), fc.integer({ min: 1, max: 400 }), (position, before, meanwhile) => {
+        const { memory, producer, consumer, view } = ring(position & ~7)
+        const move = (packets: number) => {
+          for (let i = 0; i < packets; i++) {
+            producer.tryWrite(packet(i, 1400))
+            producer.publish()
+            consumer.next(view)
+            consumer.release()
+          }
+        }
+        move(before)
+        const observer = new RingMemory(memory)
+        const load = vi.spyOn(Atomics as { load(words: Int32Array, index: number): number }, 'load')
+        try {
+          load.mockImplementationOnce((words, index) => {
+            load.mockRestore()
+            const found = Atomics.load(words, index)
+            move(meanwhile)
+            return found
+          })
+          const bytes = ask(observer)
+          expect(bytes).toBeGreaterThanOrEqual(0)
+          expect(bytes).toBeLessThanOrEqual(CAPACITY)
+        } finally {
+          load.mockRestore()
+        }
+      }),
+      { numRuns: 50 },
+    )
   })
 })

@@ -28,7 +28,7 @@ describe.skipIf(!(await koffiAvailable()))('a receiver that dies', () => {
       datagramBytes: 2048,
       sharesPorts: false,
       allowFrom: null,
-      ingress: {
+      packetPipeline: {
         decapsulation: {
           vlanDepth: 2,
           tunnelDepth: 2,

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { type Cidr, formatHostPort, type Listen, parseCidr, parseListen } from '../addresses.ts'
 import { computed, optional, required, unset } from '../field.ts'
-import { bytes, choice, integer, type Kind, listOf, parsed, truth } from '../kind.ts'
+import { bytes, choice, durationMsOrOff, integer, type Kind, listOf, parsed, truth } from '../kind.ts'
 import { Refusal } from '../refusal.ts'
 import { filePath, speed, words } from '../text-kinds.ts'
 
@@ -86,7 +86,7 @@ export const LISTEN_FIELDS = {
   }),
   reusePort: optional(truth, false, {
     group: 'Traffic',
-    help: 'Let a successor bind the same ports before this process ends, both with this option: hand-over without a gap (docs/operations.md). recvmmsg only.',
+    help: 'Let a new process bind the same ports before this one ends, both with this option: hand-over without a gap (docs/operations.md). recvmmsg only.',
     reason: 'Off, a second process started by mistake is refused, instead of taking the traffic.',
   }),
   allowFrom: computed(listOf(cidr), nearbyNetworks, 'loopback, private, link-local', {
@@ -106,6 +106,9 @@ export const FILE_FIELDS = {
   allowFrom: unset(listOf(cidr), 'any', allowFromMeta),
 }
 
+/** A year: nobody waits for longer, and who does says off. */
+const LONGEST_PAUSE_MS = 365 * 24 * 3_600_000
+
 /** Of replay. */
 export const PLAYBACK_FIELDS = {
   speed: optional(speed, 1, {
@@ -113,6 +116,13 @@ export const PLAYBACK_FIELDS = {
     value: 'FACTOR|max',
     help: 'Pace: 1 as captured, 2.5 that much faster, max without waiting.',
     reason: 'The pattern of the traffic is part of what a test environment should see.',
+  }),
+  maxPause: optional(durationMsOrOff(1, LONGEST_PAUSE_MS), 60_000, {
+    group: 'Traffic',
+    value: 'DURATION|off',
+    help: 'Longest wait for the next packet; what a pause in the capture has beyond it is skipped, and told. off, or 0, waits for all of it.',
+    reason:
+      'One wrong time stamp would hold the rest of the file for hours. off keeps times exact, for replays on several machines that belong together.',
   }),
   loop: optional(integer(1, 1_000_000_000), 1, {
     group: 'Traffic',

@@ -9,6 +9,10 @@
  *    0    ISSUED   any shard, by CAS   schedule number of the last request given away, modulo 2^32
  *    1    ERA      any shard, by CAS   which stretch of 2^30 schedule numbers ISSUED was last valid in, plus 1
  *
+ * Ordering: all accesses are sequentially consistent, and the two words are read on the strength of nothing but themselves. ISSUED changes
+ * by compare-and-swap, so that no number is given away twice; only at the beginning of an era that follows a long silence it is stored, and
+ * a number that another shard took between ERA and ISSUED may be given away once more.
+ *
  * ERA is there because ISSUED is compared modulo 2^32: after a silence of 2^31 numbers (six hours at 100,000/s) a stale
  * value would look like one far ahead and refuse everything.
  */

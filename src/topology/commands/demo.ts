@@ -1,4 +1,4 @@
-/** `mirrorshard demo`: sample traffic through the real path on loopback, and a verdict against what was sent. */
+/** `mirrorshard demo`: sample traffic through the real pipeline on loopback, and a verdict against what was sent. */
 import { basename, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MonotonicClock } from '../../base/clock.ts'
@@ -6,9 +6,9 @@ import { EXIT } from '../../base/errors.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { DemoOptions, RunOptions } from '../../config/options.ts'
 import { resolveOptions } from '../../config/resolve.ts'
+import { DemoHarness, type HarnessState } from '../../demo/harness.ts'
 import { isPerfect } from '../../demo/judge.ts'
 import { LiveLine } from '../../demo/live-line.ts'
-import { Outside, type OutsideState } from '../../demo/outside.ts'
 import { verdictDetails, verdictSentence } from '../../demo/verdict-text.ts'
 import { Counter } from '../../metrics/counters.ts'
 import { count, plural } from '../../report/summary.ts'
@@ -29,7 +29,7 @@ const PACKETS_PER_SECOND = 10_000
 const KEEP_PACKETS_PER_SECOND = 1_000
 const ACKNOWLEDGE_MS = 2
 const LOOK_MS = 100
-/** Longer than any wait of the path with default options (reorder window 2 s): what is missing then is missing. */
+/** Longer than any wait of the pipeline with default options (reorder window 2 s): what is missing then is missing. */
 const QUIET_MS = 3_000
 /** Duplicates and inventions are late by nature. */
 const LATE_MS = 150
@@ -43,7 +43,7 @@ class Demo {
   private readonly live = new LiveLine(process.stderr)
   private readonly stopped: Promise<void>
   private isStopped = false
-  private outside: Outside | null = null
+  private harness: DemoHarness | null = null
   private service: Service | null = null
 
   constructor(options: DemoOptions) {
@@ -62,31 +62,31 @@ class Demo {
 
   async run(): Promise<number> {
     try {
-      this.outside = await Outside.start(SEED)
-      this.service = await this.openService(this.outside)
-      return await this.show(this.outside, this.service)
+      this.harness = await DemoHarness.start(SEED)
+      this.service = await this.openService(this.harness)
+      return await this.show(this.harness, this.service)
     } finally {
       this.live.clear()
       await this.service?.close()
-      await this.outside?.close()
+      await this.harness?.close()
     }
   }
 
-  private async show(outside: Outside, service: Service): Promise<number> {
+  private async show(harness: DemoHarness, service: Service): Promise<number> {
     const { requests, keep } = this.options
-    print(this.introduction(outside, service))
+    print(this.introduction(harness, service))
     const received = setInterval(
-      () => outside.acknowledge(service.accounts.counters.get(Counter.packetsReceived)),
+      () => harness.acknowledge(service.stats.counters.get(Counter.packetsReceived)),
       ACKNOWLEDGE_MS,
     )
     try {
       const target = service.listening[0]!
       const window = Math.floor((service.grantedBufferBytes[0]! * (1 - SPARE_SHARE)) / CHARGED_BYTES)
       await this.watch(
-        outside,
+        harness,
         service,
         requests,
-        outside.send(requests, target, { packetsPerSecond: PACKETS_PER_SECOND, window }),
+        harness.send(requests, target, { packetsPerSecond: PACKETS_PER_SECOND, window }),
       )
       if (this.isStopped) {
         this.live.clear()
@@ -96,7 +96,7 @@ class Demo {
       // Draining can still bring something to light; with --keep a moment has to do.
       if (keep) await sleep(LATE_MS)
       else await service.close()
-      const state = await outside.state()
+      const state = await harness.state()
       this.live.clear()
       print([
         headline(verdictSentence(state.verdict), isPerfect(state.verdict)),
@@ -108,9 +108,9 @@ class Demo {
       const exitCode = isPerfect(state.verdict) ? EXIT.ok : EXIT.failure
       if (!keep) return exitCode
       const end = await this.keepOn(
-        outside,
+        harness,
         service,
-        outside.send(Number.POSITIVE_INFINITY, target, { packetsPerSecond: KEEP_PACKETS_PER_SECOND, window }),
+        harness.send(Number.POSITIVE_INFINITY, target, { packetsPerSecond: KEEP_PACKETS_PER_SECOND, window }),
       )
       return isPerfect(end.verdict) ? exitCode : EXIT.failure
     } finally {
@@ -119,7 +119,7 @@ class Demo {
   }
 
   /** Numbers until everything has arrived, or nothing moves any more. */
-  private async watch(outside: Outside, service: Service, requests: number, sending: Promise<void>): Promise<void> {
+  private async watch(harness: DemoHarness, service: Service, requests: number, sending: Promise<void>): Promise<void> {
     let isSent = false
     const sent = sending.then(() => {
       isSent = true
@@ -128,7 +128,7 @@ class Demo {
     let quietSinceMs = performance.now()
     while (!this.isStopped) {
       await Promise.race([this.stopped, sleep(LOOK_MS), isSent ? this.stopped : sent])
-      const state = await outside.state()
+      const state = await harness.state()
       const totals = service.totals()
       this.live.show(requests, state, totals)
       const { verdict, packetsSent } = state
@@ -142,7 +142,7 @@ class Demo {
   }
 
   /** Traffic goes on until a signal; then what is under way comes to its end. */
-  private async keepOn(outside: Outside, service: Service, sending: Promise<void>): Promise<OutsideState> {
+  private async keepOn(harness: DemoHarness, service: Service, sending: Promise<void>): Promise<HarnessState> {
     print([
       '',
       `Going on at ${count(KEEP_PACKETS_PER_SECOND)} packets/s until Ctrl-C.`,
@@ -151,11 +151,11 @@ class Demo {
         : [`Its numbers: http://${formatHostPort(service.admin)}/metrics (and /summary, /healthz)`]),
       '',
     ])
-    await Promise.race([this.watch(outside, service, Number.POSITIVE_INFINITY, new Promise(() => {})), sending])
-    outside.stopSending()
+    await Promise.race([this.watch(harness, service, Number.POSITIVE_INFINITY, new Promise(() => {})), sending])
+    harness.stopSending()
     await sending
     await service.close()
-    const state = await outside.state()
+    const state = await harness.state()
     this.live.clear()
     print([
       headline(verdictSentence(state.verdict), isPerfect(state.verdict)),
@@ -164,11 +164,11 @@ class Demo {
     return state
   }
 
-  private async openService(outside: Outside): Promise<Service> {
+  private async openService(harness: DemoHarness): Promise<Service> {
     const { workers, receiver, admin, logLevel } = this.options
     const isQuiet = logLevel === 'error' || logLevel === 'fatal' || logLevel === 'silent'
     const options = await runOptions({
-      to: `http://127.0.0.1:${outside.originPort}`,
+      to: `http://127.0.0.1:${harness.originPort}`,
       listen: 'vxlan:127.0.0.1:0',
       'allow-from': '127.0.0.0/8',
       'receive-buffer-bytes': String(RECEIVE_BUFFER_BYTES),
@@ -184,7 +184,7 @@ class Demo {
     )
   }
 
-  private introduction(outside: Outside, service: Service): string[] {
+  private introduction(harness: DemoHarness, service: Service): string[] {
     const { workers, requests } = this.options
     const threads = workers === 0 ? 'none: everything on the main thread' : plural(workers, 'worker thread')
     const buffer = Math.round(service.grantedBufferBytes[0]! / 2 / 1024)
@@ -195,7 +195,7 @@ class Demo {
       `            ${count(PACKETS_PER_SECOND)} packets/s, generated from seed ${SEED}`,
       `  receiver  ${service.receiverKind}, receive buffer ${buffer} KiB`,
       `  shards    ${threads}`,
-      `  origin    http://127.0.0.1:${outside.originPort}`,
+      `  origin    http://127.0.0.1:${harness.originPort}`,
       ...(service.admin === null ? [] : [`  admin     http://${formatHostPort(service.admin)}/metrics`]),
       '',
     ]

@@ -2,15 +2,16 @@
 import { EXIT } from '../../base/errors.ts'
 import type { ReplayOptions } from '../../config/options.ts'
 import { runOffline } from '../offline-run.ts'
-import { sendingWork } from '../plans.ts'
+import { sendingSinkConfig } from '../stage-configs.ts'
 
 export async function execute(options: ReplayOptions): Promise<number> {
   const isNull = options.to === null
   const { exitCode, summary } = await runOffline({
     options,
-    work: sendingWork(options, false),
+    sinkConfig: sendingSinkConfig(options, false),
     ratePerSecond: options.rate,
     speed: options.speed === 'max' ? Number.POSITIVE_INFINITY : options.speed,
+    maxPauseMs: options.maxPause,
     loops: options.loop,
     verb: isNull ? 'discarded' : 'replayed',
     tellsSummary: true,

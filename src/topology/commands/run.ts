@@ -3,42 +3,42 @@
  * configuration again.
  */
 import { MonotonicClock } from '../../base/clock.ts'
+import { setCrashSummary } from '../../base/crash-summary.ts'
 import { endProcess } from '../../base/end-process.ts'
 import { EXIT, type MirrorError } from '../../base/errors.ts'
-import { onHangUp } from '../../base/hang-ups.ts'
-import { setLastWords } from '../../base/last-words.ts'
+import { onSighup } from '../../base/sighup.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { RunOptions } from '../../config/options.ts'
-import { openJournal } from '../../report/journal.ts'
+import { openServiceLog } from '../../report/service-log.ts'
 import { StatusLine } from '../../report/status-line.ts'
 import { summaryInWords } from '../../report/summary.ts'
-import { checkSummary, writeSummary } from '../accounts.ts'
 import { tell } from '../output.ts'
 import { Reloader } from '../reload.ts'
+import { checkSummary, writeSummary } from '../run-stats.ts'
 import { Service } from '../service.ts'
 import { serviceOptions } from '../service-options.ts'
 
 /** @param reread the options once more: flags and environment as they were, the file as it is now */
 export async function execute(options: RunOptions, reread: () => Promise<RunOptions>): Promise<number> {
   let status: StatusLine | null = null
-  const journal = openJournal(process.stderr, options.logLevel, () => status?.clear())
+  const log = openServiceLog(process.stderr, options.logLevel, () => status?.clear())
   if (options.summary !== null) checkSummary(options.summary)
   const signals = new Signals()
   const settings = serviceOptions(
     options,
     new MonotonicClock(),
-    (text, details) => journal.warn(text, details),
-    () => journal.prepare(),
+    (text, details) => log.warn(text, details),
+    () => log.prepare(),
   )
   const service = await Service.open(settings)
-  setLastWords((error) => {
+  setCrashSummary((error) => {
     const summary = { ...service.summary(), fault: error instanceof Error ? error.message : String(error) }
     if (options.summary !== null) writeSummary(options.summary, summary)
   })
   const admin = service.admin === null ? null : formatHostPort(service.admin)
   const from = service.listening.length === 0 ? service.receiverKind : service.listening.map(formatHostPort).join(', ')
   const to = options.to?.origin ?? 'nowhere (--to null)'
-  journal.info(
+  log.info(
     'receiving',
     `receiving on ${from}, replaying to ${to}${admin === null ? '' : `; metrics on http://${admin}/metrics`}`,
     {
@@ -52,16 +52,16 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
     },
   )
   status = new StatusLine(process.stderr, () => service.totals())
-  const reloader = new Reloader(options, { service, serviceOptions: settings, journal, reread })
-  onHangUp(() => void reloader.reload())
+  const reloader = new Reloader(options, { service, serviceOptions: settings, log, reread })
+  onSighup(() => void reloader.reload())
   const end: NodeJS.Signals | MirrorError = await Promise.race([signals.stopped, service.failed])
   signals.endAtOnce()
-  onHangUp(() => {})
+  onSighup(() => {})
   status.stop()
-  if (typeof end === 'string') journal.info('draining', 'draining', { signal: end })
-  else journal.warn(`${end.message}; ending with what was received`, { code: end.code })
+  if (typeof end === 'string') log.info('draining', 'draining', { signal: end })
+  else log.warn(`${end.message}; ending with what was received`, { code: end.code })
   await service.close()
-  setLastWords(null)
+  setCrashSummary(null)
   const summary = service.summary()
   if (options.summary !== null)
     writeSummary(options.summary, typeof end === 'string' ? summary : { ...summary, fault: end.message })

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
-const JOURNAL = fileURLToPath(new URL('../../dist/src/report/journal.js', import.meta.url))
+const SERVICE_LOG = fileURLToPath(new URL('../../dist/src/report/service-log.js', import.meta.url))
 
 interface Line {
   readonly msg: string
@@ -19,22 +19,22 @@ function linesOf(code: string, level = 'info'): Line[] {
 
 function textOf(code: string, level: string): string {
   const program = `
-    const { openJournal } = await import(${JSON.stringify(JOURNAL)})
-    const journal = openJournal(process.stderr, '${level}', () => {})
+    const { openServiceLog } = await import(${JSON.stringify(SERVICE_LOG)})
+    const log = openServiceLog(process.stderr, '${level}', () => {})
     ${code}`
   const { stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
   expect(status, stderr).toBe(0)
   return stderr
 }
 
-describe('the journal of a service whose stderr is no terminal', () => {
+describe('the log of a service whose stderr is no terminal', () => {
   test('loses no line and changes no order, though its first lines come before the logger is loaded', () => {
     const lines = linesOf(`
-      journal.warn('one')
-      journal.prepare()
-      journal.info('two', 'sentence', { n: 2 })
+      log.warn('one')
+      log.prepare()
+      log.info('two', 'sentence', { n: 2 })
       await new Promise((resolve) => setTimeout(resolve, 500))
-      journal.warn('three', { n: 3 })
+      log.warn('three', { n: 3 })
       process.exit(0)`)
     expect(lines.map(({ msg }) => msg)).toEqual(['one', 'two', 'three'])
     expect(lines).toMatchObject([{ level: 40 }, { level: 30, n: 2 }, { level: 40, n: 3, name: 'mirrorshard' }])
@@ -42,14 +42,12 @@ describe('the journal of a service whose stderr is no terminal', () => {
 
   test('shows no control of a configured text to who looks at the log in a terminal, and says the same', () => {
     const path = '/a\x1b[31m\n\x7f\x9b2J\u061c\u202e\u2028.yaml'
-    const text = textOf(`journal.info('reloaded', '', { config: ${JSON.stringify(path)} })`, 'info')
+    const text = textOf(`log.info('reloaded', '', { config: ${JSON.stringify(path)} })`, 'info')
     expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u202e\u2028]/)
     expect(JSON.parse(text)).toMatchObject({ msg: 'reloaded', config: path })
   })
 
   test('writes waiting lines when the process ends by itself, and none below its level', () => {
-    expect(linesOf(`journal.info('quiet', '', {}); journal.warn('loud')`, 'warn').map(({ msg }) => msg)).toEqual([
-      'loud',
-    ])
+    expect(linesOf(`log.info('quiet', '', {}); log.warn('loud')`, 'warn').map(({ msg }) => msg)).toEqual(['loud'])
   })
 })

@@ -13,19 +13,19 @@ import type { PeerAddress } from '../sources/datagram-receiver.ts'
 
 export type TunnelFormat = 'vxlan' | 'gpe' | 'geneve'
 
-export interface IngressOptions {
+export interface PacketPipelineOptions {
   readonly decapsulation: DecapsulatorOptions
   readonly dispatch: DispatchOptions
 }
 
-export class Ingress {
+export class PacketPipeline {
   private readonly decapsulator: Decapsulator
   private readonly dispatcher: Dispatcher
   private readonly counters: CounterBlock
   /** The packet in hand; its nowUs is the latest time seen: timers never go back. */
   private readonly view: PacketView
 
-  constructor(options: IngressOptions, outlet: PacketOutlet, counters: CounterBlock) {
+  constructor(options: PacketPipelineOptions, outlet: PacketOutlet, counters: CounterBlock) {
     this.decapsulator = new Decapsulator(options.decapsulation, counters)
     this.view = this.decapsulator.view
     this.dispatcher = new Dispatcher(options.dispatch, outlet, counters)
@@ -85,7 +85,7 @@ export class Ingress {
   }
 
   /** Takes over other options between two packets. The hash's key, the depths and the bounds of fragments stay what they were. */
-  change({ decapsulation, dispatch }: IngressOptions): void {
+  change({ decapsulation, dispatch }: PacketPipelineOptions): void {
     this.decapsulator.change(decapsulation)
     this.dispatcher.change(dispatch)
   }

@@ -6,7 +6,7 @@ let waiting = false
 let act: (() => void) | null = null
 
 /** From here on SIGHUP ends nothing. */
-export function hearHangUps(): void {
+export function holdSighup(): void {
   process.on('SIGHUP', () => {
     if (act === null) waiting = true
     else act()
@@ -14,7 +14,7 @@ export function hearHangUps(): void {
 }
 
 /** @param reload is called for each from now on, and once for all that came before */
-export function onHangUp(reload: () => void): void {
+export function onSighup(reload: () => void): void {
   act = reload
   if (waiting) reload()
   waiting = false

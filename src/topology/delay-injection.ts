@@ -8,7 +8,7 @@ const LEAST_WAIT_MS = 1
 /** A slow shard's turn lasts about so long, as other turns do: its sockets and timers stay served. */
 const TURN_US = 2_000
 
-export class Slowness {
+export class DelayInjection {
   private readonly sleeper = new Int32Array(new SharedArrayBuffer(4))
   private owedMs = 0
 

@@ -11,8 +11,8 @@ import type { BodyUse } from '../exchange/exchange.ts'
 import { certificatesFault, keyFault } from '../sinks/replay/client-certificate.ts'
 import { REPLAY_DEFAULTS } from '../sinks/replay/options.ts'
 import type { SelectionOptions } from '../sinks/replay/selection.ts'
-import type { IngressOptions } from './ingress.ts'
-import type { ShardPlan, Work } from './shard-plan.ts'
+import type { PacketPipelineOptions } from './packet-pipeline.ts'
+import type { ShardConfig, SinkConfig } from './shard-config.ts'
 
 type TrafficOptions = RunOptions | ReplayOptions | InspectOptions
 type SendingOptions = RunOptions | ReplayOptions
@@ -25,7 +25,7 @@ const MIN_KEY_BYTES = 16
 const MAX_KEY_BYTES = 64 * 1024
 
 /** @param isLive live traffic has its source list enforced by default; files only when one is given */
-export function ingressOptions(o: TrafficOptions, isLive: boolean): IngressOptions {
+export function packetPipelineOptions(o: TrafficOptions, isLive: boolean): PacketPipelineOptions {
   const allowFrom = networkListOf(o.allowFrom)
   return {
     decapsulation: {
@@ -45,13 +45,13 @@ export function ingressOptions(o: TrafficOptions, isLive: boolean): IngressOptio
   }
 }
 
-export function shardPlan(
+export function shardConfigOf(
   o: TrafficOptions,
-  work: Work,
+  sinkConfig: SinkConfig,
   isLive: boolean,
   clockAnchor: ClockAnchor,
   rate: number | null,
-): ShardPlan {
+): ShardConfig {
   const share = (n: number) => Math.max(1, Math.ceil(n / Math.max(1, o.workers)))
   return {
     reassembly: {
@@ -75,7 +75,7 @@ export function shardPlan(
       messageBytes: share(o.messageBytes),
       ports: o.ports,
     },
-    work,
+    sinkConfig,
     isLive,
     clockAnchor,
     ratePerSecond: rate,
@@ -84,7 +84,7 @@ export function shardPlan(
 }
 
 /** What run and replay do with requests. Bounds of the whole process are shared out over the shards. */
-export function sendingWork(o: SendingOptions, isLive: boolean): Work {
+export function sendingSinkConfig(o: SendingOptions, isLive: boolean): SinkConfig {
   const selection: SelectionOptions = {
     methods: o.methods ?? [],
     include: o.include ?? [],
@@ -123,7 +123,7 @@ export function sendingWork(o: SendingOptions, isLive: boolean): Work {
   }
 }
 
-export function printingWork(o: InspectOptions): Work {
+export function printingSinkConfig(o: InspectOptions): SinkConfig {
   const bodies: BodyUse = o.bodies === 'base64' ? 'keep' : o.bodies
   if (o.redact === null) return { kind: 'print', bodies, redaction: null }
   return { kind: 'print', bodies, redaction: { headers: o.redact, key: redactionKey(o.redactKeyFile) } }

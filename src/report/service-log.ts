@@ -2,7 +2,7 @@
 import type { Logger, LogLevel } from '../base/log.ts'
 import { printable } from '../base/printable.ts'
 
-export interface Journal {
+export interface ServiceLog {
   /** Loads what the first line needs: at a time of the caller's choice, not the first line's. */
   prepare(): void
   /** @param event one word for machines @param sentence the same for a person */
@@ -12,7 +12,7 @@ export interface Journal {
 }
 
 /** @param beforeLine called before a plain line is written: the terminal may show something that must go first */
-export function openJournal(stream: NodeJS.WriteStream, level: LogLevel, beforeLine: () => void): Journal {
+export function openServiceLog(stream: NodeJS.WriteStream, level: LogLevel, beforeLine: () => void): ServiceLog {
   if (stream.isTTY !== true) {
     const log = new LazyLog(stream, level)
     return {

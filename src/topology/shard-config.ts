@@ -6,7 +6,7 @@ import type { RedactionOptions } from '../sinks/inspect/redaction.ts'
 import type { ReplaySinkOptions } from '../sinks/replay/options.ts'
 import type { SelectionOptions } from '../sinks/replay/selection.ts'
 
-export interface HttpPlan {
+export interface HttpConfig {
   readonly maxHeadBytes: number
   readonly maxHeaders: number
   readonly maxBodyBytes: number
@@ -19,15 +19,15 @@ export interface HttpPlan {
 }
 
 /** What becomes of complete requests. */
-export type Work =
+export type SinkConfig =
   | { readonly kind: 'replay'; readonly origin: string; readonly options: Omit<ReplaySinkOptions, 'origin'> }
   | { readonly kind: 'discard'; readonly options: SelectionOptions & { readonly shed: boolean } }
   | { readonly kind: 'print'; readonly bodies: BodyUse; readonly redaction: RedactionOptions | null }
 
-export interface ShardPlan {
+export interface ShardConfig {
   readonly reassembly: ReassemblyOptions
-  readonly http: HttpPlan
-  readonly work: Work
+  readonly http: HttpConfig
+  readonly sinkConfig: SinkConfig
   /** Live: timers follow the monotonic clock. Else packet time. */
   readonly isLive: boolean
   readonly clockAnchor: ClockAnchor

@@ -1,6 +1,6 @@
 /**
  * The main thread's hold on the world around mirrorshard in a demo: the mirror that sends the sample traffic, the origin that
- * replay goes to, and the judge who knows both. They run in a thread of their own (outside-thread.ts), so that the main thread
+ * replay goes to, and the judge who knows both. They run in a thread of their own (harness-thread.ts), so that the main thread
  * does what it does in production and nothing else.
  */
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,7 @@ import type { MirrorTarget, Pace } from './mirror-source.ts'
 import type { Tally } from './traffic/tally.ts'
 
 /** How far things are. */
-export interface OutsideState {
+export interface HarnessState {
   readonly verdict: Verdict
   readonly tally: Tally
   readonly packetsSent: number
@@ -20,7 +20,7 @@ export interface OutsideState {
   readonly arrivingMs: number
 }
 
-export interface OutsideThreadOptions {
+export interface HarnessThreadOptions {
   readonly seed: number
   /** One Int32: packets received so far, modulo 2^32. Written by the main thread. */
   readonly received: SharedArrayBuffer
@@ -40,7 +40,7 @@ export type Answer =
   | { readonly kind: 'ready'; readonly originPort: number }
   /** Everything that was ordered is sent. */
   | { readonly kind: 'sent' }
-  | { readonly kind: 'state'; readonly state: OutsideState }
+  | { readonly kind: 'state'; readonly state: HarnessState }
   | { readonly kind: 'failed'; readonly error: PlainError }
 
 interface Asked {
@@ -48,7 +48,7 @@ interface Asked {
   readonly reject: (error: MirrorError) => void
 }
 
-export class Outside {
+export class DemoHarness {
   private readonly worker: Worker
   private readonly received: Int32Array
   private readonly asked = new Map<Answer['kind'], Asked[]>()
@@ -58,22 +58,22 @@ export class Outside {
   private constructor(seed: number) {
     const received = new SharedArrayBuffer(4)
     this.received = new Int32Array(received)
-    this.worker = new Worker(threadFile(), { workerData: { seed, received } satisfies OutsideThreadOptions })
+    this.worker = new Worker(threadFile(), { workerData: { seed, received } satisfies HarnessThreadOptions })
     this.worker.on('message', (answer: Answer) => this.take(answer))
     this.worker.on('error', (error) => this.fail(toPlainError(error)))
   }
 
   /** @throws MirrorError when the thread or its origin cannot start */
-  static async start(seed: number): Promise<Outside> {
-    const outside = new Outside(seed)
+  static async start(seed: number): Promise<DemoHarness> {
+    const harness = new DemoHarness(seed)
     try {
-      const ready = await outside.answer('ready')
-      outside.port = ready.originPort
+      const ready = await harness.answer('ready')
+      harness.port = ready.originPort
     } catch (error) {
-      await outside.close()
+      await harness.close()
       throw error
     }
-    return outside
+    return harness
   }
 
   /** Of the origin, on 127.0.0.1. */
@@ -97,7 +97,7 @@ export class Outside {
     this.order({ kind: 'stop' })
   }
 
-  async state(): Promise<OutsideState> {
+  async state(): Promise<HarnessState> {
     this.order({ kind: 'state' })
     return (await this.answer('state')).state
   }
@@ -135,6 +135,6 @@ export class Outside {
 function threadFile(): string {
   const isBuilt = new URL(import.meta.url).pathname.includes('/dist/')
   return fileURLToPath(
-    new URL(isBuilt ? '../../src/demo/outside-thread.js' : '../../dist/src/demo/outside-thread.js', import.meta.url),
+    new URL(isBuilt ? '../../src/demo/harness-thread.js' : '../../dist/src/demo/harness-thread.js', import.meta.url),
   )
 }

@@ -4,18 +4,18 @@ import { describeSystemError, MirrorError } from '../base/errors.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
 import { makeSummary, type Summary } from '../report/summary.ts'
 import { Totals } from '../report/totals.ts'
-import type { Path } from './path.ts'
+import type { Pipeline } from './pipeline.ts'
 
 interface Reading {
   readonly seconds: number
   readonly cpuSeconds: number
 }
 
-export class Accounts {
+export class RunStats {
   /** Counters of the main thread: source, and where it receives also decapsulation and dispatch. */
   readonly counters: CounterBlock
   private readonly memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
-  private path: Path | null = null
+  private pipeline: Pipeline | null = null
   private receiverBlocks: readonly SharedArrayBuffer[] = []
   private first: Reading | null = null
   private readonly hasSocket: boolean
@@ -25,8 +25,8 @@ export class Accounts {
     this.hasSocket = hasSocket
   }
 
-  attach(path: Path): void {
-    this.path = path
+  attach(pipeline: Pipeline): void {
+    this.pipeline = pipeline
   }
 
   /** Counter blocks of receiving threads, where there are any. */
@@ -40,17 +40,17 @@ export class Accounts {
   }
 
   totals(): Totals {
-    return Totals.read([this.memory, ...this.receiverBlocks], this.path?.counterBlocks)
+    return Totals.read([this.memory, ...this.receiverBlocks], this.pipeline?.counterBlocks)
   }
 
-  census(): [string, number][] {
-    return this.path?.census() ?? []
+  protocolCounts(): [string, number][] {
+    return this.pipeline?.protocolCounts() ?? []
   }
 
   summary(): Summary {
     const now = readProcess()
     const first = this.first ?? now
-    return makeSummary(this.totals(), this.census(), this.hasSocket, {
+    return makeSummary(this.totals(), this.protocolCounts(), this.hasSocket, {
       ...rounded(now),
       fromFirstPacket: rounded({ seconds: now.seconds - first.seconds, cpuSeconds: now.cpuSeconds - first.cpuSeconds }),
     })

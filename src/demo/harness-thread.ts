@@ -1,15 +1,15 @@
-/** The thread behind outside.ts: mirror, origin and judge. */
+/** The thread behind harness.ts: mirror, origin and judge. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { toPlainError } from '../base/errors.ts'
 import type { Arrival } from './arrival.ts'
+import type { Answer, HarnessState, HarnessThreadOptions, Order, SendOrder } from './harness.ts'
 import { Judge } from './judge.ts'
 import { MirrorSource } from './mirror-source.ts'
 import { openOrigin } from './origin.ts'
-import type { Answer, Order, OutsideState, OutsideThreadOptions, SendOrder } from './outside.ts'
 import { SampleTraffic } from './traffic/sample-traffic.ts'
 
-class OutsideThread {
-  private readonly options: OutsideThreadOptions
+class HarnessThread {
+  private readonly options: HarnessThreadOptions
   private readonly judge: Judge
   private readonly traffic: SampleTraffic
   private source: MirrorSource | null = null
@@ -17,7 +17,7 @@ class OutsideThread {
   private lastPacketMs = 0
   private lastArrivalMs = 0
 
-  constructor(options: OutsideThreadOptions, originPort: number) {
+  constructor(options: HarnessThreadOptions, originPort: number) {
     this.options = options
     this.judge = new Judge(`127.0.0.1:${originPort}`)
     this.traffic = new SampleTraffic(options.seed, {
@@ -43,7 +43,7 @@ class OutsideThread {
     this.traffic.finish()
   }
 
-  state(): OutsideState {
+  state(): HarnessState {
     return {
       verdict: this.judge.verdict(),
       tally: this.traffic.tally,
@@ -56,15 +56,15 @@ class OutsideThread {
 
 const port = parentPort!
 const tell = (answer: Answer): void => port.postMessage(answer)
-let thread: OutsideThread | null = null
+let thread: HarnessThread | null = null
 const origin = await openOrigin((arrival) => thread?.arrives(arrival))
-const outside = new OutsideThread(workerData as OutsideThreadOptions, origin.port)
-thread = outside
+const harness = new HarnessThread(workerData as HarnessThreadOptions, origin.port)
+thread = harness
 port.on('message', (order: Order) => {
-  if (order.kind === 'stop') outside.stop()
-  else if (order.kind === 'state') tell({ kind: 'state', state: outside.state() })
+  if (order.kind === 'stop') harness.stop()
+  else if (order.kind === 'state') tell({ kind: 'state', state: harness.state() })
   else {
-    outside.send(order).then(
+    harness.send(order).then(
       () => tell({ kind: 'sent' }),
       (error: unknown) => tell({ kind: 'failed', error: toPlainError(error) }),
     )

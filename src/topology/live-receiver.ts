@@ -12,27 +12,27 @@ import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/int
 import { KernelReassembly } from '../sources/live/kernel-reassembly.ts'
 import { openReceiver } from '../sources/live/open-receiver.ts'
 import { openTcpAcceptor, type TcpAcceptor } from '../sources/live/tcp-acceptor.ts'
-import type { Accounts } from './accounts.ts'
 import type { FaultKind } from './fault.ts'
-import { Ingress, type IngressOptions, type TunnelFormat } from './ingress.ts'
-import type { Path } from './path.ts'
+import { PacketPipeline, type PacketPipelineOptions, type TunnelFormat } from './packet-pipeline.ts'
+import type { Pipeline } from './pipeline.ts'
 import type { ReceiverPool } from './receiver-pool.ts'
+import type { RunStats } from './run-stats.ts'
 import type { SupervisedTask } from './supervised-task.ts'
 
-export interface IntakeOptions {
+export interface LiveReceiverOptions {
   readonly listen: readonly (ListenAddress & { readonly format: TunnelFormat })[]
   readonly receiver: 'recvmmsg' | 'dgram' | undefined
   /** Threads that receive; 1: this one does. */
   readonly receivers: number
   readonly receiveBufferBytes: number
   readonly datagramBytes: number
-  /** A predecessor or a successor may have the same ports. */
+  /** Another process may have the same ports: the one before this, or the one after. */
   readonly sharesPorts: boolean
   /** Source networks of mirrored datagrams; null: any. */
   readonly allowFrom: readonly Network[] | null
   /** Takes packets from an interface instead of sockets. */
   readonly interface: { readonly name: string; readonly filter: string; readonly bufferBytes: number } | null
-  readonly ingress: IngressOptions
+  readonly packetPipeline: PacketPipelineOptions
   /** Share of a ring above which whole connections are shed; null: never. */
   readonly shedAbove: number | null
   readonly clock: MonotonicClock
@@ -40,18 +40,18 @@ export interface IntakeOptions {
 }
 
 /** What may change while packets come. */
-export type IntakeChange = Pick<IntakeOptions, 'ingress' | 'allowFrom'>
+export type LiveReceiverChange = Pick<LiveReceiverOptions, 'packetPipeline' | 'allowFrom'>
 
 const SNAP_LENGTH = 65_535
 const PORT_ATTEMPTS = 8
 
-export class Intake {
-  private readonly options: IntakeOptions
-  private readonly accounts: Accounts
-  private readonly path: Path
+export class LiveReceiver {
+  private readonly options: LiveReceiverOptions
+  private readonly stats: RunStats
+  private readonly pipeline: Pipeline
   private readonly onFailed: (error: MirrorError) => void
   /** The receiving side where this thread receives; null: receivers of their own do. */
-  private readonly ingress: Ingress | null
+  private readonly packetPipeline: PacketPipeline | null
   private allowFrom: NetworkList | null
   private readonly reassembly = new KernelReassembly()
   private receiver: DatagramReceiver | null = null
@@ -61,12 +61,18 @@ export class Intake {
   private acceptor: TcpAcceptor | null = null
 
   /** @param onFailed receiving cannot go on: nothing more will come */
-  constructor(options: IntakeOptions, path: Path, accounts: Accounts, onFailed: (error: MirrorError) => void) {
+  constructor(
+    options: LiveReceiverOptions,
+    pipeline: Pipeline,
+    stats: RunStats,
+    onFailed: (error: MirrorError) => void,
+  ) {
     this.options = options
-    this.accounts = accounts
-    this.path = path
+    this.stats = stats
+    this.pipeline = pipeline
     this.onFailed = onFailed
-    this.ingress = options.receivers > 1 ? null : new Ingress(options.ingress, path.outlet, accounts.counters)
+    this.packetPipeline =
+      options.receivers > 1 ? null : new PacketPipeline(options.packetPipeline, pipeline.outlet, stats.counters)
     this.allowFrom = networkListOf(options.allowFrom)
   }
 
@@ -112,20 +118,20 @@ export class Intake {
     this.receiver?.takeOver?.()
   }
 
-  async change({ ingress, allowFrom }: IntakeChange): Promise<void> {
+  async change({ packetPipeline, allowFrom }: LiveReceiverChange): Promise<void> {
     this.allowFrom = networkListOf(allowFrom)
-    this.ingress?.change(ingress)
-    await this.pool?.change({ ingress, allowFrom })
+    this.packetPipeline?.change(packetPipeline)
+    await this.pool?.change({ packetPipeline, allowFrom })
   }
 
   /** Every 20 ms or so: time goes on. */
   tick(): void {
-    if (this.ingress !== null) {
-      this.ingress.tick(this.options.clock.nowUs())
-      this.ingress.publish()
+    if (this.packetPipeline !== null) {
+      this.packetPipeline.tick(this.options.clock.nowUs())
+      this.packetPipeline.publish()
     } else {
-      if (this.takenByThread.some((taken) => taken > 0)) this.accounts.markFirstPacket()
-      this.accounts.counters.publish()
+      if (this.takenByThread.some((taken) => taken > 0)) this.stats.markFirstPacket()
+      this.stats.counters.publish()
     }
   }
 
@@ -146,17 +152,17 @@ export class Intake {
 
   /** Takes what has come, and nothing more. Idempotent. */
   async stop(): Promise<void> {
-    // First: where a successor has the port, load balancers' checks are for it now.
+    // First: where a new process has the port, load balancers' checks are for it now.
     await this.acceptor?.stop()
     await this.receiver?.stop()
     await this.capture?.stop()
     this.readKernelDrops()
-    this.ingress?.flush()
-    this.accounts.counters.publish()
+    this.packetPipeline?.flush()
+    this.stats.counters.publish()
   }
 
   private async openSockets(): Promise<void> {
-    const { options, accounts } = this
+    const { options, stats } = this
     const receiver = await this.openListeners()
     for (const [i, granted] of receiver.grantedBufferBytes.entries()) {
       // Linux reports twice what it grants.
@@ -169,7 +175,7 @@ export class Intake {
       )
     }
     const granted = receiver.grantedBufferBytes.reduce((a, b) => a + b, 0) / 2
-    accounts.counters.set(Counter.receiveBufferBytes, granted * options.receivers)
+    stats.counters.set(Counter.receiveBufferBytes, granted * options.receivers)
   }
 
   /** UDP, and TCP on the same ports: for load balancers' checks. */
@@ -190,8 +196,8 @@ export class Intake {
   }
 
   private openReceiver(): Promise<DatagramReceiver> {
-    const { options, ingress, accounts } = this
-    if (ingress === null) return this.openPool()
+    const { options, packetPipeline, stats } = this
+    if (packetPipeline === null) return this.openPool()
     const { clock } = options
     const formats = options.listen.map((l) => l.format)
     // One clock reading a batch: a millisecond more or less does not matter to any timer.
@@ -211,24 +217,24 @@ export class Intake {
           if (!isBatchOpen) {
             isBatchOpen = true
             nowUs = clock.nowUs()
-            accounts.markFirstPacket()
+            stats.markFirstPacket()
           }
-          ingress.datagram(bytes, at, end, isCut, formats[socket]!, peer, this.allowFrom, nowUs)
+          packetPipeline.datagram(bytes, at, end, isCut, formats[socket]!, peer, this.allowFrom, nowUs)
         },
         batchEnd: () => {
           isBatchOpen = false
-          ingress.publish()
+          packetPipeline.publish()
         },
       },
     )
   }
 
   private async openPool(): Promise<DatagramReceiver> {
-    const { options, accounts, path } = this
+    const { options, stats, pipeline } = this
     const { ReceiverPool } = await import('./receiver-pool.ts')
     const counters = Array.from({ length: options.receivers }, () => new SharedArrayBuffer(COUNTER_BLOCK_BYTES))
     // Before they start: the first one takes packets while others are still loading.
-    accounts.attachReceivers(counters)
+    stats.attachReceivers(counters)
     const pool = await ReceiverPool.open({
       listen: options.listen,
       receivers: options.receivers,
@@ -236,11 +242,11 @@ export class Intake {
       datagramBytes: options.datagramBytes,
       sharesPorts: options.sharesPorts,
       allowFrom: options.allowFrom,
-      ingress: options.ingress,
+      packetPipeline: options.packetPipeline,
       clockAnchor: options.clock.anchor,
-      ringsOf: (receiver) => path.ringsOf(receiver),
-      arrivalOrder: path.arrivalOrder!,
-      shedLevels: path.shedLevels!,
+      ringsOf: (receiver) => pipeline.ringsOf(receiver),
+      arrivalOrder: pipeline.arrivalOrder!,
+      shedLevels: pipeline.shedLevels!,
       shedAbove: options.shedAbove,
       counters,
       onReceiverDied: (receiver: number, error: PlainError, restartMs: number) =>
@@ -255,17 +261,21 @@ export class Intake {
     return pool
   }
 
-  private async openInterface({ name, filter, bufferBytes }: NonNullable<IntakeOptions['interface']>): Promise<void> {
-    const { accounts } = this
-    const ingress = this.ingress!
+  private async openInterface({
+    name,
+    filter,
+    bufferBytes,
+  }: NonNullable<LiveReceiverOptions['interface']>): Promise<void> {
+    const { stats } = this
+    const packetPipeline = this.packetPipeline!
     this.capture = await openInterfaceCapture(
       { interfaceName: name, filter, bufferBytes, snapLength: SNAP_LENGTH },
       {
         packet: (record) => {
-          accounts.markFirstPacket()
-          ingress.frame(record)
+          stats.markFirstPacket()
+          packetPipeline.frame(record)
         },
-        batchEnd: () => ingress.publish(),
+        batchEnd: () => packetPipeline.publish(),
       },
       this.options.clock,
     )
@@ -273,7 +283,7 @@ export class Intake {
 
   private readKernelDrops(): void {
     const dropped = this.receiver?.kernelDropped() ?? null
-    if (dropped !== null) this.accounts.counters.set(Counter.kernelDropped, dropped)
-    this.accounts.counters.set(Counter.kernelReassemblyFailed, this.reassembly.failed() ?? 0)
+    if (dropped !== null) this.stats.counters.set(Counter.kernelDropped, dropped)
+    this.stats.counters.set(Counter.kernelReassemblyFailed, this.reassembly.failed() ?? 0)
   }
 }

@@ -1,0 +1,156 @@
+/** The whole pipeline on one thread, without rings or supervision: tests, debugging, the baseline of the benches, the quickest for small files. */
+import { MonotonicClock } from '../base/clock.ts'
+import { PacketDrop } from '../base/drop.ts'
+import type { PacketView } from '../decapsulation/packet-view.ts'
+import type { PacketOutlet } from '../dispatch/dispatcher.ts'
+import { TunnelRegister } from '../http/tunnel-register.ts'
+import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
+import { ProgressRegister } from '../reassembly/progress-register.ts'
+import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
+import type { Pipeline } from './pipeline.ts'
+import { type LineOutput, Shard } from './shard.ts'
+import type { ShardConfig } from './shard-config.ts'
+import type { RingEnd } from './shard-memory.ts'
+
+const MAX_PENDING_CHARACTERS = 8 << 20
+const PUBLISH_MS = 50
+
+export class InlinePipeline implements Pipeline, PacketOutlet {
+  readonly workers = 0
+  readonly running = 0
+  readonly arrivalOrder = null
+  readonly shedLevels = null
+  readonly supervised = []
+  readonly counterBlocks: readonly SharedArrayBuffer[]
+  private shardConfig: ShardConfig
+  private rate: SharedArrayBuffer
+  private readonly shard: Shard
+  private readonly output: QueuedLines
+  private readonly clock: MonotonicClock
+  private readonly timer: NodeJS.Timeout
+
+  private constructor(
+    shardConfig: ShardConfig,
+    shard: Shard,
+    counters: SharedArrayBuffer,
+    rate: SharedArrayBuffer,
+    output: QueuedLines,
+  ) {
+    this.rate = rate
+    this.counterBlocks = [counters]
+    this.shardConfig = shardConfig
+    this.shard = shard
+    this.output = output
+    this.clock = new MonotonicClock(shardConfig.clockAnchor)
+    // Answers come between batches too; with threads their loops publish them.
+    this.timer = setInterval(() => this.tick(), PUBLISH_MS)
+    this.timer.unref()
+  }
+
+  static async open(shardConfig: ShardConfig, writeLines: (lines: string) => Promise<void>): Promise<InlinePipeline> {
+    const counters = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
+    const output = new QueuedLines(writeLines)
+    const shard = await Shard.open(shardConfig, {
+      counters: new CounterBlock(counters),
+      tunnels: new TunnelRegister(),
+      progress: new ProgressRegister(),
+      rateMemory: rate,
+      output,
+    })
+    return new InlinePipeline(shardConfig, shard, counters, rate, output)
+  }
+
+  get outlet(): PacketOutlet {
+    return this
+  }
+
+  ringsOf(): readonly RingEnd[] {
+    return []
+  }
+
+  offer(view: PacketView): number {
+    this.shard.packet(view)
+    return PacketDrop.none
+  }
+
+  publish(): void {
+    this.shard.publish()
+  }
+
+  protocolCounts(): [string, number][] {
+    return this.shard.protocolCounts.entries()
+  }
+
+  async started(): Promise<void> {}
+
+  hasRoomFor(): boolean {
+    return this.shard.hasRoom()
+  }
+
+  usedRingBytes(): number {
+    return 0
+  }
+
+  shedRatio(): number {
+    return 0
+  }
+
+  tick(): void {
+    if (this.shardConfig.isLive) this.shard.tick(this.clock.nowUs())
+    this.shard.publish()
+  }
+
+  async flush(): Promise<void> {
+    this.shard.closeAll()
+    this.shard.publish()
+  }
+
+  async change(shardConfig: ShardConfig): Promise<void> {
+    if (shardConfig.ratePerSecond !== this.shardConfig.ratePerSecond)
+      this.rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
+    this.shardConfig = shardConfig
+    this.shard.change(shardConfig, this.rate)
+  }
+
+  async drain(): Promise<void> {
+    this.shard.closeAll()
+    this.shard.publish()
+    await this.shard.drain(this.shardConfig.drainTimeoutMs)
+    await this.shard.close()
+    clearInterval(this.timer)
+    await this.output.written
+  }
+
+  injectFault(): boolean {
+    return false
+  }
+
+  slowDown(): boolean {
+    return false
+  }
+}
+
+/** Lines on their way out, in order. */
+class QueuedLines implements LineOutput {
+  written: Promise<void> = Promise.resolve()
+  private pendingCharacters = 0
+  private readonly writeLines: (lines: string) => Promise<void>
+
+  constructor(writeLines: (lines: string) => Promise<void>) {
+    this.writeLines = writeLines
+  }
+
+  write(lines: string): void {
+    this.pendingCharacters += lines.length
+    this.written = this.written
+      .then(() => this.writeLines(lines))
+      .then(() => {
+        this.pendingCharacters -= lines.length
+      })
+  }
+
+  hasRoom(): boolean {
+    return this.pendingCharacters < MAX_PENDING_CHARACTERS
+  }
+}
