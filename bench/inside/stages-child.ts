@@ -9,7 +9,7 @@ import { type PacketOutlet, RingOutlet } from '../../src/dispatch/dispatcher.ts'
 import { MessageView } from '../../src/http/message.ts'
 import { Counter } from '../../src/metrics/counters.ts'
 import { Reassembler } from '../../src/reassembly/reassembler.ts'
-import type { StreamConsumer, StreamPiece } from '../../src/reassembly/stream-consumer.ts'
+import { Demand, Phase, type StreamParser, type StreamPiece } from '../../src/reassembly/stream-parser.ts'
 import { RingConsumer, RingProducer, ringBytes } from '../../src/ring/ring.ts'
 import { NullSink } from '../../src/sinks/null-sink.ts'
 import { openCapture } from '../../src/sources/files/open-capture.ts'
@@ -86,23 +86,19 @@ async function throughIngress(
 }
 
 /** Takes every byte and looks at none. */
-class Swallow implements StreamConsumer {
-  readonly isIdle = true
-  readonly isAtBoundary = true
-  readonly wantsTick = false
+class Swallow implements StreamParser {
+  readonly phase = Phase.boundary
+  readonly wakeAtUs = Number.POSITIVE_INFINITY
   data(_direction: number, { at, end }: StreamPiece): number {
     return end - at
   }
   gap(): void {}
   end(): void {}
   close(): void {}
-  waitsForPeer(): boolean {
-    return true
+  demand(): number {
+    return Demand.afterPeer
   }
-  isWaiting(): boolean {
-    return false
-  }
-  giveUpWaiting(): void {}
+  giveUpPause(): void {}
   tick(): void {}
 }
 

@@ -4,7 +4,7 @@ import { TcpConversation } from '../../src/demo/traffic/tcp-conversation.ts'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
 import { COUNTER_BLOCK_BYTES, Counter, CounterBlock } from '../../src/metrics/counters.ts'
 import { Reassembler } from '../../src/reassembly/reassembler.ts'
-import type { StreamConsumer, StreamPiece } from '../../src/reassembly/stream-consumer.ts'
+import { Demand, Phase, type StreamParser, type StreamPiece } from '../../src/reassembly/stream-parser.ts'
 import type { MicroBench, MicroCase } from './measure.ts'
 import { endsOf, frameOf, packed, viewFrame } from './packets.ts'
 
@@ -18,7 +18,7 @@ const KEY = 0x5eed
 export function reassemblyBench(): MicroBench {
   return {
     name: 'micro/reassembly',
-    title: `${SEGMENTS} segments of ${SEGMENT_BYTES} bytes and their acknowledgements; consumer that counts`,
+    title: `${SEGMENTS} segments of ${SEGMENT_BYTES} bytes and their acknowledgements; parser that counts`,
     unit: 'packet',
     groups: [
       [
@@ -31,10 +31,9 @@ export function reassemblyBench(): MicroBench {
 }
 
 /** Counts the bytes delivered; those of a segment out of its place do not count. */
-class CountingConsumer implements StreamConsumer {
-  readonly isIdle = true
-  readonly isAtBoundary = true
-  readonly wantsTick = false
+class CountingParser implements StreamParser {
+  readonly phase = Phase.boundary
+  readonly wakeAtUs = Number.POSITIVE_INFINITY
   sum = 0
   private last = 0
 
@@ -57,20 +56,17 @@ class CountingConsumer implements StreamConsumer {
 
   end(): void {}
   close(): void {}
-  waitsForPeer(): boolean {
-    return false
+  demand(): number {
+    return Demand.ready
   }
-  isWaiting(): boolean {
-    return false
-  }
-  giveUpWaiting(): void {}
+  giveUpPause(): void {}
   tick(): void {}
 }
 
 function caseFor(name: string, exchangedEvery: number): MicroCase {
   const frames = connection(exchangedEvery)
   const { bytes, offsets } = packed(frames)
-  const consumer = new CountingConsumer()
+  const parser = new CountingParser()
   const counters = new CounterBlock(new SharedArrayBuffer(COUNTER_BLOCK_BYTES))
   const reassembler = new Reassembler(
     {
@@ -85,7 +81,7 @@ function caseFor(name: string, exchangedEvery: number): MicroCase {
       reorderWindowPackets: 64,
       reorderWindowMs: 1_000,
     },
-    { mayOpen: () => true, open: () => consumer },
+    { mayOpen: () => true, open: () => parser },
     counters,
   )
   const view = new PacketView()
@@ -96,7 +92,7 @@ function caseFor(name: string, exchangedEvery: number): MicroCase {
     operations: frames.length,
     run: () => {
       const before = counters.get(Counter.segmentsOutOfOrder)
-      consumer.start()
+      parser.start()
       for (let i = 0; i < frames.length; i++) {
         viewFrame(view, bytes, offsets[i]!, 4)
         view.hash = fiveTupleHash(bytes, view.ipAt, 4, view.tcpAt, 0, KEY)
@@ -106,7 +102,7 @@ function caseFor(name: string, exchangedEvery: number): MicroCase {
         reassembler.packet(view)
       }
       reassembler.closeAll()
-      return consumer.sum + (counters.get(Counter.segmentsOutOfOrder) - before)
+      return parser.sum + (counters.get(Counter.segmentsOutOfOrder) - before)
     },
     expected: SEGMENTS * SEGMENT_BYTES + exchanged,
   }

@@ -65,6 +65,12 @@ export const PACKET_DROP_HELP = {
 export const REQUEST_DROP_HELP = {
   gap: 'Bytes of the request never arrived.',
   truncated: 'A packet of the request was cut by the mirror or the capture.',
+  urgentData:
+    'A byte of the request is TCP urgent data (RFC 6093): whether the server read it as part of the request cannot be seen.',
+  conflictingCopies:
+    'Bytes of the request came twice with different content, and which copy the server took cannot be seen.',
+  multipath:
+    'The connection is one of several of a multipath TCP connection (RFC 8684), so no single one carries the whole request.',
   incomplete: 'The connection or the capture ended inside the request.',
   expired: 'The connection was silent for the idle time-out inside the request.',
   shardLost: 'The shard that held the request died.',

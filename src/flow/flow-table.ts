@@ -54,6 +54,8 @@ export class FlowTable {
   base = new Int32Array(FIRST_CAPACITY * 2)
   /** Next byte to deliver. */
   nextSeq = new Int32Array(FIRST_CAPACITY * 2)
+  /** Its position in the direction's stream, bytes. */
+  nextOffset = new Float64Array(FIRST_CAPACITY * 2)
   /** Highest acknowledgement of this direction's bytes by the other side. */
   highAck = new Int32Array(FIRST_CAPACITY * 2)
   /** Sequence number of the FIN. */
@@ -121,10 +123,11 @@ export class FlowTable {
   clearState(slot: number): void {
     this.flags[slot] = 0
     this.packets[slot] = 0
-    const { base, nextSeq, highAck, finSeq, cutSeq, directionFlags, strays } = this
+    const { base, nextSeq, nextOffset, highAck, finSeq, cutSeq, directionFlags, strays } = this
     const key = slot * 2
     base[key] = base[key + 1] = 0
     nextSeq[key] = nextSeq[key + 1] = 0
+    nextOffset[key] = nextOffset[key + 1] = 0
     highAck[key] = highAck[key + 1] = 0
     finSeq[key] = finSeq[key + 1] = 0
     cutSeq[key] = cutSeq[key + 1] = 0
@@ -252,6 +255,7 @@ export class FlowTable {
     this.progress = grown(this.progress, capacity)
     this.base = grown(this.base, capacity * 2)
     this.nextSeq = grown(this.nextSeq, capacity * 2)
+    this.nextOffset = grown(this.nextOffset, capacity * 2)
     this.highAck = grown(this.highAck, capacity * 2)
     this.finSeq = grown(this.finSeq, capacity * 2)
     this.cutSeq = grown(this.cutSeq, capacity * 2)

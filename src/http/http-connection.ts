@@ -5,7 +5,7 @@
 import { RequestDrop, ResponseDrop } from '../base/drop.ts'
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import { End, type StreamConsumer, type StreamPiece } from '../reassembly/stream-consumer.ts'
+import { Demand, End, GapReason, Phase, type StreamParser, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { beginsWithRequestLine, beginsWithStatusLine } from './head.ts'
 import { PENDING_BYTES } from './http-memory.ts'
 import { MessageFlag, type MessageView } from './message.ts'
@@ -20,12 +20,12 @@ export interface PendingRequest {
   readonly isConnect: boolean
   /** Asks for an upgrade to h2c and nothing else: what follows an accepted one begins with bytes that are no HTTP/1. */
   readonly isH2c: boolean
-  /** What the client had acknowledged when it sent the first byte: a response that begins there answers this request. */
-  readonly ackedTo: number | null
+  /** How far the client had the server's stream when it sent the first byte: a response that begins there answers this request. */
+  readonly peerOffset: number
   /** Requests in front of it were lost: whether a response is its own, or theirs, must be proven. */
   isBehindLoss: boolean
-  /** Sequence number behind its last byte, once complete. */
-  endSeq: number
+  /** Stream offset behind its last byte, once complete. */
+  endOffset: number
   state: 'reading' | 'complete' | 'dropped'
   /** The head of its final answer was seen, and HTTP goes on behind it. */
   isAnswered: boolean
@@ -62,6 +62,9 @@ const MAX_PENDING = 1024
 /** Ports below are for services (RFC 6335 section 6): clients are not given them. */
 const SYSTEM_PORTS = 1024
 
+/** What a request lost its bytes by, by GapReason. */
+const REQUEST_GAPS = [RequestDrop.gap, RequestDrop.truncated, RequestDrop.urgentData, RequestDrop.conflictingCopies]
+
 const Mode = {
   /** Which side asks is not known yet. */
   undecided: 0,
@@ -70,7 +73,7 @@ const Mode = {
   over: 2,
 } as const
 
-export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEvents {
+export class HttpConnection implements StreamParser, RequestEvents, ResponseEvents {
   private mode: number = Mode.undecided
   private client = -1
   private readonly context: HttpContext
@@ -141,7 +144,7 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     } else if (context.tunnels.has(flowHash)) this.over(Counter.tunnelBytes)
   }
 
-  // --- StreamConsumer ------------------------------------------------------------------------------------------------------
+  // --- StreamParser --------------------------------------------------------------------------------------------------------
 
   data(direction: number, piece: StreamPiece): number {
     this.nowUs = piece.timeUs
@@ -162,12 +165,12 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     return this.responses!.data(piece)
   }
 
-  gap(direction: number, length: number, wasCut: boolean): void {
+  gap(direction: number, length: number, why: number): void {
     this.seenData[direction] = true
     this.hadData = true
     if (this.mode !== Mode.http) return
-    if (direction === this.client) this.requests!.gap(length, wasCut ? RequestDrop.truncated : RequestDrop.gap)
-    else this.responses!.gap(length, wasCut ? ResponseDrop.truncated : ResponseDrop.gap)
+    if (direction === this.client) this.requests!.gap(length, REQUEST_GAPS[why]!)
+    else this.responses!.gap(length, why === GapReason.truncated ? ResponseDrop.truncated : ResponseDrop.gap)
   }
 
   end(direction: number, reason: number): void {
@@ -195,27 +198,26 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.pending.length = 0
   }
 
-  waitsForPeer(direction: number): boolean {
-    if (this.mode !== Mode.http) return false
+  demand(direction: number): number {
+    if (this.mode !== Mode.http) return Demand.ready
+    const requests = this.requests!
     // Behind a loss of requests an answer that the client had heard may say that what it sends is none: the consent to a tunnel.
-    if (direction === this.client) return this.requests!.isLost
+    if (direction === this.client)
+      return requests.isWaiting ? Demand.paused : requests.isLost ? Demand.afterPeer : Demand.ready
     // While requests wait for an answer, that answer may acknowledge bytes which are held back.
-    return !this.requests!.isWaiting
+    return requests.isWaiting ? Demand.ready : Demand.afterPeer
   }
 
-  isWaiting(direction: number): boolean {
-    return this.mode === Mode.http && direction === this.client && this.requests!.isWaiting
-  }
-
-  giveUpWaiting(): void {
+  giveUpPause(): void {
     if (this.mode === Mode.http && this.requests!.isWaiting) this.answerIsMissing()
   }
 
-  get isIdle(): boolean {
-    return this.mode !== Mode.http || this.requests!.isIdle
+  get phase(): number {
+    if (this.mode === Mode.http && !this.requests!.isIdle) return Phase.message
+    return this.isAtBoundary ? Phase.boundary : Phase.opaque
   }
 
-  get isAtBoundary(): boolean {
+  private get isAtBoundary(): boolean {
     // Another protocol is recognised again by its own bytes; a tunnel's may be anything.
     if (this.mode === Mode.over) return this.overCounter !== Counter.tunnelBytes
     if (this.mode !== Mode.http || !this.requests!.isAtBoundary) return false
@@ -223,12 +225,13 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     return this.responses!.isAtBoundary || !this.mayAsk(this.client ^ 1)
   }
 
-  get wantsTick(): boolean {
-    return this.mode === Mode.http && this.requests!.isWaiting
+  get wakeAtUs(): number {
+    const isWaiting = this.mode === Mode.http && this.requests!.isWaiting
+    return isWaiting ? this.waitingSinceUs + this.context.upgradeWaitUs : Number.POSITIVE_INFINITY
   }
 
   tick(nowUs: number): void {
-    if (this.wantsTick && nowUs - this.waitingSinceUs >= this.context.upgradeWaitUs) this.answerIsMissing()
+    if (nowUs >= this.wakeAtUs) this.answerIsMissing()
   }
 
   // --- who asks ----------------------------------------------------------------------------------------------------------------
@@ -311,15 +314,15 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.context.requestsInParsing++
   }
 
-  requestHead(view: MessageView, ackedTo: number | null): void {
+  requestHead(view: MessageView, peerOffset: number): void {
     const { flags } = view
     const pending: PendingRequest = {
       isHead: isHead(view),
       isConnect: (flags & MessageFlag.connect) !== 0,
       isH2c: (flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade,
-      ackedTo,
+      peerOffset,
       isBehindLoss: this.requestsWereLost,
-      endSeq: 0,
+      endOffset: 0,
       state: 'reading',
       isAnswered: false,
       attachment: null,
@@ -337,10 +340,10 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.pending.push(pending)
   }
 
-  requestComplete(view: MessageView, endSeq: number): void {
+  requestComplete(view: MessageView, endOffset: number): void {
     const pending = this.reading!
     this.reading = null
-    pending.endSeq = endSeq
+    pending.endOffset = endOffset
     pending.state = 'complete'
     const { counters } = this.context
     this.context.requestsInParsing--
@@ -399,14 +402,14 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
 
   // --- responses -----------------------------------------------------------------------------------------------------------------
 
-  responseHead(view: MessageView, seq: number, ack: number | null): number {
+  responseHead(view: MessageView, offset: number, peerOffset: number): number {
     const { counters } = this.context
     counters.add(Counter.responsesParsed)
     counters.add(Counter.responsesHeld)
     const { status } = view
     this.isUnknown = false
     this.isInterim = status < 200 && status !== 101
-    const pending = this.pairOf(seq, ack)
+    const pending = this.pairOf(offset, peerOffset)
     this.answering = pending
     if (!this.isInterim && pending !== null) {
       this.pending.shift()
@@ -512,13 +515,13 @@ export class HttpConnection implements StreamConsumer, RequestEvents, ResponseEv
     this.skipped(bytes, afterAmbiguous)
   }
 
-  /** The request that the response beginning at `seq` answers, or null when it was not seen. */
-  private pairOf(seq: number, ack: number | null): PendingRequest | null {
+  /** The request that the response beginning at `offset` answers, or null when it was not seen. */
+  private pairOf(offset: number, peerOffset: number): PendingRequest | null {
     if (this.responsesUnsure || this.pending[0]?.isBehindLoss === true) {
       // The client had everything in front of this response when it asked, and the server had the request and nothing behind it.
-      const i = this.pending.findIndex((p) => p.ackedTo === seq)
+      const i = this.pending.findIndex((p) => p.peerOffset === offset)
       const asked = this.pending[i]
-      if (asked === undefined || asked.state !== 'complete' || asked.endSeq !== ack) return null
+      if (asked === undefined || asked.state !== 'complete' || asked.endOffset !== peerOffset) return null
       this.missAnswers(i)
       this.responsesUnsure = false
       asked.isBehindLoss = false

@@ -9,9 +9,8 @@
  *   ambiguous framing                      HTTP ends on this direction; the rest is counted
  */
 import { RequestDrop } from '../base/drop.ts'
-import type { StreamPiece } from '../reassembly/stream-consumer.ts'
-import { End } from '../reassembly/stream-consumer.ts'
-import { seqAdd } from '../wire/seq.ts'
+import type { StreamPiece } from '../reassembly/stream-parser.ts'
+import { End, NO_OFFSET } from '../reassembly/stream-parser.ts'
 import { BodyReader, type BodyTarget } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { beginsWithRequestLine, HEAD_INCOMPLETE, type HeadReader } from './head.ts'
@@ -38,11 +37,11 @@ export interface RequestEvents {
   requestBegan(): void
   /**
    * Its head is complete. `view` is lent.
-   * @param ackedTo what the client had of the server's stream when it sent the first byte; null where unknown
+   * @param peerOffset how far the client had the server's stream when it sent the first byte; NO_OFFSET: unknown
    */
-  requestHead(view: MessageView, ackedTo: number | null): void
-  /** @param endSeq sequence number behind its last byte */
-  requestComplete(view: MessageView, endSeq: number): void
+  requestHead(view: MessageView, peerOffset: number): void
+  /** @param endOffset stream offset behind its last byte */
+  requestComplete(view: MessageView, endOffset: number): void
   requestDropped(reason: number): void
   /** Behind the last one, a CONNECT or an upgrade, complete or dropped: nothing is read until `resume` or `stop`. */
   requestsWait(): void
@@ -95,7 +94,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
   /** The message in hand is a CONNECT or an upgrade. */
   private asksToSwitch = false
   private firstUs = 0
-  private firstAck: number | null = null
+  private firstPeerOffset = NO_OFFSET
 
   constructor(context: ParserContext, events: RequestEvents, startsInMiddle: boolean, mayBeginHere: boolean) {
     this.context = context
@@ -174,7 +173,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
     return end - piece.at
   }
 
-  /** Bytes that will not come. `reason`: gap or truncated. */
+  /** Bytes that will not come. @param reason a code of RequestDrop */
   gap(length: number, reason: number): void {
     // What follows a hole in front of all data is the first data seen, as in a connection that began in the middle.
     this.mayBeginHere = this.hadNoData
@@ -266,7 +265,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
     const { reader, view } = this.context
     const { bytes, end } = piece
     this.firstUs = piece.timeUs
-    this.firstAck = piece.hasAck ? piece.ack : null
+    this.firstPeerOffset = piece.peerOffset
     const headEnd = reader.request(bytes, at, end, view)
     if (headEnd > 0) return this.headComplete(view, piece, headEnd)
     if (headEnd === HEAD_INCOMPLETE) {
@@ -318,7 +317,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
     view.bodyEnd = 0
     view.bodyKept = true
     this.asksToSwitch = (view.flags & (MessageFlag.connect | MessageFlag.upgrade)) !== 0
-    this.events.requestHead(view, this.firstAck)
+    this.events.requestHead(view, this.firstPeerOffset)
     if (this.context.reader.mildFault !== 0) this.drop(this.context.reader.mildFault)
     const isChunked = view.has(MessageFlag.chunked)
     if (!isChunked && view.contentLength > this.context.maxBodyBytes) this.drop(RequestDrop.bodyTooLarge)
@@ -377,7 +376,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
     this.isCounted = false
     // Whoever takes it may ask for memory too, and must not shed what is being handed over.
     this.closeHolding()
-    this.events.requestComplete(view, seqAdd(piece.seq, at - piece.at))
+    this.events.requestComplete(view, piece.offset + at - piece.at)
     this.release()
     this.messageEnds()
   }
@@ -460,6 +459,7 @@ export class RequestParser implements BodyTarget, MessageHolder {
 
 function endedBy(reason: number): number {
   if (reason === End.evicted) return RequestDrop.memoryLimit
+  if (reason === End.unreadable) return RequestDrop.multipath
   return reason === End.expired ? RequestDrop.expired : RequestDrop.incomplete
 }
 

@@ -4,9 +4,8 @@
  * direction, or waits for a proven boundary behind a gap.
  */
 import { ResponseDrop } from '../base/drop.ts'
-import type { StreamPiece } from '../reassembly/stream-consumer.ts'
-import { End } from '../reassembly/stream-consumer.ts'
-import { seqAdd } from '../wire/seq.ts'
+import type { StreamPiece } from '../reassembly/stream-parser.ts'
+import { End, NO_OFFSET } from '../reassembly/stream-parser.ts'
 import { BodyReader, type BodyTarget } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { beginsWithStatusLine, HEAD_INCOMPLETE, responseFault } from './head.ts'
@@ -28,10 +27,10 @@ export const Body = {
 export interface ResponseEvents {
   /**
    * A status line was recognised: the response counts and ends in `responseEnd`. `view` is lent. Returns one of Body.
-   * @param seq sequence number of its first byte
-   * @param ack what the server had of the client's stream when it sent that byte; null where unknown
+   * @param offset stream offset of its first byte
+   * @param peerOffset how far the server had the client's stream when it sent that byte; NO_OFFSET: unknown
    */
-  responseHead(view: MessageView, seq: number, ack: number | null): number
+  responseHead(view: MessageView, offset: number, peerOffset: number): number
   responseBody(bytes: Buffer, at: number, end: number): void
   /** @param fault 0 when it is complete, else a code of ResponseDrop */
   responseEnd(fault: number, timeUs: number): void
@@ -68,8 +67,8 @@ export class ResponseParser implements BodyTarget, MessageHolder {
   /** What the response in hand has lost so far: a code of ResponseDrop or 0. */
   private fault = 0
   private firstUs = 0
-  private firstSeq = 0
-  private firstAck: number | null = null
+  private firstOffset = 0
+  private firstPeerOffset = NO_OFFSET
   private lastUs = 0
 
   constructor(context: ParserContext, events: ResponseEvents, startsInMiddle: boolean, mayBeginHere: boolean) {
@@ -190,8 +189,8 @@ export class ResponseParser implements BodyTarget, MessageHolder {
   private beginHead(piece: StreamPiece, at: number): number {
     const { reader, view } = this.context
     this.firstUs = piece.timeUs
-    this.firstSeq = seqAdd(piece.seq, at - piece.at)
-    this.firstAck = piece.hasAck ? piece.ack : null
+    this.firstOffset = piece.offset + at - piece.at
+    this.firstPeerOffset = piece.peerOffset
     const headEnd = reader.response(piece.bytes, at, piece.end, view)
     if (headEnd > 0) return this.headComplete(view, piece, headEnd)
     if (headEnd === HEAD_INCOMPLETE) {
@@ -237,7 +236,7 @@ export class ResponseParser implements BodyTarget, MessageHolder {
     this.isFresh = false
     this.fault = 0
     view.firstUs = this.firstUs
-    const framing = this.events.responseHead(view, this.firstSeq, this.firstAck)
+    const framing = this.events.responseHead(view, this.firstOffset, this.firstPeerOffset)
     if (framing === Body.stated && view.has(MessageFlag.chunked)) this.body.startChunked()
     else if (framing === Body.stated && view.has(MessageFlag.hasLength)) this.body.startLength(view.contentLength)
     else if (framing === Body.stated) this.body.startUntilClose()

@@ -25,7 +25,17 @@ import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import { TCP_ACK, TCP_FLAGS, TCP_SEQ, TcpFlag, tcpHeaderLength } from '../wire/tcp.ts'
 import { OutOfOrderStore, type OverlapPolicy } from './out-of-order-store.ts'
 import { NO_ENTRY, ProgressRegister } from './progress-register.ts'
-import { End, type StreamConsumer, type StreamConsumerFactory, StreamPiece } from './stream-consumer.ts'
+import {
+  Demand,
+  End,
+  GapReason,
+  MIDSTREAM_OFFSET,
+  NO_OFFSET,
+  Phase,
+  type StreamParser,
+  type StreamParserFactory,
+  StreamPiece,
+} from './stream-parser.ts'
 
 export interface ReassemblyOptions {
   readonly maxFlows: number
@@ -75,6 +85,8 @@ const Direction = {
   cut: 32,
   /** A hole is waited for: Disorder says since when. */
   hole: 64,
+  /** Not known, but acknowledged: nextSeq and nextOffset say what the last acknowledgement covers. */
+  anchored: 128,
 } as const
 
 /** None of these in a direction: no packet of it needs more than `tryPlain`. */
@@ -107,17 +119,17 @@ export class Reassembler {
   readonly table: FlowTable
   private readonly options: ReassemblyOptions
   private readonly counters: CounterBlock
-  private readonly factory: StreamConsumerFactory
+  private readonly factory: StreamParserFactory
   private readonly wheel: ExpiryWheel
   private readonly queue: EvictionQueue
   private readonly progress: ProgressRegister
   /** By slot, like all that is not a number; numbers stand in the table's columns. */
-  private readonly consumers: (StreamConsumer | null)[] = []
+  private readonly parsers: (StreamParser | null)[] = []
   private readonly disorders: (Disorder | null)[] = []
   /** The last one given up: where neighbours change places, the next is needed at once. */
   private spareDisorder: Disorder | null = null
-  private readonly piece = new StreamPiece()
-  /** Slots that need a look between packets: holes, and consumers that wait for something. */
+  private readonly piece = new SegmentPiece()
+  /** Slots that need a look between packets: holes, and parsers that wait for something. */
   private readonly watched: WatchList
   private packetsSinceSweep = 0
   private storedBytes = 0
@@ -136,7 +148,8 @@ export class Reassembler {
   private readonly closingUs: number
   private readonly windowUs: number
   private readonly lookAtWatched = (slot: number): void => {
-    this.consumers[slot]?.tick(this.nowUs)
+    const parser = this.parsers[slot]
+    if (parser != null && this.nowUs >= parser.wakeAtUs) parser.tick(this.nowUs)
     this.advance(slot)
     this.closeIfEnded(slot)
   }
@@ -144,7 +157,7 @@ export class Reassembler {
 
   constructor(
     options: ReassemblyOptions,
-    factory: StreamConsumerFactory,
+    factory: StreamParserFactory,
     counters: CounterBlock,
     progress = new ProgressRegister(),
   ) {
@@ -208,21 +221,24 @@ export class Reassembler {
     }
     const payloadAt = tcpAt + tcpHeaderLength(bytes, tcpAt)
     const length = view.end - payloadAt
-    const consumer = this.consumers[slot]
+    const parser = this.parsers[slot]
     const piece = this.piece
     if (length > 0) {
-      if (consumer == null) return false
+      if (parser == null) return false
       this.fillPiece(view, key, payloadAt, seq, ack, true)
       if (this.mustWait(key, piece)) return false
     }
     this.counters.add(Counter.packetsProcessed)
     table.lastSeenUs[slot] = nowUs
     table.packets[slot] = (table.packets[slot]! + 1) | 0
-    if (isAckNew) table.highAck[peer] = ack
-    if (length <= 0 || consumer == null) return true
+    if (isAckNew) {
+      table.highAck[peer] = ack
+      if ((others & Direction.known) === 0) this.anchor(peer, ack)
+    }
+    if (length <= 0 || parser == null) return true
     const taken = this.deliver(key, piece)
     if (taken < length) this.storeRest(key, piece, taken)
-    if (consumer.wantsTick) this.watched.add(slot)
+    if (parser.wakeAtUs !== Infinity) this.watched.add(slot)
     return true
   }
 
@@ -260,8 +276,8 @@ export class Reassembler {
       this.wheel.schedule(slot, view.nowUs + this.openingUs)
       key = slot * 2
     }
-    const mayNeedConsumer = length > 0 && this.consumers[key >> 1] == null && !this.isLate(key, flags, seq, length)
-    if (mayNeedConsumer && !this.mayOpenConsumer()) {
+    const needsParser = length > 0 && this.parsers[key >> 1] == null && !this.isLate(key, flags, seq, length)
+    if (needsParser && !this.mayOpenParser()) {
       counters.packetDrop(PacketDrop.connectionLimit)
       return
     }
@@ -272,7 +288,7 @@ export class Reassembler {
     else if (this.isOfAnotherConnection(key, seq, length)) this.restart(slot)
     table.lastSeenUs[slot] = view.nowUs
     table.packets[slot] = (table.packets[slot]! + 1) | 0
-    if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, seq)
+    if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, seq, false)
     table.directionFlags[key]! |= Direction.seen
     const start = (flags & TcpFlag.syn) !== 0 ? seqAdd(seq, 1) : seq
     // Nothing a stray packet says is believed: an acknowledgement out of nowhere would declare bytes lost that still come.
@@ -336,7 +352,7 @@ export class Reassembler {
   private opened(slot: number): void {
     this.counters.add(Counter.flowsOpened)
     this.openFlows++
-    this.consumers[slot] = null
+    this.parsers[slot] = null
     this.disorders[slot] = null
     this.table.lastSeenUs[slot] = this.nowUs
     this.queue.move(slot, Line.opening)
@@ -401,7 +417,7 @@ export class Reassembler {
       const slot = queue.first(Line.data)
       if (slot < 0) return false
       const isSilent = this.nowUs - table.lastSeenUs[slot]! >= EVICTABLE_AFTER_US
-      if (isSilent || this.consumers[slot]!.isIdle) {
+      if (isSilent || this.parsers[slot]!.phase !== Phase.message) {
         this.evict(slot)
         return true
       }
@@ -454,8 +470,8 @@ export class Reassembler {
     return hasEnded && (flags & TcpFlag.syn) === 0 && !this.isOfAnotherConnection(key, seq, length)
   }
 
-  /** Data came for a flow without a consumer. */
-  private mayOpenConsumer(): boolean {
+  /** Data came for a flow without a parser. */
+  private mayOpenParser(): boolean {
     return this.factory.mayOpen() || this.evictIdle()
   }
 
@@ -478,27 +494,27 @@ export class Reassembler {
     this.removed(slot, isInside ? this.table.lastSeenUs[slot]! : null, isInside)
   }
 
-  /** Delivers what can be delivered, declares the rest lost, and closes the consumer. Idempotent. */
+  /** Delivers what can be delivered, declares the rest lost, and closes the parser. Idempotent. */
   private end(slot: number, reason: number): void {
     if ((this.table.flags[slot]! & Flow.closed) !== 0) return
     for (let pass = 0; pass < 2; pass++) {
       for (let key = slot * 2; key <= slot * 2 + 1; key++) this.flush(key)
     }
-    const consumer = this.consumers[slot]
+    const parser = this.parsers[slot]
     // Behind a connection that both sides have closed comes another.
-    const isInside = reason !== End.fin && (consumer == null ? this.isInside(slot) : !consumer.isAtBoundary)
+    const isInside = reason !== End.fin && (parser == null ? this.isInside(slot) : parser.phase !== Phase.boundary)
     if (isInside) this.table.flags[slot]! |= Flow.inside
     else this.table.flags[slot]! &= ~Flow.inside
     this.table.flags[slot]! |= Flow.closed
     this.queue.move(slot, Line.closed)
     this.openFlows--
-    if (consumer != null) {
+    if (parser != null) {
       for (let direction = 0; direction < 2; direction++) {
-        if ((this.table.directionFlags[slot * 2 + direction]! & Direction.ended) === 0) consumer.end(direction, reason)
+        if ((this.table.directionFlags[slot * 2 + direction]! & Direction.ended) === 0) parser.end(direction, reason)
       }
-      consumer.close(reason)
+      parser.close(reason)
     }
-    this.consumers[slot] = null
+    this.parsers[slot] = null
     this.forgetStore(slot * 2)
     this.forgetStore(slot * 2 + 1)
     this.disorders[slot] = null
@@ -517,19 +533,19 @@ export class Reassembler {
     this.wheel.schedule(slot, this.nowUs + this.closingUs)
   }
 
-  private consumer(slot: number): StreamConsumer {
-    const present = this.consumers[slot]
+  private parser(slot: number): StreamParser {
+    const present = this.parsers[slot]
     if (present != null) return present
     const flags = this.table.flags[slot]!
     const client = (flags & Flow.clientKnown) === 0 ? -1 : (flags & Flow.clientIs1) !== 0 ? 1 : 0
-    const consumer = this.factory.open(slot, client, this.nowUs, client < 0 && this.isInside(slot))
-    this.consumers[slot] = consumer
+    const parser = this.factory.open(slot, client, this.nowUs, client < 0 && this.isInside(slot))
+    this.parsers[slot] = parser
     this.queue.move(slot, Line.data)
     // A direction may have ended without a byte, before there was anybody to tell.
     for (let direction = 0; direction < 2; direction++) {
-      if ((this.table.directionFlags[slot * 2 + direction]! & Direction.ended) !== 0) consumer.end(direction, End.fin)
+      if ((this.table.directionFlags[slot * 2 + direction]! & Direction.ended) !== 0) parser.end(direction, End.fin)
     }
-    return consumer
+    return parser
   }
 
   /** Takes up what is known of the flow from before: by a predecessor of this shard, or from before it gave way. */
@@ -546,7 +562,7 @@ export class Reassembler {
     if (!progress.hasAnySeq(entry)) return
     for (let direction = 0; direction < 2; direction++) {
       const endpoint = isFlipped ? direction ^ 1 : direction
-      if (progress.hasSeq(entry, endpoint)) this.startAt(slot * 2 + direction, progress.nextSeq(entry, endpoint))
+      if (progress.hasSeq(entry, endpoint)) this.startAt(slot * 2 + direction, progress.nextSeq(entry, endpoint), false)
     }
     table.flags[slot]! |= Flow.adopted
   }
@@ -558,14 +574,60 @@ export class Reassembler {
 
   // --- sequence numbers ----------------------------------------------------------------------------------------------------
 
-  private startAt(key: number, seq: number): void {
+  /** @param isBeginning the SYN in front of `seq` was seen */
+  private startAt(key: number, seq: number, isBeginning: boolean): void {
     const { table } = this
+    // What a parser heard of an anchored direction must still be right.
+    const isAnchored = (table.directionFlags[key]! & Direction.anchored) !== 0 && this.parsers[key >> 1] != null
+    table.nextOffset[key] = isBeginning && !isAnchored ? 0 : this.midstreamOffset(key, seq)
     table.base[key] = seq
     table.nextSeq[key] = seq
     table.directionFlags[key]! |= Direction.known
     this.note(key)
     // Acknowledgements seen before could not be checked against anything.
     if (!isNear(seq, table.highAck[key]!)) table.directionFlags[key]! &= ~Direction.acked
+  }
+
+  /** Where the first data seen of a direction stands: the other side's acknowledgements may have anchored it. */
+  private midstreamOffset(key: number, seq: number): number {
+    if ((this.table.directionFlags[key]! & Direction.anchored) === 0) return MIDSTREAM_OFFSET
+    const offset = this.offsetOf(key, seq)
+    return offset === NO_OFFSET ? MIDSTREAM_OFFSET : offset
+  }
+
+  /** Written into the piece and never returned: a number beyond 31 bits that a function returns is an object. */
+  private fillOffsets(key: number, piece: SegmentPiece): void {
+    const { nextOffset, nextSeq, directionFlags } = this.table
+    const peer = key ^ 1
+    piece.offset = nextOffset[key]!
+    piece.peerOffset = NO_OFFSET
+    if (!piece.hasAck || (directionFlags[peer]! & (Direction.known | Direction.anchored)) === 0) return
+    const peerOffset = nextOffset[peer]! + seqDistance(nextSeq[peer]! | 0, piece.ack)
+    if (peerOffset >= 0) piece.peerOffset = peerOffset
+  }
+
+  /** Of a sequence number of the direction; NO_OFFSET where none is known, or it lies in front of the stream. */
+  private offsetOf(key: number, seq: number): number {
+    const { table } = this
+    if ((table.directionFlags[key]! & (Direction.known | Direction.anchored)) === 0) return NO_OFFSET
+    const offset = table.nextOffset[key]! + seqDistance(table.nextSeq[key]! | 0, seq)
+    return offset < 0 ? NO_OFFSET : offset
+  }
+
+  /** Nothing was seen of the direction but what the other side acknowledges of it: that much has an offset. */
+  private anchor(key: number, ack: number): void {
+    const { table } = this
+    const isAnchored = (table.directionFlags[key]! & Direction.anchored) !== 0
+    if (isAnchored) table.nextOffset[key]! += seqDistance(table.nextSeq[key]! | 0, ack)
+    else table.nextOffset[key] = MIDSTREAM_OFFSET
+    table.nextSeq[key] = ack
+    table.directionFlags[key]! |= Direction.anchored
+  }
+
+  private moveNext(key: number, length: number): void {
+    const { table } = this
+    table.nextSeq[key] = seqAdd(table.nextSeq[key]!, length)
+    table.nextOffset[key]! += length
   }
 
   private synchronize(key: number, isn: number, ack: number, hasAck: boolean): void {
@@ -591,17 +653,17 @@ export class Reassembler {
       // counts while nothing was delivered on the old one.
       if (isSameConnection && !isUntouched) return
       if (!isSameConnection) this.restart(slot)
-      table.directionFlags[key]! &= ~(Direction.known | Direction.hole)
+      table.directionFlags[key]! &= ~(Direction.known | Direction.hole | Direction.anchored)
       // A FIN that came before its SYN stays; one of other numbers goes with them.
       const isFinAhead = first === table.finSeq[key] || isShortlyBefore(first, table.finSeq[key]!)
       if (!isFinAhead) table.directionFlags[key]! &= ~Direction.fin
     }
-    if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, first)
-    if (hasAck && (table.directionFlags[peer]! & Direction.known) === 0) this.startAt(peer, ack)
+    if ((table.directionFlags[key]! & Direction.known) === 0) this.startAt(key, first, true)
+    if (hasAck && (table.directionFlags[peer]! & Direction.known) === 0) this.startAt(peer, ack, true)
     const clientKey = hasAck ? peer : key
     // Not where the client's stream was taken up behind its beginning.
     const isClientWhole = table.base[clientKey] === (hasAck ? ack : first)
-    if (this.consumers[slot] == null && isClientWhole)
+    if (this.parsers[slot] == null && isClientWhole)
       table.flags[slot]! |= Flow.clientKnown | ((clientKey & 1) !== 0 ? Flow.clientIs1 : 0)
   }
 
@@ -642,6 +704,7 @@ export class Reassembler {
     }
     table.highAck[key] = ack
     table.directionFlags[key]! |= Direction.acked
+    if (!isKnown) this.anchor(key, ack)
     const store = this.storeOf(key)
     if (store !== null) store.markAckedTo(ack)
     // Behind the end of the stream stands its FIN: nothing is missing.
@@ -673,7 +736,7 @@ export class Reassembler {
   // --- data ------------------------------------------------------------------------------------------------------------------
 
   /** @param trueLength of the segment's data; the piece may hold less where the packet was cut */
-  private segment(key: number, piece: StreamPiece, trueLength: number): void {
+  private segment(key: number, piece: SegmentPiece, trueLength: number): void {
     let length = trueLength
     const { table, counters } = this
     const slot = key >> 1
@@ -722,8 +785,8 @@ export class Reassembler {
     this.store(key, piece)
   }
 
-  /** Keeps what the consumer did not take of a piece: it waits for the other direction. */
-  private storeRest(key: number, piece: StreamPiece, taken: number): void {
+  /** Keeps what the parser did not take of a piece: it waits for the other direction. */
+  private storeRest(key: number, piece: SegmentPiece, taken: number): void {
     piece.at += taken
     piece.seq = this.table.nextSeq[key]!
     piece.startsSegment = false
@@ -731,10 +794,11 @@ export class Reassembler {
     this.store(key, piece)
   }
 
-  private deliver(key: number, piece: StreamPiece): number {
-    const taken = this.consumer(key >> 1).data(key & 1, piece)
+  private deliver(key: number, piece: SegmentPiece): number {
     const { table } = this
-    table.nextSeq[key] = seqAdd(table.nextSeq[key]!, taken)
+    this.fillOffsets(key, piece)
+    const taken = this.parser(key >> 1).data(key & 1, piece)
+    this.moveNext(key, taken)
     this.note(key)
     // The hole that was waited for is filled; the next one has a window of its own.
     if (taken > 0 && (table.directionFlags[key]! & Direction.hole) !== 0) table.directionFlags[key]! &= ~Direction.hole
@@ -742,29 +806,30 @@ export class Reassembler {
     return taken
   }
 
-  /** The piece is in order but its time has not come: see StreamConsumer. */
+  /** The piece is in order but its time has not come: see StreamParser. */
   private mustWait(key: number, piece: Acknowledging): boolean {
-    const consumer = this.consumers[key >> 1]
-    if (consumer == null) {
+    const parser = this.parsers[key >> 1]
+    if (parser == null) {
       // Before any data it is the handshake that says who serves.
       const flags = this.table.flags[key >> 1]!
       if ((flags & Flow.clientKnown) === 0) return false
       const clientIs1 = (flags & Flow.clientIs1) !== 0
       return (key & 1) === (clientIs1 ? 0 : 1) && this.peerIsBehind(key, piece)
     }
-    if (consumer.isWaiting(key & 1)) return true
-    return consumer.waitsForPeer(key & 1) && this.peerIsBehind(key, piece) && !this.peerWaits(key, piece, consumer)
+    const demand = parser.demand(key & 1)
+    if (demand !== Demand.afterPeer) return demand === Demand.paused
+    return this.peerIsBehind(key, piece) && !this.peerWaits(key, piece, parser)
   }
 
   /**
    * The other direction's next piece is here, came no earlier and waits for this one: where segments were sent again, either may
    * acknowledge the other.
    */
-  private peerWaits(key: number, piece: Acknowledging, consumer: StreamConsumer): boolean {
+  private peerWaits(key: number, piece: Acknowledging, parser: StreamParser): boolean {
     const peer = key ^ 1
     const first = this.storeOf(peer)?.first()
     if (first === undefined || first.seq !== this.table.nextSeq[peer] || first.timeUs < piece.timeUs) return false
-    return consumer.waitsForPeer(peer & 1) && this.peerIsBehind(peer, first)
+    return parser.demand(peer & 1) === Demand.afterPeer && this.peerIsBehind(peer, first)
   }
 
   /** The other direction has not delivered all that the piece acknowledges, though its packets are captured. */
@@ -779,7 +844,7 @@ export class Reassembler {
     return ahead > 0 && ahead <= MAX_JUMP
   }
 
-  private store(key: number, piece: StreamPiece): void {
+  private store(key: number, piece: SegmentPiece): void {
     const { table } = this
     const slot = key >> 1
     const disorder = this.disorderOf(slot)
@@ -859,7 +924,7 @@ export class Reassembler {
       ((table.directionFlags[first]! | table.directionFlags[first + 1]!) & Direction.fin) === 0 &&
       (this.watched.size === 0 || !this.watched.has(slot))
     if (isPlain) {
-      if (this.consumers[slot]?.wantsTick) this.watched.add(slot)
+      if ((this.parsers[slot]?.wakeAtUs ?? Infinity) !== Infinity) this.watched.add(slot)
       return
     }
     if ((table.flags[slot]! & Flow.closed) !== 0) {
@@ -927,7 +992,7 @@ export class Reassembler {
     table.directionFlags[key]! |= Direction.ended
     // What claims to stand behind the FIN is none of the stream.
     this.forgetStore(key)
-    this.consumers[key >> 1]?.end(key & 1, End.fin)
+    this.parsers[key >> 1]?.end(key & 1, End.fin)
     return true
   }
 
@@ -935,7 +1000,7 @@ export class Reassembler {
 
   private needsWatch(slot: number): boolean {
     if (this.storeOf(slot * 2) !== null || this.storeOf(slot * 2 + 1) !== null) return true
-    if (this.consumers[slot]?.wantsTick) return true
+    if ((this.parsers[slot]?.wakeAtUs ?? Infinity) !== Infinity) return true
     return this.holeEnd(slot * 2) !== null || this.holeEnd(slot * 2 + 1) !== null
   }
 
@@ -981,7 +1046,7 @@ export class Reassembler {
       this.nowUs - disorder.holeUs[key & 1]! >= this.windowUs
     if (!isOld) return false
     // The gap must be told, so there must be somebody to tell.
-    if (this.consumers[slot] == null && !this.factory.mayOpen() && !this.evictIdle()) this.evictBusy()
+    if (this.parsers[slot] == null && !this.factory.mayOpen() && !this.evictIdle()) this.evictBusy()
     this.declareGap(key, end)
     return true
   }
@@ -992,8 +1057,8 @@ export class Reassembler {
     const wasCut = (table.directionFlags[key]! & Direction.cut) !== 0 && table.cutSeq[key] === table.nextSeq[key]
     this.counters.add(Counter.gaps)
     this.counters.add(Counter.gapBytes, length)
-    this.consumer(key >> 1).gap(key & 1, length, wasCut)
-    table.nextSeq[key] = end
+    this.parser(key >> 1).gap(key & 1, length, wasCut ? GapReason.truncated : GapReason.lost)
+    this.moveNext(key, length)
     this.note(key)
     table.directionFlags[key]! &= ~Direction.hole
   }
@@ -1006,17 +1071,17 @@ export class Reassembler {
     if (store === null || first === undefined) return false
     const own = nextSeq[key]
     const peers = nextSeq[key ^ 1]
-    const consumer = this.consumer(key >> 1)
-    const wasWaiting = consumer.isWaiting(0) || consumer.isWaiting(1)
+    const parser = this.parser(key >> 1)
+    const wasPaused = isPaused(parser)
     if (first.seq !== own) {
       this.declareGap(key, first.seq)
       // An answer to what was lost comes before what was asked next.
       if (this.storeOf(key ^ 1) !== null) this.drain(key ^ 1)
-    } else if (consumer.isWaiting(key & 1)) consumer.giveUpWaiting(key & 1)
+    } else if (parser.demand(key & 1) === Demand.paused) parser.giveUpPause(key & 1)
     else if (this.peerIsBehind(key, first)) {
       const peerFirst = this.storeOf(key ^ 1)?.first()
       const waitsItself = peerFirst !== undefined && peerFirst.seq === this.table.nextSeq[key ^ 1]
-      if (waitsItself) consumer.giveUpWaiting((key ^ 1) & 1)
+      if (waitsItself) parser.giveUpPause((key ^ 1) & 1)
       else
         this.declareGap(
           key ^ 1,
@@ -1026,8 +1091,7 @@ export class Reassembler {
       if (this.storeOf(key ^ 1) !== null) this.drain(key ^ 1)
     }
     if (this.storeOf(key) !== null) this.drain(key)
-    const isWaiting = consumer.isWaiting(0) || consumer.isWaiting(1)
-    return nextSeq[key] !== own || nextSeq[key ^ 1] !== peers || wasWaiting !== isWaiting
+    return nextSeq[key] !== own || nextSeq[key ^ 1] !== peers || wasPaused !== isPaused(parser)
   }
 
   /** No more packets will come: every hole is lost, every wait over. */
@@ -1052,6 +1116,19 @@ class Disorder {
   /** When the present hole was noticed, by the flow's packet count and by time; valid with Direction.hole. */
   readonly holePackets: [number, number] = [0, 0]
   readonly holeUs: [number, number] = [0, 0]
+}
+
+/** A piece as reassembly has it: with the numbers of the segment that brought it. */
+class SegmentPiece extends StreamPiece {
+  /** Sequence number of the byte at `at` (int32). */
+  seq = 0
+  /** Acknowledgement number of the packet that brought it, where `hasAck`. */
+  ack = 0
+  hasAck = false
+}
+
+function isPaused(parser: StreamParser): boolean {
+  return parser.demand(0) === Demand.paused || parser.demand(1) === Demand.paused
 }
 
 function secondsOf(us: number): number {

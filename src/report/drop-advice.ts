@@ -69,6 +69,12 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
 export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   gap: LOST,
   truncated: CUT,
+  urgentData:
+    'Nothing: urgent data has no use in HTTP. A steady count is a client that is no HTTP client, or somebody who tries to be read in two ways.',
+  conflictingCopies:
+    'Nothing where it is rare. A steady count is a middlebox that alters what it sends again, or somebody who forges packets to be read in two ways.',
+  multipath:
+    'Capture behind what ends multipath TCP (a load balancer speaks plain TCP to its servers), or turn it off for these servers (`net.mptcp.enabled`).',
   incomplete: 'Expected for what was under way when the capture or the connection ended. Otherwise as `gap`.',
   expired: 'Clients that send slower than `--flow-idle-timeout-ms`, or packets lost at the end of a connection.',
   shardLost:

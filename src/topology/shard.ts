@@ -17,7 +17,7 @@ import type { TunnelRegister } from '../http/tunnel-register.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { ProgressRegister } from '../reassembly/progress-register.ts'
 import { Reassembler } from '../reassembly/reassembler.ts'
-import type { StreamConsumer, StreamConsumerFactory } from '../reassembly/stream-consumer.ts'
+import type { StreamParser, StreamParserFactory } from '../reassembly/stream-parser.ts'
 import { NullSink } from '../sinks/null-sink.ts'
 import { loadEngine } from '../sinks/replay/engines.ts'
 import { SharedRateLimiter } from '../sinks/replay/rate-limiter.ts'
@@ -43,7 +43,7 @@ export interface ShardParts {
 /** Gathered heads kept for reuse, at most. */
 const SPARE_PARTIAL_HEADS = 64
 
-export class Shard implements StreamConsumerFactory {
+export class Shard implements StreamParserFactory {
   readonly protocolCounts = new ProtocolCensus()
   private readonly counters: CounterBlock
   private readonly reassembler: Reassembler
@@ -163,17 +163,17 @@ export class Shard implements StreamConsumerFactory {
     this.publish()
   }
 
-  /** StreamConsumerFactory: a connection more fits into memory. */
+  /** StreamParserFactory: a connection more fits into memory. */
   mayOpen(): boolean {
     return this.context.memory.hasRoom
   }
 
-  /** StreamConsumerFactory: the first data of a connection came. */
-  open(slot: number, clientDirection: number, _nowUs: number, isInside: boolean): StreamConsumer {
+  /** StreamParserFactory: the first data of a connection came. */
+  open(slot: number, clientDirection: number, _nowUs: number, isMidMessage: boolean): StreamParser {
     const { table } = this.reassembler
     const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
     const events = (client: number) => this.events(slot, client)
-    return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, events, isInside)
+    return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, events, isMidMessage)
   }
 
   private events(slot: number, clientDirection: number): HttpEvents {

@@ -4,7 +4,7 @@ import type { Connection } from '../../src/exchange/connection.ts'
 import { HttpConnection, type HttpEvents, type PendingRequest } from '../../src/http/http-connection.ts'
 import type { MessageView } from '../../src/http/message.ts'
 import { Counter, REQUEST_DROPS } from '../../src/metrics/counters.ts'
-import { End } from '../../src/reassembly/stream-consumer.ts'
+import { Demand, End } from '../../src/reassembly/stream-parser.ts'
 import { CLIENT, CONNECTION, FLOW_HASH, RigContext, SERVER } from '../http/support/connection-rig.ts'
 import { pieceOf } from '../http/support/parsing.ts'
 
@@ -70,12 +70,12 @@ export function readAsWeDo(pieces: readonly Buffer[], take: RequestTaker = () =>
       lent.bytes.fill(0x5a)
       at += taken
       seq += taken
-      if (at === piece.length || !connection.isWaiting(CLIENT)) continue
+      if (at === piece.length || connection.demand(CLIENT) !== Demand.paused) continue
       for (; answered < asked; answered++) {
         connection.data(SERVER, pieceOf(REFUSAL, serverSeq))
         serverSeq += REFUSAL.length
       }
-      if (connection.isWaiting(CLIENT)) throw new Error('still waiting for an answer that came')
+      if (connection.demand(CLIENT) === Demand.paused) throw new Error('still waiting for an answer that came')
     }
   }
   connection.close(End.fin)

@@ -1,7 +1,7 @@
 /** One connection, both directions: which response belongs to which request, and where HTTP ends. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { End } from '../../src/reassembly/stream-consumer.ts'
+import { End, GapReason, Phase } from '../../src/reassembly/stream-parser.ts'
 import { answer, CLIENT, ConnectionRig, FLOW_HASH, get, RigContext, SERVER } from './support/connection-rig.ts'
 import { cuts } from './support/messages.ts'
 import { bytesOf, cutAt } from './support/parsing.ts'
@@ -210,7 +210,7 @@ describe('CONNECT and upgrades', () => {
     const rig = new ConnectionRig().client(ask, { ack: null }).client(get('/decoy'), { ack: null })
     expect(rig.later(999_000).waitingBytes).toBe(get('/decoy').length)
     expect(rig.later().waitingBytes).toBe(0)
-    expect(rig.connection.wantsTick).toBe(false)
+    expect(rig.connection.wakeAtUs).toBe(Number.POSITIVE_INFINITY)
     expect(rig.close().length).toBe(1)
     expect(rig.count('tunnelBytes')).toBe(get('/decoy').length)
   })
@@ -250,7 +250,7 @@ describe('CONNECT and upgrades', () => {
 
   test('the store outside is full: the wait ends as at the time-out', () => {
     const rig = new ConnectionRig().client(CONNECT + get('/decoy'), { ack: null })
-    rig.connection.giveUpWaiting()
+    rig.connection.giveUpPause()
     rig.client(get('/decoy'), { ack: null })
     expect(rig.close()).toEqual(['CONNECT b:443 -> none'])
   })
@@ -476,7 +476,7 @@ test('whatever the two sides send, lose and end, nothing throws and every counte
         const ended = new Set<number>()
         for (const s of steps) {
           if (s === 'later') rig.later()
-          else if (s === 'full') rig.connection.giveUpWaiting()
+          else if (s === 'full') rig.connection.giveUpPause()
           else if (typeof s === 'string') {
             const direction = s === 'finClient' ? CLIENT : SERVER
             if (!ended.has(direction)) rig.fin(direction)
@@ -579,7 +579,7 @@ describe('what is no evidence of a request', () => {
 
   test('what follows a consent whose head is cut, to a question that was lost', () => {
     const rig = new ConnectionRig().client(get('/1')).server(answer(200)).gap(CLIENT, 100).gap(SERVER, 100)
-    rig.server('HTTP/1.1 101 Switching Proto').gap(SERVER, 50, true)
+    rig.server('HTTP/1.1 101 Switching Proto').gap(SERVER, 50, GapReason.truncated)
     rig.client(get('/in-a-tunnel'), { isAckedTo: true })
     expect(rig.close()).toEqual(['GET /1 -> 200'])
   })
@@ -598,7 +598,7 @@ describe('a boundary', () => {
   const boundaries = (rig: ConnectionRig, ...steps: ((rig: ConnectionRig) => unknown)[]) =>
     steps.map((step) => {
       step(rig)
-      return rig.connection.isAtBoundary
+      return rig.connection.phase === Phase.boundary
     })
 
   test('is where neither side is in the middle of a message, and never in a tunnel', () => {

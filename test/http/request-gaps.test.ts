@@ -1,7 +1,7 @@
 /** Gaps, mid-stream starts and resynchronisation: what is read again behind a hole, and on which evidence. */
 import { expect, test } from 'vitest'
 import { RequestDrop } from '../../src/base/drop.ts'
-import { End } from '../../src/reassembly/stream-consumer.ts'
+import { End } from '../../src/reassembly/stream-parser.ts'
 import { RequestLog } from './support/parsing.ts'
 
 const GET = (target: string) => `GET ${target} HTTP/1.1\r\n\r\n`

@@ -24,7 +24,7 @@ test('valid requests come out as they went in: method, target, headers in order 
   )
 })
 
-test('the sequence number behind a request is where the next one begins', () => {
+test('the offset behind a request is where the next one begins', () => {
   fc.assert(
     fc.property(pipelined(), cuts, ({ wire, requests }, places) => {
       const log = parseRequests(cutAt(bytesOf(wire), places))
@@ -33,7 +33,7 @@ test('the sequence number behind a request is where the next one begins', () => 
         at = wire.indexOf(r.wire, at) + r.wire.length
         return at
       })
-      expect(log.endSeqs).toEqual(ends)
+      expect(log.endOffsets).toEqual(ends)
     }),
   )
 })

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Body } from '../../src/http/response-parser.ts'
-import { End } from '../../src/reassembly/stream-consumer.ts'
+import { End } from '../../src/reassembly/stream-parser.ts'
 import { cuts, damaged, noise } from './support/messages.ts'
 import { bytesOf, cutAt, inBytes, type Limits, ResponseLog, statedFraming } from './support/parsing.ts'
 

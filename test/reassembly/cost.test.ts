@@ -93,17 +93,17 @@ describe('memory', () => {
         import { PacketView } from '${compiled.url('decapsulation/packet-view.ts')}'
         import { fiveTupleHash } from '${compiled.url('dispatch/hash.ts')}'
         const FLOWS = 1000, DATA = 100, PACKETS = 100_000
-        const consumer = {
+        const parser = {
           data: (direction, piece) => piece.end - piece.at,
-          gap() {}, end() {}, close() {}, tick() {}, giveUpWaiting() {},
-          waitsForPeer: () => false, isWaiting: () => false, wantsTick: false, isIdle: false, isAtBoundary: true,
+          gap() {}, end() {}, close() {}, tick() {}, giveUpPause() {},
+          demand: () => 0, phase: 1, wakeAtUs: Infinity,
         }
         const counters = new CounterBlock()
         const options = {
           maxFlows: 10_000, vniInKey: false, overlap: 'linux', openingTimeoutMs: 60_000, idleTimeoutMs: 60_000, closingTimeoutMs: 5000,
           outOfOrderBytes: 1 << 20, outOfOrderTotalBytes: 1 << 22, reorderWindowPackets: 100, reorderWindowMs: 1000,
         }
-        const reassembler = new Reassembler(options, { mayOpen: () => true, open: () => consumer }, counters)
+        const reassembler = new Reassembler(options, { mayOpen: () => true, open: () => parser }, counters)
         const view = new PacketView()
         view.bytes = Buffer.alloc(40 + DATA)
         view.tcpAt = 20

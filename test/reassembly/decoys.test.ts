@@ -118,10 +118,10 @@ class Path {
     }
     const factory = {
       mayOpen: () => true,
-      open: (slot: number, client: number, _nowUs: number, isInside: boolean) => {
+      open: (slot: number, client: number, _nowUs: number, isMidMessage: boolean) => {
         const { table } = this.reassembler
         const ports = [table.portOf(slot, 0), table.portOf(slot, 1)] as const
-        return new HttpConnection(context, table.hash[slot]!, ports, client, () => events, isInside)
+        return new HttpConnection(context, table.hash[slot]!, ports, client, () => events, isMidMessage)
       },
     }
     this.reassembler = new Reassembler(OPTIONS, factory, context.counters, new ProgressRegister(this.memory))

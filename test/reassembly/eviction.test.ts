@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { PacketDrop } from '../../src/base/drop.ts'
 import { PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { NO_ENTRY, ProgressRegister } from '../../src/reassembly/progress-register.ts'
+import { Phase } from '../../src/reassembly/stream-parser.ts'
 import { ACK, FIN, Rig, RST, SYN } from './rig.ts'
 
 const SECOND = 1_000_000
@@ -73,10 +74,10 @@ describe('a connection that gave way', () => {
   test('goes on behind what was read when it comes back, and nothing is read twice', () => {
     const rig = new Rig({ maxFlows: 1 })
     midstream(rig, 1, 100, 'first')
-    rig.stream.isIdle = true
+    rig.stream.phase = Phase.boundary
     midstream(rig, 2, 100, 'x')
     expect(rig.get('flowsEvicted')).toBe(1)
-    rig.streams[1]!.isIdle = true
+    rig.streams[1]!.phase = Phase.boundary
     midstream(rig, 1, 100, 'first')
     midstream(rig, 1, 105, 'second')
     expect(rig.streams.flatMap((stream) => stream.text(0)).join(' ')).toBe('first x second')
@@ -87,14 +88,14 @@ describe('a connection that gave way', () => {
     const rig = new Rig({ maxFlows: 1, closingTimeoutMs: 1000 })
     const comesBack = (sourcePort: number, isAtBoundary: boolean, afterUs: number) => {
       midstream(rig, sourcePort, 100, 'first')
-      rig.streams.at(-1)!.isAtBoundary = isAtBoundary
+      rig.streams.at(-1)!.phase = isAtBoundary ? Phase.boundary : Phase.message
       rig.nowUs += 6 * SECOND
       midstream(rig, 1000 + sourcePort, 100, 'x')
       rig.nowUs += afterUs + 6 * SECOND
       midstream(rig, sourcePort, 105, 'more')
       const back = rig.streams.at(-1)!
       rig.nowUs += 6 * SECOND
-      return [back.text(0), back.isInside]
+      return [back.text(0), back.isMidMessage]
     }
     expect(comesBack(1, true, 0)).toEqual(['more', false])
     expect(comesBack(2, false, 0)).toEqual(['more', true])
@@ -111,9 +112,9 @@ describe('a connection that gave way', () => {
     }
     const rig = new Rig({ maxFlows: 8 }, {}, new Crowded())
     for (let port = 1; port <= 8; port++) midstream(rig, port, 100, 'first')
-    rig.streams[0]!.isIdle = true
+    rig.streams[0]!.phase = Phase.boundary
     midstream(rig, 9, 100, 'first')
-    rig.streams[1]!.isIdle = true
+    rig.streams[1]!.phase = Phase.boundary
     midstream(rig, 1, 100, 'first')
     expect(rig.get('flowsEvicted')).toBe(2)
     expect(rig.streams).toHaveLength(9)
@@ -128,8 +129,8 @@ describe('a connection that gave way', () => {
     }
     const rig = new Rig({ maxFlows: 2, closingTimeoutMs: 10_000 }, {}, new Full())
     for (const port of [1, 2]) midstream(rig, port, 100, 'first')
-    rig.streams[0]!.isIdle = true
-    rig.streams[1]!.isIdle = true
+    rig.streams[0]!.phase = Phase.boundary
+    rig.streams[1]!.phase = Phase.boundary
     rig.client({ sourcePort: 3, seq: 99, flags: SYN })
     expect(rig.get('flowsEvicted')).toBe(1)
     midstream(rig, 1, 100, 'first')
@@ -152,12 +153,12 @@ describe('what goes on behind the end of a connection that was inside a message'
     const rig = new Rig(options)
     rig.handshake(100, 900)
     rig.client({ seq: 101, ack: 901, data: 'abc' })
-    rig.stream.isAtBoundary = isAtBoundary
+    rig.stream.phase = isAtBoundary ? Phase.boundary : Phase.message
     return rig
   }
   /** Whether the connection that came after the first is known to be inside a message. */
   const isInside = (rig: Rig) => {
-    const found = rig.streams.map((stream) => stream.isInside)
+    const found = rig.streams.map((stream) => stream.isMidMessage)
     rig.closeAll()
     return found.slice(1)
   }
@@ -207,26 +208,27 @@ describe('what goes on behind the end of a connection that was inside a message'
     const rig = new Rig({ maxFlows: 1 })
     rig.client({ seq: 100, data: 'abc' })
     const { stream } = rig
-    stream.isIdle = true
-    Object.defineProperty(stream, 'isAtBoundary', { get: () => !stream.log.some((line) => line.includes('gap')) })
+    Object.defineProperty(stream, 'phase', {
+      get: () => (stream.log.some((line) => line.includes('gap')) ? Phase.opaque : Phase.boundary),
+    })
     rig.client({ seq: 105, data: 'fgh' })
     rig.client({ sourcePort: 2, seq: 100, data: 'x' })
-    rig.streams[1]!.isIdle = true
+    rig.streams[1]!.phase = Phase.boundary
     rig.client({ seq: 108, data: 'more' })
     expect(stream.text(0)).toBe('abc<2>fgh')
-    expect(rig.streams.map(({ isInside }) => isInside)).toEqual([false, false, true])
+    expect(rig.streams.map(({ isMidMessage }) => isMidMessage)).toEqual([false, false, true])
     rig.closeAll()
   })
 })
 
-describe('when there is no memory for another consumer', () => {
-  test('the first data of a connection is dropped and counted; with a consumer without a message in hand it takes its place', () => {
+describe('when there is no memory for another parser', () => {
+  test('the first data of a connection is dropped and counted; with a parser without a message in hand it takes its place', () => {
     const rig = new Rig()
     rig.mostOpen = 2
     for (const sourcePort of [1, 2, 3]) rig.client({ sourcePort, seq: 100, data: 'x' })
     expect(rig.counters.get(PACKET_DROPS + PacketDrop.connectionLimit)).toBe(1)
     expect(rig.streams).toHaveLength(2)
-    rig.streams[1]!.isIdle = true
+    rig.streams[1]!.phase = Phase.boundary
     rig.client({ sourcePort: 4, seq: 100, data: 'x' })
     expect(rig.streams[1]!.isClosed).toBe(true)
     expect(rig.streams).toHaveLength(3)

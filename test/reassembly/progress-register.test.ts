@@ -160,7 +160,7 @@ describe('a shard that takes over from one that died', () => {
     const rig = next()
     rig.server({ seq: 900, ack: 101, flags: SYN | ACK })
     rig.client({ seq: 104, ack: 901, data: 'def' })
-    expect([rig.stream.clientDirection, rig.stream.isInside, rig.stream.text(1)]).toEqual([-1, true, 'def'])
+    expect([rig.stream.clientDirection, rig.stream.isMidMessage, rig.stream.text(1)]).toEqual([-1, true, 'def'])
     rig.closeAll()
   })
 })

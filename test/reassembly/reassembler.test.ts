@@ -395,7 +395,6 @@ describe('a hole', () => {
     // Two gigabytes in a direction whose acknowledgements are not seen: cut to nothing, so each leaves a known hole.
     const { table } = rig.reassembler
     table.nextSeq[0] = (102 + 0x80000010) | 0
-    rig.stream.next[0] = table.nextSeq[0]!
     rig.client({ seq: table.nextSeq[0]!, ack: 901, data: 'abc' })
     rig.tick(5 * SECOND)
     rig.client({ seq: table.nextSeq[0]!, ack: 901, data: 'def' })
@@ -573,7 +572,7 @@ describe('answers', () => {
   })
 })
 
-describe('a consumer that waits', () => {
+describe('a parser that waits', () => {
   const temper = { takes: (_direction: number, length: number) => Math.min(3, length) }
   test('gets the rest when it takes data again, in the same order, and nothing twice', () => {
     const rig = new Rig({}, temper)
@@ -614,7 +613,7 @@ describe('a consumer that waits', () => {
     rig.client({ seq: 101, ack: 901, data: 'abc' })
     rig.tick(SECOND)
     expect(rig.stream.ticks).toBe(0)
-    rig.stream.wantsTick = true
+    rig.stream.wakeAtUs = 0
     rig.client({ seq: 104, ack: 901, data: 'def' })
     rig.tick(SECOND)
     rig.tick(SECOND)

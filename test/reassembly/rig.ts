@@ -1,4 +1,4 @@
-/** A Reassembler with consumers that write down what they get and insist on their contract. */
+/** A Reassembler with parsers that write down what they get and insist on their contract. */
 import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
@@ -6,8 +6,15 @@ import type { WatchList } from '../../src/flow/watch-list.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
-import { End, type StreamConsumer, type StreamPiece } from '../../src/reassembly/stream-consumer.ts'
-import { seqAdd, seqDistance } from '../../src/wire/seq.ts'
+import {
+  Demand,
+  End,
+  GapReason,
+  NO_OFFSET,
+  Phase,
+  type StreamParser,
+  type StreamPiece,
+} from '../../src/reassembly/stream-parser.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import { reversed, type ViewFields, viewOf } from '../support/views.ts'
 
@@ -28,38 +35,44 @@ export const SEGMENT_OVERHEAD = 192
 export const { fin: FIN, syn: SYN, rst: RST, ack: ACK } = TcpFlag
 export const END_NAMES = Object.fromEntries(Object.entries(End).map(([name, code]) => [code, name]))
 
-/** How a consumer behaves beyond taking what it gets. */
+/** What the log calls a gap, by its reason. */
+export const GAP_NAMES = {
+  [GapReason.lost]: 'gap',
+  [GapReason.truncated]: 'cut',
+  [GapReason.urgent]: 'urgent',
+  [GapReason.conflict]: 'conflict',
+} as Record<number, string>
+
+/** How a parser behaves beyond taking what it gets. */
 export interface Temper {
   /** Pieces of this direction wait for what they acknowledge of the other; -1: none do. */
   readonly waitsForPeer?: number
-  /** Bytes that `data` takes of a piece before it waits, by direction; it waits until `resume` or until it is told to give up. */
+  /** Bytes that `data` takes of a piece before it pauses, by direction; it pauses until `resume` or until it is told to give up. */
   readonly takes?: (direction: number, length: number) => number
 }
 
-export class Recorder implements StreamConsumer {
+export class Recorder implements StreamParser {
   /** Deliveries, gaps and ends in order, as text: `0 abc`, `1 gap 5`, `0 end fin`, `close fin`. */
   readonly log: string[] = []
   readonly bytes: [Buffer[], Buffer[]] = [[], []]
   readonly pieces: {
     direction: number
-    ack: number
-    hasAck: boolean
+    peerOffset: number
     startsSegment: boolean
     isAckedTo: boolean
-    at: number
+    offset: number
   }[] = []
   readonly clientDirection: number
-  wantsTick = false
-  isIdle = false
-  isAtBoundary = true
-  isInside = false
+  wakeAtUs = Number.POSITIVE_INFINITY
+  phase: number = Phase.message
+  isMidMessage = false
   ticks = 0
   isClosed = false
   private readonly temper: Temper
   private readonly waiting = [false, false]
   private readonly hasGivenUp = [false, false]
   private readonly ended = [false, false]
-  /** Next sequence number by direction, once known. */
+  /** Next offset by direction, once known. */
   readonly next: [number | null, number | null] = [null, null]
 
   constructor(clientDirection: number, temper: Temper) {
@@ -72,38 +85,38 @@ export class Recorder implements StreamConsumer {
     const length = piece.end - piece.at
     if (length <= 0) throw new Error('an empty piece')
     const next = this.next[direction]!
-    if (this.next[direction] !== null && next !== piece.seq)
-      throw new Error(`piece at ${piece.seq} where ${next} is next`)
+    if (this.next[direction] !== null && next !== piece.offset)
+      throw new Error(`piece at ${piece.offset} where ${next} is next`)
     if (this.waiting[direction]) throw new Error('data while waiting')
     const peer = this.next[direction ^ 1]!
     if (
       this.temper.waitsForPeer === direction &&
-      piece.hasAck &&
+      piece.peerOffset !== NO_OFFSET &&
       this.next[direction ^ 1] !== null &&
       !this.ended[direction ^ 1]
     ) {
-      const ahead = seqDistance(peer, piece.ack)
+      const ahead = piece.peerOffset - peer
       if (ahead > 0 && ahead < 1 << 24) throw new Error(`an answer ${ahead} bytes before its question`)
     }
     const least = this.hasGivenUp[direction] ? 1 : 0
     this.hasGivenUp[direction] = false
     const taken = Math.max(least, Math.min(length, this.temper.takes?.(direction, length) ?? length))
     if (taken < length) this.waiting[direction] = true
-    this.next[direction] = seqAdd(piece.seq, taken)
+    this.next[direction] = piece.offset + taken
     if (taken === 0) return 0
     const bytes = Buffer.from(piece.bytes.subarray(piece.at, piece.at + taken))
     this.bytes[direction]!.push(bytes)
-    const { ack, hasAck, startsSegment, isAckedTo } = piece
-    this.pieces.push({ direction, ack, hasAck, startsSegment, isAckedTo, at: piece.seq })
+    const { peerOffset, offset, startsSegment, isAckedTo } = piece
+    this.pieces.push({ direction, peerOffset, startsSegment, isAckedTo, offset })
     this.log.push(`${direction} ${bytes.toString('latin1')}`)
     return taken
   }
 
-  gap(direction: number, length: number, wasCut: boolean): void {
+  gap(direction: number, length: number, why: number): void {
     this.mustBeOpen(direction, 'gap')
     if (length <= 0 || length > 1 << 24) throw new Error(`a gap of ${length} bytes`)
-    if (this.next[direction] !== null) this.next[direction] = seqAdd(this.next[direction]!, length)
-    this.log.push(`${direction} ${wasCut ? 'cut' : 'gap'} ${length}`)
+    if (this.next[direction] !== null) this.next[direction]! += length
+    this.log.push(`${direction} ${GAP_NAMES[why]} ${length}`)
   }
 
   end(direction: number, reason: number): void {
@@ -119,15 +132,12 @@ export class Recorder implements StreamConsumer {
     this.log.push(`close ${END_NAMES[reason]}`)
   }
 
-  waitsForPeer(direction: number): boolean {
-    return this.temper.waitsForPeer === direction
+  demand(direction: number): number {
+    if (this.waiting[direction]) return Demand.paused
+    return this.temper.waitsForPeer === direction ? Demand.afterPeer : Demand.ready
   }
 
-  isWaiting(direction: number): boolean {
-    return this.waiting[direction]!
-  }
-
-  giveUpWaiting(direction: number): void {
+  giveUpPause(direction: number): void {
     this.hasGivenUp[direction] = true
     this.waiting[direction] = false
   }
@@ -143,7 +153,7 @@ export class Recorder implements StreamConsumer {
   /** What a direction got, with `<5>` for a gap of five bytes. */
   text(direction: number): string {
     const own = this.log.filter((line) => line.startsWith(`${direction} `) && !line.startsWith(`${direction} end`))
-    return own.map((line) => line.slice(2).replace(/^(gap|cut) (\d+)$/, '<$2>')).join('')
+    return own.map((line) => line.slice(2).replace(/^(gap|cut|urgent|conflict) (\d+)$/, '<$2>')).join('')
   }
 
   private mustBeOpen(direction: number, what: string): void {
@@ -166,16 +176,16 @@ export class Rig {
   given = 0
   private largest = 0
 
-  /** Most consumers open at once. */
+  /** Most parsers open at once. */
   mostOpen = Number.POSITIVE_INFINITY
 
   constructor(options: Partial<ReassemblyOptions> = {}, temper: Temper = {}, progress = new ProgressRegister()) {
     this.options = { ...OPTIONS, ...options }
     const factory = {
       mayOpen: () => this.streams.filter(({ isClosed }) => !isClosed).length < this.mostOpen,
-      open: (_slot: number, clientDirection: number, _nowUs: number, isInside: boolean) => {
+      open: (_slot: number, clientDirection: number, _nowUs: number, isMidMessage: boolean) => {
         const recorder = new Recorder(clientDirection, temper)
-        recorder.isInside = isInside
+        recorder.isMidMessage = isMidMessage
         this.streams.push(recorder)
         return recorder
       },
@@ -183,7 +193,7 @@ export class Rig {
     this.reassembler = new Reassembler(this.options, factory, this.counters, progress)
   }
 
-  /** The first connection's consumer. */
+  /** The first connection's parser. */
   get stream(): Recorder {
     return this.streams[0]!
   }

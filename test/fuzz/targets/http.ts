@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Random } from '../../../src/demo/traffic/random.ts'
 import { Body } from '../../../src/http/response-parser.ts'
-import { End } from '../../../src/reassembly/stream-consumer.ts'
+import { End, GapReason } from '../../../src/reassembly/stream-parser.ts'
 import { CLIENT, ConnectionRig, SERVER } from '../../http/support/connection-rig.ts'
 import {
   cutAt,
@@ -174,7 +174,11 @@ function isSplitAlike([, ...events]: Input, client: number): boolean {
   const kinds = events
     .filter((event) => event.length > 2 || (event[0] ?? 0) % 8 > 1)
     .map((event) => (event[0] ?? 0) % 8)
-  const isCut = kinds.some((kind) => kind === KIND.gapClient || kind === KIND.gapServer || kind === KIND.cutClient)
+  const isCut = kinds.some((kind) =>
+    kind === KIND.gapClient || kind === KIND.gapServer || kind === KIND.cutClient
+      ? GapReason.truncated
+      : GapReason.lost,
+  )
   return client === CLIENT && kinds[0] === KIND.client && !isCut
 }
 
@@ -221,7 +225,8 @@ function converse([settings, ...events]: Input, splits: boolean) {
       if (rig.waitingBytes > 0) continue
       ended[direction] = true
       rig.fin(direction)
-    } else if (rig.waitingBytes === 0) rig.gap(direction, 1 + facts, kind === KIND.cutClient)
+    } else if (rig.waitingBytes === 0)
+      rig.gap(direction, 1 + facts, kind === KIND.cutClient ? GapReason.truncated : GapReason.lost)
   }
   const exchanges = [...rig.close()]
   return { client, exchanges, drops: rig.drops, responseDrops: rig.responseDrops, full: rig.full.map(timeless) }

@@ -106,11 +106,11 @@ export const wireRequest: Target = {
     const written: { request: WireRequest; text: string; body: string }[] = []
     let unsendable = 0
     const log = new (class extends RequestLog {
-      override requestComplete(view: MessageView, endSeq: number): void {
+      override requestComplete(view: MessageView, endOffset: number): void {
         const request = builder.build(view, CONNECTION, lane)
         if (request === null) unsendable++
         else written.push({ request, text: request.headText(), body: view.copyBody()?.toString('latin1') ?? '' })
-        super.requestComplete(view, endSeq)
+        super.requestComplete(view, endOffset)
       }
     })()
     for (let at = 0; at < bytes.length; ) {

@@ -7,7 +7,7 @@ import { HttpConnection, type HttpContext } from '../../../src/http/http-connect
 import { ProtocolCensus } from '../../../src/http/protocol.ts'
 import { TunnelRegister } from '../../../src/http/tunnel-register.ts'
 import { Counter, REQUEST_DROPS, RESPONSE_DROPS } from '../../../src/metrics/counters.ts'
-import { End } from '../../../src/reassembly/stream-consumer.ts'
+import { Demand, End, GapReason } from '../../../src/reassembly/stream-parser.ts'
 import { bytesOf, type Limits, pieceOf, TestContext } from './parsing.ts'
 
 export const CLIENT = 0
@@ -96,10 +96,10 @@ export class ConnectionRig {
   }
 
   /** Bytes of `direction` that were sent and never captured. */
-  gap(direction: number, length: number, wasCut = false): this {
+  gap(direction: number, length: number, why: number = GapReason.lost): this {
     this.sent[direction]! += length
     this.delivered[direction]! += length
-    this.connection.gap(direction, length, wasCut)
+    this.connection.gap(direction, length, why)
     return this.pump()
   }
 
@@ -182,9 +182,10 @@ export class ConnectionRig {
       for (const direction of [CLIENT, SERVER] as const) {
         const queue = this.queues[direction]
         for (let first = queue[0]; first !== undefined; first = queue[0]) {
-          if (this.connection.isWaiting(direction)) break
+          const demand = this.connection.demand(direction)
+          if (demand === Demand.paused) break
           const isAhead = first.ack !== undefined && first.ack > this.delivered[direction ^ 1]!
-          if (isAhead && this.connection.waitsForPeer(direction)) break
+          if (isAhead && demand === Demand.afterPeer) break
           const { bytes, seq, ack, ...facts } = first
           const piece = pieceOf(bytes, seq, ack === undefined ? facts : { ...facts, ack })
           const taken = this.connection.data(direction, piece)

@@ -7,8 +7,7 @@ import { PartialHead } from '../../../src/http/partial-head.ts'
 import { type ParserContext, type RequestEvents, RequestParser } from '../../../src/http/request-parser.ts'
 import { Body, type ResponseEvents, ResponseParser } from '../../../src/http/response-parser.ts'
 import { CounterBlock } from '../../../src/metrics/counters.ts'
-import { End, StreamPiece } from '../../../src/reassembly/stream-consumer.ts'
-import { seqAdd } from '../../../src/wire/seq.ts'
+import { End, NO_OFFSET, StreamPiece } from '../../../src/reassembly/stream-parser.ts'
 
 export interface Limits {
   readonly maxHeadBytes?: number
@@ -66,16 +65,15 @@ export interface PieceFacts {
 }
 
 /** A piece that does not begin at the start of its buffer, as none from a packet does. */
-export function pieceOf(content: Buffer, seq: number, facts: PieceFacts = {}): StreamPiece {
+export function pieceOf(content: Buffer, offset: number, facts: PieceFacts = {}): StreamPiece {
   const piece = new StreamPiece()
   piece.bytes = Buffer.concat([Buffer.from('\0\r\nGET'), content, Buffer.from('\r\n\r\n0')])
   piece.at = 6
   piece.end = 6 + content.length
-  piece.seq = seq | 0
+  piece.offset = offset
   piece.startsSegment = facts.startsSegment ?? true
   piece.isAckedTo = facts.isAckedTo ?? false
-  piece.hasAck = facts.ack !== undefined
-  piece.ack = facts.ack ?? 0
+  piece.peerOffset = facts.ack ?? NO_OFFSET
   piece.timeUs = facts.timeUs ?? 1
   return piece
 }
@@ -116,11 +114,11 @@ export class RequestLog implements RequestEvents {
   readonly parser: RequestParser
   readonly events: string[] = []
   readonly requests: Request[] = []
-  readonly endSeqs: number[] = []
+  readonly endOffsets: number[] = []
   readonly flags: string[][] = []
   skippedUnproven = 0
   skippedAmbiguous = 0
-  seq = 0
+  offset = 0
   private open = 0
 
   constructor(limits: Limits = {}, start: { inMiddle?: boolean; mayBegin?: boolean; context?: TestContext } = {}) {
@@ -131,17 +129,17 @@ export class RequestLog implements RequestEvents {
   /** Feeds one piece; returns how many bytes were taken. */
   data(content: Buffer | string, facts: PieceFacts = {}): number {
     const bytes = typeof content === 'string' ? bytesOf(content) : content
-    const piece = pieceOf(bytes, this.seq, facts)
+    const piece = pieceOf(bytes, this.offset, facts)
     const taken = this.parser.data(piece)
     // The bytes were lent.
     piece.bytes.fill(0x5a)
-    this.seq = seqAdd(this.seq, taken)
+    this.offset += taken
     return taken
   }
 
   gap(length: number, reason = 1): this {
     this.parser.gap(length, reason)
-    this.seq = seqAdd(this.seq, length)
+    this.offset += length
     return this
   }
 
@@ -161,11 +159,11 @@ export class RequestLog implements RequestEvents {
     shown(view)
   }
 
-  requestComplete(view: MessageView, endSeq: number): void {
+  requestComplete(view: MessageView, endOffset: number): void {
     this.settle()
     this.requests.push({ method: view.method(), target: view.target(), ...shown(view) })
     this.flags.push(flagsOf(view))
-    this.endSeqs.push(endSeq)
+    this.endOffsets.push(endOffset)
     this.events.push(`${view.method()} ${view.target()}`)
   }
 
@@ -200,7 +198,7 @@ export class RequestLog implements RequestEvents {
 
 /** Everything a parser said, for comparing two ways of feeding it. */
 export function said(log: RequestLog) {
-  return { events: log.events, requests: log.requests, endSeqs: log.endSeqs, skipped: log.skippedAmbiguous }
+  return { events: log.events, requests: log.requests, endOffsets: log.endOffsets, skipped: log.skippedAmbiguous }
 }
 
 /** Feeds all pieces, resuming behind upgrades as if each was refused, and ends the stream. */
@@ -241,7 +239,7 @@ export class ResponseLog implements ResponseEvents {
   readonly responsesPause = false
   skippedUnproven = 0
   skippedAmbiguous = 0
-  seq = 0
+  offset = 0
   /** What pairing would answer, by status. */
   private readonly framing: (status: number) => number
   private open: Response | null = null
@@ -254,16 +252,16 @@ export class ResponseLog implements ResponseEvents {
 
   data(content: Buffer | string, facts: PieceFacts = {}): this {
     const bytes = typeof content === 'string' ? bytesOf(content) : content
-    const piece = pieceOf(bytes, this.seq, facts)
+    const piece = pieceOf(bytes, this.offset, facts)
     this.parser.data(piece)
     piece.bytes.fill(0x5a)
-    this.seq = seqAdd(this.seq, bytes.length)
+    this.offset += bytes.length
     return this
   }
 
   gap(length: number, reason = 1): this {
     this.parser.gap(length, reason)
-    this.seq = seqAdd(this.seq, length)
+    this.offset += length
     return this
   }
 
