@@ -14,7 +14,6 @@ import {
   type EngineOptions,
   Fault,
 } from '../../src/sinks/replay/engine.ts'
-import { Lane } from '../../src/sinks/replay/lanes.ts'
 import type { OutgoingRequest } from '../../src/sinks/replay/outgoing-request.ts'
 import { captured, connection } from '../sinks/replay/support/captured.ts'
 import {
@@ -732,8 +731,8 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
 
       test('OPTIONS * is sent, or refused beforehand', async () => {
         start()
-        expect(engine.prepare(captured('GET / HTTP/1.1\nHost: h'), connection(), new Lane(1))).not.toBeNull()
-        const asterisk = engine.prepare(captured('OPTIONS * HTTP/1.1\nHost: h'), connection(), new Lane(1))
+        expect(engine.prepare(captured('GET / HTTP/1.1\nHost: h'), connection())).not.toBeNull()
+        const asterisk = engine.prepare(captured('OPTIONS * HTTP/1.1\nHost: h'), connection())
         if (limits.noAsterisk === true) {
           expect(asterisk).toBeNull()
           return
