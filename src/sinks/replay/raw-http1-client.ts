@@ -256,7 +256,7 @@ class PooledConnection {
         this.fail(Outcome['1xx'])
         return
       default:
-        if (!hadStatus && answer.status !== 0) this.deadlines.answering(this.context.clock.nowUs())
+        if (!hadStatus && answer.status !== 0) this.deadlines.answering(this.context.clock.nowUs(), answer.bodyBytes)
     }
   }
 

@@ -42,15 +42,15 @@ export class RequestDeadlines {
     this.enter(Phase.written, nowUs)
   }
 
-  /** The head of the final answer came. */
-  answering(nowUs: number): void {
-    this.bodyBytes = 0
+  /** The head of the final answer came. @param bodyBytes that came with it */
+  answering(nowUs: number, bodyBytes: number): void {
+    this.bodyBytes = bodyBytes
     this.enter(Phase.answering, nowUs)
   }
 
   /** @param bodyBytes of the answer, so far @returns the outcome to give up with, or `Outcome.none` */
   missed(nowUs: number, bodyBytes: number): number {
-    if (bodyBytes !== this.bodyBytes) {
+    if (this.phase === Phase.answering && bodyBytes !== this.bodyBytes) {
       this.bodyBytes = bodyBytes
       this.sinceUs = nowUs
     }

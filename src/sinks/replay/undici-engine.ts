@@ -283,7 +283,7 @@ class PooledConnection implements Dispatcher.DispatchHandler {
     // 101 without our asking is as final as it is wrong; undici reports most of them as an error.
     if (status < 200 && status !== 101) return true
     this.status = status
-    this.deadlines.answering(this.context.clock.nowUs())
+    this.deadlines.answering(this.context.clock.nowUs(), 0)
     if (status === 101) this.giveUp(Outcome['1xx'])
     return true
   }
