@@ -3,8 +3,8 @@ import { Outcome, RequestDrop } from '../base/drop.ts'
 import type { Connection } from '../exchange/connection.ts'
 import type { MessageView } from '../http/message.ts'
 import type { CounterBlock } from '../metrics/counters.ts'
-import type { SharedRateLimiter } from './replay/rate-limiter.ts'
-import { RequestSelection, type SelectionOptions } from './replay/selection.ts'
+import type { SharedRateLimiter } from './filter/rate-limiter.ts'
+import { RequestSelection, type SelectionOptions } from './filter/selection.ts'
 import type { Sink, SinkSettings } from './sink.ts'
 
 export interface NullSinkDeps {

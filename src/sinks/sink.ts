@@ -6,8 +6,8 @@
  */
 import type { Connection } from '../exchange/connection.ts'
 import type { MessageView } from '../http/message.ts'
-import type { SharedRateLimiter } from './replay/rate-limiter.ts'
-import type { SelectionOptions } from './replay/selection.ts'
+import type { SharedRateLimiter } from './filter/rate-limiter.ts'
+import type { SelectionOptions } from './filter/selection.ts'
 
 /** What may change while a sink works: it holds for requests that come after it. */
 export interface SinkSettings {

@@ -2,9 +2,9 @@
 import type { ClockAnchor } from '../base/clock.ts'
 import type { BodyUse } from '../exchange/exchange.ts'
 import type { ReassemblyOptions } from '../reassembly/reassembler.ts'
+import type { SelectionOptions } from '../sinks/filter/selection.ts'
 import type { RedactionOptions } from '../sinks/inspect/redaction.ts'
 import type { ReplaySinkOptions } from '../sinks/replay/options.ts'
-import type { SelectionOptions } from '../sinks/replay/selection.ts'
 
 export interface HttpConfig {
   readonly maxHeadBytes: number

@@ -5,7 +5,7 @@ import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import net from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { MonotonicClock } from '../../src/base/clock.ts'
+import { type Clock, MonotonicClock } from '../../src/base/clock.ts'
 import { OUTCOME_NAMES } from '../../src/base/drop.ts'
 import {
   type Engine,
@@ -14,7 +14,6 @@ import {
   type EngineOptions,
   Fault,
 } from '../../src/sinks/replay/engine.ts'
-import { Lane } from '../../src/sinks/replay/lanes.ts'
 import type { OutgoingRequest } from '../../src/sinks/replay/outgoing-request.ts'
 import { captured, connection } from '../sinks/replay/support/captured.ts'
 import {
@@ -26,6 +25,7 @@ import {
   saysAndResets,
   staysSilent,
 } from '../sinks/replay/support/raw-origin.ts'
+import { ThreadOrigin } from '../sinks/replay/support/thread-origin.ts'
 import { TEST_CERTIFICATE, TEST_KEY } from '../sinks/replay/support/tls-certificate.ts'
 
 /** A request to send, as text: header lines as name, value, name, value, … */
@@ -60,7 +60,7 @@ export interface EngineUnderTest {
 const FAULT_NAMES = Object.keys(Fault)
 
 interface Ending {
-  readonly slot: number
+  readonly pooled: number
   /** An outcome's name, or `unsendable`. */
   readonly outcome: string
   /** `answered`, or the name of the fault. */
@@ -69,34 +69,36 @@ interface Ending {
   readonly latencyUs: number
 }
 
-/** Turns callbacks into promises, one ending per slot and send. */
+/** Turns callbacks into promises, one ending per pooled connection and send. */
 class Recorder implements EngineListener {
   readonly endings: Ending[] = []
   connections = 0
   poisonings = 0
   readonly writtenUs: number[] = []
-  onAnswered: ((slot: number) => void) | null = null
+  onAnswered: ((pooled: number) => void) | null = null
+  onWritten: (() => void) | null = null
   private waiters: (() => void)[] = []
 
-  answered(slot: number, outcome: number, latencyUs: number, bodyBytes: number): void {
-    this.push({ slot, outcome: OUTCOME_NAMES[outcome]!, kind: 'answered', bodyBytes, latencyUs })
-    this.onAnswered?.(slot)
+  answered(pooled: number, outcome: number, latencyUs: number, bodyBytes: number): void {
+    this.push({ pooled, outcome: OUTCOME_NAMES[outcome]!, kind: 'answered', bodyBytes, latencyUs })
+    this.onAnswered?.(pooled)
   }
 
-  failed(slot: number, outcome: number, fault: number, bodyBytes: number): void {
-    this.push({ slot, outcome: OUTCOME_NAMES[outcome]!, kind: FAULT_NAMES[fault]!, bodyBytes, latencyUs: -1 })
+  failed(pooled: number, outcome: number, fault: number, bodyBytes: number): void {
+    this.push({ pooled, outcome: OUTCOME_NAMES[outcome]!, kind: FAULT_NAMES[fault]!, bodyBytes, latencyUs: -1 })
   }
 
-  unsendable(slot: number): void {
-    this.push({ slot, outcome: 'unsendable', kind: 'unsendable', bodyBytes: 0, latencyUs: -1 })
+  unsendable(pooled: number): void {
+    this.push({ pooled, outcome: 'unsendable', kind: 'unsendable', bodyBytes: 0, latencyUs: -1 })
   }
 
   connected(): void {
     this.connections++
   }
 
-  written(_slot: number, atUs: number): void {
+  written(_pooled: number, atUs: number): void {
     this.writtenUs.push(atUs)
+    this.onWritten?.()
   }
 
   poisoned(): void {
@@ -132,8 +134,10 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
     let recorder: Recorder
     let sweeper: NodeJS.Timeout | undefined
     const clock = new MonotonicClock()
+    /** A clock that stands until the test moves it. */
+    const stepped = { now: 0, nowUs: () => stepped.now }
 
-    function start(over: Partial<EngineOptions> = {}): void {
+    function start(over: Partial<EngineOptions> = {}, time: Clock = clock): void {
       recorder = new Recorder()
       const options: EngineOptions = {
         origin: origin.url,
@@ -147,8 +151,8 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
         keepHost: false,
         ...over,
       }
-      engine = open(options, clock, recorder)
-      sweeper = setInterval(() => engine.sweep(clock.nowUs()), 10)
+      engine = open(options, time, recorder)
+      sweeper = setInterval(() => engine.sweep(time.nowUs()), 10)
     }
 
     async function sendOne(what: OutgoingRequest = request()): Promise<Ending> {
@@ -158,7 +162,14 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
       return recorder.ending(n + 1)
     }
 
-    /** The next request on the slot goes through: nothing is left over from the one before. */
+    /** What the origin wrote before was read: an exchange on another connection is over, and its answer was written later. */
+    async function everythingIsRead(): Promise<void> {
+      const n = recorder.endings.length
+      engine.send(1, request('GET', '/other'))
+      expect((await recorder.ending(n + 1)).pooled).toBe(1)
+    }
+
+    /** The next request on the pooled connection goes through: nothing is left over from the one before. */
     async function expectRecovery(): Promise<void> {
       origin.answer = ok
       expect(await sendOne(request('GET', '/after'))).toMatchObject({ outcome: '2xx', kind: 'answered', bodyBytes: 2 })
@@ -303,13 +314,13 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
         for (let i = 0; i < 3; i++) {
           origin.answer = says(`${OK}\r\n`)
           expect((await sendOne()).outcome).toBe('2xx')
-          origin.answer = (_request, socket) => {
-            socket.write(OK, () => setTimeout(() => socket.write('\r\n'), 5))
-          }
+          origin.answer = ok
           expect((await sendOne()).outcome).toBe('2xx')
-          await new Promise((resolve) => setTimeout(resolve, 15))
+          origin.writeToAll('\r\n')
+          await everythingIsRead()
         }
-        expect(origin.connections).toBe(1)
+        // The second one is that of the other exchanges.
+        expect(origin.connections).toBe(2)
         expect(recorder.poisonings).toBe(0)
       })
 
@@ -335,10 +346,10 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
       })
 
       test('the origin’s Keep-Alive hint shortens the idle time', async () => {
-        start()
+        start({ keepAliveTimeoutMs: 600_000 })
         origin.answer = says('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1, max=5\r\nContent-Length: 2\r\n\r\nok')
         expect((await sendOne()).outcome).toBe('2xx')
-        await expect.poll(() => origin.openSockets, { timeout: 1_000 }).toBe(0)
+        await origin.allClosed()
         await expectRecovery()
       })
 
@@ -501,19 +512,45 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
         await expectRecovery()
       })
 
+      /** Nothing ends until `limitMs` have passed, and then it is the time-out. */
+      async function timesOutAfter(limitMs: number): Promise<Ending> {
+        const n = recorder.endings.length
+        // Takes note of the body's bytes that came.
+        engine.sweep(stepped.now)
+        stepped.now += limitMs * 1000
+        engine.sweep(stepped.now)
+        await new Promise((resolve) => setImmediate(resolve))
+        expect(recorder.endings).toHaveLength(n)
+        stepped.now += 1
+        engine.sweep(stepped.now)
+        return recorder.ending(n + 1)
+      }
+
       test('silence: time-out of the head', async () => {
-        start({ headersTimeoutMs: 60 })
+        start({ headersTimeoutMs: 60 }, stepped)
         origin.answer = staysSilent
-        const before = performance.now()
-        expect(await sendOne()).toMatchObject({ outcome: 'timeout', kind: 'none' })
-        expect(performance.now() - before).toBeLessThan(500)
+        engine.send(0, request())
+        await origin.received(1)
+        expect(await timesOutAfter(60)).toMatchObject({ outcome: 'timeout', kind: 'none' })
         await expectRecovery()
       })
 
       test('silence inside the body: time-out of the body', async () => {
-        start({ bodyTimeoutMs: 60 })
-        origin.answer = says(HALF)
-        expect(await sendOne()).toMatchObject({ outcome: 'timeout', kind: 'answering', bodyBytes: 5 })
+        start({ bodyTimeoutMs: 60, headersTimeoutMs: 10 }, stepped)
+        origin.answer = (got, socket) => (got.target === '/half' ? says(HALF) : ok)(got, socket)
+        engine.send(0, request('GET', '/half'))
+        await origin.received(1)
+        await everythingIsRead()
+        expect(await timesOutAfter(60)).toMatchObject({ outcome: 'timeout', kind: 'answering', bodyBytes: 5 })
+        await expectRecovery()
+      })
+
+      test('no end in time: the total time-out, whatever the others are', async () => {
+        start({ requestTimeoutMs: 60 }, stepped)
+        origin.answer = staysSilent
+        engine.send(0, request())
+        await origin.received(1)
+        expect(await timesOutAfter(60)).toMatchObject({ outcome: 'timeout', kind: 'none' })
         await expectRecovery()
       })
 
@@ -567,14 +604,19 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
         const slow = net.createServer({ pauseOnConnect: true }, (socket) => {
           socket.on('error', () => {})
           socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'))
-          setTimeout(() => socket.resume(), 100)
         })
+        const arrived = once(slow, 'connection')
         slow.listen(0, '127.0.0.1')
         await once(slow, 'listening')
-        start({ origin: new URL(`http://127.0.0.1:${(slow.address() as AddressInfo).port}`) })
-        const ending = await sendOne()
-        expect(ending).toMatchObject({ outcome: '2xx', bodyBytes: 2 })
-        expect(ending.latencyUs).toBeGreaterThan(80_000)
+        start({ origin: new URL(`http://127.0.0.1:${(slow.address() as AddressInfo).port}`) }, stepped)
+        const written = new Promise<void>((resolve) => {
+          recorder.onWritten = resolve
+        })
+        engine.send(0, request())
+        const [[socket]] = await Promise.all([arrived, written])
+        stepped.now += 100_000
+        socket.resume()
+        expect(await recorder.ending(1)).toMatchObject({ outcome: '2xx', bodyBytes: 2, latencyUs: 100_000 })
         slow.close()
         await engine.close()
       })
@@ -627,11 +669,78 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
         expect(origin.requests.map((r) => r.onConnection)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
       })
 
-      test('a slot used again from inside its answer sends on the same connection', async () => {
+      describe.each(['http', 'https'] as const)('an origin that answers at once (%s)', (scheme) => {
+        let quick: ThreadOrigin
+        let afterWriting: (() => void) | null
+        beforeEach(async () => {
+          afterWriting = null
+          quick = await ThreadOrigin.listen(scheme)
+          start({ origin: quick.url, tlsInsecure: true })
+        })
+        afterEach(async () => {
+          clearInterval(sweeper)
+          await engine.close()
+          await quick.close()
+        })
+
+        /** The answer is there before this thread has a chance to learn that the request was written. */
+        async function answeredAtOnce(what: OutgoingRequest): Promise<Ending> {
+          const n = recorder.endings.length
+          // Not out of a callback of a socket: the turn of the event loop that learns of writes is still to come.
+          await new Promise((resolve) => setTimeout(resolve, 0))
+          let wasAnswered = false
+          recorder.onWritten = () => {
+            const answered = quick.answered
+            // It is written when what runs now is over.
+            process.nextTick(() => {
+              wasAnswered = quick.blockUntilAnswered(answered + 1)
+              afterWriting?.()
+            })
+          }
+          engine.send(0, what)
+          const ending = await recorder.ending(n + 1)
+          expect(wasAnswered).toBe(true)
+          return ending
+        }
+
+        test('gets all requests on one connection', async () => {
+          for (let i = 0; i < 200; i++)
+            expect(await answeredAtOnce(request('GET', `/${i}`))).toMatchObject({ outcome: '2xx', bodyBytes: 2 })
+          expect([quick.connections, recorder.connections]).toEqual([1, 1])
+        })
+
+        test('gets all requests on one connection, bodies too, and each sent from inside the answer before', async () => {
+          let left = 400
+          recorder.onAnswered = (pooled) => {
+            if (--left > 0) engine.send(pooled, request('POST', `/${left}`, 'x'.repeat(left % 2 === 0 ? 10 : 30_000)))
+          }
+          engine.send(0, request())
+          expect((await recorder.ending(400)).outcome).toBe('2xx')
+          expect(recorder.endings.every(({ outcome }) => outcome === '2xx')).toBe(true)
+          expect([quick.connections, recorder.connections]).toEqual([1, 1])
+        })
+
+        test.each(['abort', 'close'] as const)(
+          'ends its request once, as answered, when %s comes behind the answer',
+          async (how) => {
+            await answeredAtOnce(request())
+            const ending = answeredAtOnce(request())
+            afterWriting = () => {
+              // Runs when the answer was read, and before what the reading itself put off.
+              setImmediate(() => (how === 'abort' ? engine.abort(0) : void engine.close()))
+            }
+            expect((await ending).kind).toBe('answered')
+            await engine.close()
+            expect(recorder.endings).toHaveLength(2)
+          },
+        )
+      })
+
+      test('a pooled connection used again from inside its answer sends on the same socket', async () => {
         start()
         let left = 20
-        recorder.onAnswered = (slot) => {
-          if (left-- > 0) engine.send(slot, request('GET', `/${left}`))
+        recorder.onAnswered = (pooled) => {
+          if (left-- > 0) engine.send(pooled, request('GET', `/${left}`))
         }
         engine.send(0, request())
         expect((await recorder.ending(21)).outcome).toBe('2xx')
@@ -659,26 +768,22 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
 
       test('a connection closed while idle is replaced without a failure', async () => {
         start()
-        origin.answer = (_request, socket) => {
-          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', () => setTimeout(() => socket.end(), 5))
-        }
         expect((await sendOne()).kind).toBe('answered')
-        await new Promise((resolve) => setTimeout(resolve, 40))
+        origin.endAll()
+        await origin.allClosed()
         expect((await sendOne()).kind).toBe('answered')
         expect(origin.connections).toBe(2)
       })
 
       test('bytes nobody asked for on an idle connection are not taken for an answer', async () => {
         start()
-        origin.answer = (_request, socket) => {
-          socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok', () =>
-            setTimeout(() => socket.write('HTTP/1.1 500 Poison\r\nContent-Length: 0\r\n\r\n'), 5),
-          )
-        }
         expect((await sendOne()).outcome).toBe('2xx')
-        await new Promise((resolve) => setTimeout(resolve, 30))
-        origin.answer = ok
+        origin.writeToAll('HTTP/1.1 500 Poison\r\nContent-Length: 0\r\n\r\n')
+        // The engine has read them when it closes the connection for them.
+        await origin.allClosed()
+        if (limits.hidesPoison !== true) expect(recorder.poisonings).toBe(1)
         expect((await sendOne()).outcome).toBe('2xx')
+        expect(origin.connections).toBe(2)
       })
 
       test('idle connections are closed after the keep-alive time-out', async () => {
@@ -715,7 +820,7 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
       })
 
       test.runIf(limits.checksInSend)(
-        'a request that cannot be sent is said to be, N + 1 times, and the slot goes on',
+        'a request that cannot be sent is said to be, N + 1 times, and the connection goes on',
         async () => {
           start()
           const unsendable = [
@@ -732,8 +837,8 @@ export function replayEngineContract(name: string, { open, compose, limits }: En
 
       test('OPTIONS * is sent, or refused beforehand', async () => {
         start()
-        expect(engine.prepare(captured('GET / HTTP/1.1\nHost: h'), connection(), new Lane(1))).not.toBeNull()
-        const asterisk = engine.prepare(captured('OPTIONS * HTTP/1.1\nHost: h'), connection(), new Lane(1))
+        expect(engine.prepare(captured('GET / HTTP/1.1\nHost: h'), connection())).not.toBeNull()
+        const asterisk = engine.prepare(captured('OPTIONS * HTTP/1.1\nHost: h'), connection())
         if (limits.noAsterisk === true) {
           expect(asterisk).toBeNull()
           return

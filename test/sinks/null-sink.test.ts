@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { CounterBlock } from '../../src/metrics/counters.ts'
+import { RATE_LIMITER_BYTES, SharedRateLimiter } from '../../src/sinks/filter/rate-limiter.ts'
+import { SELECT_ALL } from '../../src/sinks/filter/selection.ts'
 import { NullSink } from '../../src/sinks/null-sink.ts'
-import { RATE_LIMITER_BYTES, SharedRateLimiter } from '../../src/sinks/replay/rate-limiter.ts'
-import { SELECT_ALL } from '../../src/sinks/replay/selection.ts'
 import { captured, connection } from './replay/support/captured.ts'
 import { dropsOf, outcomesOf } from './replay/support/ledger.ts'
 

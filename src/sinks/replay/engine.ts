@@ -1,21 +1,22 @@
 /**
- * What sends requests to the origin. An engine has a fixed number of slots; a slot is at most one origin connection, kept
- * alive between requests, and carries one request at a time.
+ * What sends requests to the origin. An engine has a fixed number of pooled connections, known by number; each is at most one
+ * origin connection, kept alive between requests, and carries one request at a time.
  *
  * Contract (test/contracts/replay-engine.contract.ts):
- * - Every `send` is followed by exactly one of `answered`, `failed`, `unsendable` for that slot, never from inside `send`.
- * - From inside `answered` the same slot may be used again; other slots only after the stack has unwound, because the engine
- *   may be in the middle of parsing. From inside `failed` and `unsendable` every free slot may be used.
+ * - Every `send` is followed by exactly one of `answered`, `failed`, `unsendable` for that pooled connection, never from inside `send`.
+ * - From inside `answered` the same one may be used again; others only after the stack has unwound, because the engine
+ *   may be in the middle of parsing. From inside `failed` and `unsendable` every free one may be used.
  * - `abort`, `sweep` and `close` may report from inside.
  * - The engine never sends a request twice. `Fault` says when that would be safe.
+ * - A connection is used again only where the request before was written to its end; one that was is not thrown away.
  * - Redirects are not followed, answers' bodies are discarded.
  */
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
 import type { Connection } from '../../exchange/connection.ts'
 import type { MessageView } from '../../http/message.ts'
-import type { Lane } from './lanes.ts'
 import type { OutgoingRequest } from './outgoing-request.ts'
+import type { TimeLimits } from './request-deadlines.ts'
 
 /** What a failure says beyond its outcome. */
 export const Fault = {
@@ -33,32 +34,36 @@ export const Fault = {
 
 export interface EngineListener {
   /** A whole answer came. @param latencyUs from the moment the request was written */
-  answered(slot: number, outcome: number, latencyUs: number, bodyBytes: number): void
+  answered(pooled: number, outcome: number, latencyUs: number, bodyBytes: number): void
   /** @param outcome an `Outcome` code @param fault a `Fault` code @param bodyBytes of the answer, as far as it came */
-  failed(slot: number, outcome: number, fault: number, bodyBytes: number): void
+  failed(pooled: number, outcome: number, fault: number, bodyBytes: number): void
   /** The engine cannot send this request as it is; nothing was written. */
-  unsendable(slot: number): void
+  unsendable(pooled: number): void
   /** A connection to the origin was opened. */
   connected(): void
   /** A request is written now. @param atUs clock time */
-  written(slot: number, atUs: number): void
+  written(pooled: number, atUs: number): void
   /** The origin sent bytes that answer no request; the connection was closed. */
   poisoned(): void
 }
 
 export interface Engine {
-  readonly slots: number
+  /** Connections to the origin at most. */
+  readonly poolSize: number
   /**
    * A captured request in the form that this engine sends, in memory of its own; null when it cannot be sent as captured. `unsendable`
    * may still follow the `send` of one that was prepared.
    */
-  prepare(message: MessageView, connection: Connection, lane: Lane): OutgoingRequest | null
-  /** @param slot 0 to slots - 1, free @param request made by `prepare` of this engine */
-  send(slot: number, request: OutgoingRequest): void
+  prepare(message: MessageView, connection: Connection): OutgoingRequest | null
+  /** @param pooled 0 to poolSize - 1, free @param request made by `prepare` of this engine */
+  send(pooled: number, request: OutgoingRequest): void
   /** From now on requests are prepared with the captured Host, or with the origin's. */
   keepHost(isKept: boolean): void
-  /** Gives up a slot's request and its connection: `failed` follows. Nothing happens to a free slot. */
-  abort(slot: number): void
+  /**
+   * Gives up the request on a pooled connection, and the connection: `failed` follows, or `answered` where the whole answer was there already.
+   * Nothing happens to a free one.
+   */
+  abort(pooled: number): void
   /**
    * Enforces all time-outs. The caller does this every `SWEEP_MS` or so while a request is in flight.
    * @returns whether idle connections are left that only a later sweep will close
@@ -68,7 +73,7 @@ export interface Engine {
   close(): Promise<void>
 }
 
-/** `undici`: the HTTP client of that name. `wire`: our own, which writes the captured bytes. */
+/** `undici`: the HTTP client of that name. `wire`: our raw HTTP/1 client, which writes the captured bytes. */
 export const ENGINE_NAMES = ['wire', 'undici'] as const
 export type EngineName = (typeof ENGINE_NAMES)[number]
 
@@ -91,17 +96,9 @@ export interface OriginOptions {
   readonly tlsInsecure?: boolean
 }
 
-export interface EngineOptions extends OriginOptions {
-  /** Slots: connections to the origin at most. */
+export interface EngineOptions extends OriginOptions, TimeLimits {
+  /** Pooled connections to the origin. */
   readonly connections: number
-  /** TCP and TLS handshake together. */
-  readonly connectTimeoutMs: number
-  /** From the request written to the end of the answer's head. */
-  readonly headersTimeoutMs: number
-  /** Longest silence inside an answer's body. */
-  readonly bodyTimeoutMs: number
-  /** From `send` to the end of the answer, whatever happens in between. */
-  readonly requestTimeoutMs: number
   /** An idle connection is closed after this long; set it below the origin's own. */
   readonly keepAliveTimeoutMs: number
   /** Most bytes of an answer, as they come: heads, interim answers and framing included. */

@@ -6,6 +6,6 @@ export async function loadEngine(name: EngineName): Promise<EngineFactory> {
     const { UndiciEngine } = await import('./undici-engine.ts')
     return (options, clock, listener) => new UndiciEngine(options, clock, listener)
   }
-  const { WireEngine } = await import('./wire-engine.ts')
-  return (options, clock, listener) => new WireEngine(options, clock, listener)
+  const { RawHttp1Client } = await import('./raw-http1-client.ts')
+  return (options, clock, listener) => new RawHttp1Client(options, clock, listener)
 }

@@ -2,7 +2,6 @@
 import type { Connection } from '../../exchange/connection.ts'
 import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
-import type { Lane } from './lanes.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
 
 export class FieldRequest extends OutgoingRequest {
@@ -13,8 +12,8 @@ export class FieldRequest extends OutgoingRequest {
   /** Whole, without transfer coding; null when empty. */
   readonly body: Buffer | null
 
-  constructor(method: string, target: string, headers: string[], body: Buffer | null, heldBytes: number, lane: Lane) {
-    super(method, heldBytes, lane)
+  constructor(method: string, target: string, headers: string[], body: Buffer | null, heldBytes: number) {
+    super(method, heldBytes)
     this.target = target
     this.headers = headers
     this.body = body
@@ -27,7 +26,6 @@ export function buildFieldRequest(
   plan: HeadPlan,
   originHost: string,
   connection: Connection,
-  lane: Lane,
 ): FieldRequest {
   // One conversion of the head; names and values are slices of it.
   const base = message.headAt
@@ -62,6 +60,5 @@ export function buildFieldRequest(
     headers,
     message.copyBody(),
     heldBytesOf(message),
-    lane,
   )
 }

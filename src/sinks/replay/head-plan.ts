@@ -3,7 +3,7 @@
  * docs/replay.md has the table.
  */
 import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
-import { toOriginForm } from './target.ts'
+import { toOriginForm } from '../filter/target.ts'
 
 /** The loop guard's header: the HTTP parser flags captured requests that carry it (MessageFlag.marked). */
 export const MARKER_NAME = 'X-Mirrorshard'

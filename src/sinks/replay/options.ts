@@ -1,7 +1,7 @@
 /** What the replay sink can be told. The configuration schema makes it; the defaults and their reasons stand here. */
 import { MirrorError } from '../../base/errors.ts'
+import { SELECT_ALL, type SelectionOptions } from '../filter/selection.ts'
 import type { EngineName, EngineOptions } from './engine.ts'
-import { SELECT_ALL, type SelectionOptions } from './selection.ts'
 
 export interface ReplaySinkOptions extends SelectionOptions, EngineOptions {
   /** `connection`: the requests of a captured connection leave in order, one at a time. `none`: each as soon as it can. */

@@ -1,16 +1,15 @@
-/** A captured request on its way to the origin, as the queue and the engines see it. */
+/** A captured request on its way to the origin, as the queues and the engines see it. */
 import type { MessageView } from '../../http/message.ts'
-import type { Lane } from './lanes.ts'
+import type { ConnectionQueue } from './connection-queues.ts'
 
 /**
- * Made by the engine's `prepare`, owned by the sink until it is counted. What is sent stands in the engine's own class:
- * bytes (WireRequest) or strings (FieldRequest).
+ * Made by the engine's `prepare`, owned by the scheduler until it has ended. What is sent stands in the engine's own class:
+ * bytes (ByteRequest) or strings (FieldRequest).
  */
 export class OutgoingRequest {
   readonly method: string
   /** Bytes of the captured head and of the body: what it counts for in the queue's bound. */
   readonly heldBytes: number
-  readonly lane: Lane
   /** Time of the captured packet that completed it, microseconds. */
   capturedUs = 0
   /** Clock time at which it was queued. */
@@ -19,13 +18,14 @@ export class OutgoingRequest {
   isRetry = false
   /** It is the circuit breaker's probe. */
   isProbe = false
-  /** Next in its lane. */
+  /** Its place, from `append` to its end: the queue of its captured connection, and its neighbours there. */
+  queue: ConnectionQueue | null = null
   next: OutgoingRequest | null = null
+  previous: OutgoingRequest | null = null
 
-  constructor(method: string, heldBytes: number, lane: Lane) {
+  constructor(method: string, heldBytes: number) {
     this.method = method
     this.heldBytes = heldBytes
-    this.lane = lane
   }
 }
 

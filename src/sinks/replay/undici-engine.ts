@@ -1,5 +1,5 @@
 /**
- * Replay over undici: one `Client` per slot, pipelining 1, `dispatch` with raw handlers, nothing allocated per request here.
+ * Replay over undici: one `Client` per pooled connection, pipelining 1, `dispatch` with raw handlers, nothing allocated per request here.
  *
  * Not `Pool`: each request undici refuses makes its Pool one client poorer, and it costs more. Where undici is wrong, or
  * could be surprised, and what is done about it:
@@ -36,8 +36,8 @@ import {
 } from './engine.ts'
 import { buildFieldRequest, type FieldRequest } from './field-request.ts'
 import { HeadPlan } from './head-plan.ts'
-import type { Lane } from './lanes.ts'
 import { OriginAddress, OriginFault } from './origin-socket.ts'
+import { RequestDeadlines } from './request-deadlines.ts'
 
 /**
  * The client alone: the package's entry point also loads fetch, caches and WebSocket, 70 ms of CPU time in every thread. The version is pinned in
@@ -46,81 +46,81 @@ import { OriginAddress, OriginFault } from './origin-socket.ts'
 const HttpClient = createRequire(import.meta.url)('undici/lib/dispatcher/client.js') as typeof Client
 
 export class UndiciEngine implements Engine {
-  readonly slots: number
-  private readonly all: UndiciSlot[] = []
+  readonly poolSize: number
+  private readonly all: PooledConnection[] = []
   private readonly plan: HeadPlan
   /** Host of requests, as RFC 9112 section 3.2 writes it: without the scheme's default port. */
   private readonly originHost: string
-  private readonly failures: UndiciSlot[] = []
+  private readonly failures: PooledConnection[] = []
   private readonly reportFailures = () => {
     // A listener may send again at once and fail again: those are for the next microtask.
-    for (const slot of this.failures.splice(0)) slot.reportFailure()
+    for (const pooled of this.failures.splice(0)) pooled.reportFailure()
   }
 
   constructor(options: EngineOptions, clock: Clock, listener: EngineListener) {
-    this.slots = options.connections
+    this.poolSize = options.connections
     this.originHost = options.origin.host
     this.plan = new HeadPlan(this.originHost, options.keepHost)
     const address = new OriginAddress(options)
-    const shared: SlotContext = {
+    const shared: ConnectionContext = {
       options,
       clock,
       listener,
       address,
-      failLater: (slot) => {
-        if (this.failures.push(slot) === 1) queueMicrotask(this.reportFailures)
+      failLater: (pooled) => {
+        if (this.failures.push(pooled) === 1) queueMicrotask(this.reportFailures)
       },
     }
-    for (let i = 0; i < this.slots; i++) this.all.push(new UndiciSlot(i, shared))
+    for (let i = 0; i < this.poolSize; i++) this.all.push(new PooledConnection(i, shared))
   }
 
   keepHost(isKept: boolean): void {
     this.plan.keepsHost = isKept
   }
 
-  prepare(message: MessageView, connection: Connection, lane: Lane): FieldRequest | null {
+  prepare(message: MessageView, connection: Connection): FieldRequest | null {
     if (!this.plan.read(message)) return null
-    const request = buildFieldRequest(message, this.plan, this.originHost, connection, lane)
+    const request = buildFieldRequest(message, this.plan, this.originHost, connection)
     // OPTIONS * and the asterisk form of anything else; the rest of undici's rules end in `unsendable`.
     return request.target.charCodeAt(0) === SLASH ? request : null
   }
 
-  send(slot: number, request: FieldRequest): void {
-    this.all[slot]!.send(request)
+  send(pooled: number, request: FieldRequest): void {
+    this.all[pooled]!.send(request)
   }
 
-  abort(slot: number): void {
-    this.all[slot]!.giveUp(Outcome.timeout)
+  abort(pooled: number): void {
+    this.all[pooled]!.giveUp(Outcome.timeout)
   }
 
   sweep(nowUs: number): boolean {
-    for (const slot of this.all) slot.sweep(nowUs)
+    for (const pooled of this.all) pooled.sweep(nowUs)
     // undici closes idle connections by timers of its own.
     return false
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.all.map((slot) => slot.close()))
+    await Promise.all(this.all.map((pooled) => pooled.close()))
   }
 }
 
 const SLASH = 47
 
-interface SlotContext {
+interface ConnectionContext {
   readonly options: EngineOptions
   readonly clock: Clock
   readonly listener: EngineListener
   readonly address: OriginAddress
-  failLater(slot: UndiciSlot): void
+  failLater(pooled: PooledConnection): void
 }
 
 /** undici's coarse timers may fire this much early; as backstop they must not come before the sweep. */
 const BACKSTOP_MS = 1000
 
-/** One origin connection; also the handler of the request on it. */
-class UndiciSlot implements Dispatcher.DispatchHandler {
+/** One connection to the origin at a time; also the handler of the request on it. */
+class PooledConnection implements Dispatcher.DispatchHandler {
   private readonly index: number
-  private readonly context: SlotContext
+  private readonly context: ConnectionContext
   private readonly client: Client
   private readonly dispatchOptions: Dispatcher.DispatchOptions
 
@@ -132,12 +132,12 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
   private isBusy = false
   /** The request was written. */
   private isStarted = false
-  private sentUs = 0
-  private connectStartedUs = 0
+  private readonly deadlines: RequestDeadlines
   private startedUs = 0
-  private heardUs = 0
-  /** Body bytes came since the last sweep. */
-  private wasHeard = false
+  /** The whole answer came, at this time, while the end of the request's own writing was not known; -1: no such thing. */
+  private answeredUs = -1
+  private verdict: NodeJS.Immediate | null = null
+  private readonly onVerdict = () => this.settle()
   private bytesReadAtStart = 0
   /** Decrypted bytes of the answer that undici took, interim answers apart. */
   private answerBytes = 0
@@ -150,10 +150,11 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
   private givenUp: number = Outcome.none
   private error: unknown = null
 
-  constructor(index: number, context: SlotContext) {
+  constructor(index: number, context: ConnectionContext) {
     const { options, address } = context
     this.index = index
     this.context = context
+    this.deadlines = new RequestDeadlines(options)
     const backstopMs = Math.ceil(options.requestTimeoutMs) + BACKSTOP_MS
     this.client = new HttpClient(
       `http://${address.hostname.includes(':') ? `[${address.hostname}]` : address.hostname}:${address.port}`,
@@ -176,7 +177,7 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
   send(request: FieldRequest): void {
     this.isBusy = true
     this.isStarted = false
-    this.sentUs = this.context.clock.nowUs()
+    this.deadlines.begin(this.context.clock.nowUs())
     this.answerBytes = 0
     this.status = 0
     this.bodyBytes = 0
@@ -195,37 +196,23 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
 
   giveUp(outcome: number): void {
     if (!this.isBusy || this.givenUp !== Outcome.none) return
+    if (this.answeredUs >= 0) {
+      this.settle()
+      return
+    }
     this.givenUp = outcome
     // Where it is being replaced right now, `connect` sees `givenUp`.
     this.socket?.destroy(new OriginFault(outcome))
   }
 
   sweep(nowUs: number): void {
-    if (!this.isBusy || this.givenUp !== Outcome.none) return
-    const { options } = this.context
-    if (this.isConnecting) {
-      if (
-        nowUs - this.connectStartedUs > options.connectTimeoutMs * 1000 ||
-        nowUs - this.sentUs > options.requestTimeoutMs * 1000
-      ) {
-        this.giveUp(Outcome.connectTimeout)
-      }
-      return
-    }
-    if (this.wasHeard) {
-      this.wasHeard = false
-      this.heardUs = nowUs
-    }
-    if (
-      nowUs - this.sentUs > options.requestTimeoutMs * 1000 ||
-      (this.isStarted && this.status === 0 && nowUs - this.startedUs > options.headersTimeoutMs * 1000) ||
-      (this.status !== 0 && nowUs - this.heardUs > options.bodyTimeoutMs * 1000)
-    ) {
-      this.giveUp(Outcome.timeout)
-    }
+    if (!this.isBusy || this.answeredUs >= 0 || this.givenUp !== Outcome.none) return
+    const outcome = this.deadlines.missed(nowUs, this.bodyBytes)
+    if (outcome !== Outcome.none) this.giveUp(outcome)
   }
 
   async close(): Promise<void> {
+    if (this.answeredUs >= 0) this.settle()
     // undici knows nothing of a socket that still connects.
     if (this.isConnecting) this.socket?.destroy(new OriginFault(Outcome.reset))
     await this.client.destroy()
@@ -238,7 +225,7 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
     const { address, clock, listener } = this.context
     this.isConnecting = true
     this.requestsOnSocket = 0
-    this.connectStartedUs = clock.nowUs()
+    this.deadlines.connecting(clock.nowUs())
     this.socket = address.connect((fault, socket) => {
       this.isConnecting = false
       if (fault !== null) callback(fault, null)
@@ -288,6 +275,7 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
     this.takenBytes = 0
     this.bytesReadAtStart = this.socket!.bytesRead
     this.startedUs = this.context.clock.nowUs()
+    this.deadlines.written(this.startedUs)
     this.context.listener.written(this.index, this.startedUs)
   }
 
@@ -295,24 +283,39 @@ class UndiciSlot implements Dispatcher.DispatchHandler {
     // 101 without our asking is as final as it is wrong; undici reports most of them as an error.
     if (status < 200 && status !== 101) return true
     this.status = status
-    this.wasHeard = true
+    this.deadlines.answering(this.context.clock.nowUs(), 0)
     if (status === 101) this.giveUp(Outcome['1xx'])
     return true
   }
 
   onData(chunk: Buffer): boolean {
     this.bodyBytes += chunk.length
-    this.wasHeard = true
     return true
   }
 
   onComplete(): void {
+    this.answeredUs = this.context.clock.nowUs()
+    // undici writes right before a turn of the event loop ends, and node:tls says a turn later that a write is over.
+    if (this.socket!.writableLength > 0) this.verdict ??= setImmediate(this.onVerdict)
+    else this.settle()
+  }
+
+  /** Reports the answer. */
+  private settle(): void {
+    const { answeredUs } = this
+    if (this.verdict !== null) clearImmediate(this.verdict)
+    this.verdict = null
+    this.answeredUs = -1
     this.isBusy = false
     // The answer came before the request had left: the next one would stand behind bytes that the origin may never read. undici opens
     // another connection for it.
     if (this.socket!.writableLength > 0) this.socket!.destroy()
-    const { clock, listener } = this.context
-    listener.answered(this.index, outcomeOfStatus(this.status), clock.nowUs() - this.startedUs, this.bodyBytes)
+    this.context.listener.answered(
+      this.index,
+      outcomeOfStatus(this.status),
+      answeredUs - this.startedUs,
+      this.bodyBytes,
+    )
   }
 
   onError(error: Error): void {

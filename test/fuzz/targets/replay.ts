@@ -3,9 +3,8 @@ import { createRequire } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
 import type { MessageView } from '../../../src/http/message.ts'
 import { AnswerContext, AnswerReader, AnswerState } from '../../../src/sinks/replay/answer-reader.ts'
+import { type ByteRequest, ByteRequestBuilder } from '../../../src/sinks/replay/byte-request.ts'
 import { HeadPlan } from '../../../src/sinks/replay/head-plan.ts'
-import { Lane } from '../../../src/sinks/replay/lanes.ts'
-import { type WireRequest, WireRequestBuilder } from '../../../src/sinks/replay/wire-request.ts'
 import { cutAt, inBytes, type Request, RequestLog } from '../../http/support/parsing.ts'
 import { connection } from '../../sinks/replay/support/captured.ts'
 import { Choices } from '../input.ts'
@@ -75,7 +74,7 @@ function readAnswers(pieces: readonly Buffer[], toHead: boolean, ends: boolean, 
 
 const ORIGIN_HOST = 'staging.example:8080'
 const PLANS = [false, true].map(
-  (keepsHost) => () => new WireRequestBuilder(new HeadPlan(ORIGIN_HOST, keepsHost), ORIGIN_HOST),
+  (keepsHost) => () => new ByteRequestBuilder(new HeadPlan(ORIGIN_HOST, keepsHost), ORIGIN_HOST),
 )
 const CONNECTION = connection({ id: 1, clientPort: 40_000, clientHash: 1, flowHash: 2 })
 const FORBIDDEN = [
@@ -102,12 +101,11 @@ export const wireRequest: Target = {
   run([settings, bytes = Buffer.alloc(0)]) {
     const keepsHost = new Choices(settings).below(2)
     const builder = PLANS[keepsHost]!()
-    const lane = new Lane(1)
-    const written: { request: WireRequest; text: string; body: string }[] = []
+    const written: { request: ByteRequest; text: string; body: string }[] = []
     let unsendable = 0
     const log = new (class extends RequestLog {
       override requestComplete(view: MessageView, endOffset: number): void {
-        const request = builder.build(view, CONNECTION, lane)
+        const request = builder.build(view, CONNECTION)
         if (request === null) unsendable++
         else written.push({ request, text: request.headText(), body: view.copyBody()?.toString('latin1') ?? '' })
         super.requestComplete(view, endOffset)

@@ -8,12 +8,11 @@ import { MonotonicClock } from '../../../src/base/clock.ts'
 import type { Connection } from '../../../src/exchange/connection.ts'
 import { HeadReader } from '../../../src/http/head.ts'
 import { MessageView } from '../../../src/http/message.ts'
+import { ByteRequest } from '../../../src/sinks/replay/byte-request.ts'
 import { ENGINE_NAMES, type Engine, type EngineListener } from '../../../src/sinks/replay/engine.ts'
 import { loadEngine } from '../../../src/sinks/replay/engines.ts'
 import { FieldRequest } from '../../../src/sinks/replay/field-request.ts'
-import { Lane } from '../../../src/sinks/replay/lanes.ts'
 import { REPLAY_DEFAULTS } from '../../../src/sinks/replay/options.ts'
-import { WireRequest } from '../../../src/sinks/replay/wire-request.ts'
 import { connection } from './support/captured.ts'
 
 interface Field {
@@ -96,7 +95,7 @@ function parsed({ method, target, version, fields, body }: Captured): MessageVie
   return view
 }
 
-function readWire(request: WireRequest): { sent: Sent; body: Buffer; lines: string[] } {
+function readWire(request: ByteRequest): { sent: Sent; body: Buffer; lines: string[] } {
   const head = Buffer.from(request.headText(), 'latin1')
   const bytes = request.body === null ? head : Buffer.concat([head, request.body])
   const end = bytes.indexOf('\r\n\r\n')
@@ -196,13 +195,12 @@ describe.each(ENGINE_NAMES)('over the %s engine', (name) => {
     const open = await loadEngine(name)
     const engine: Engine = open({ ...REPLAY_DEFAULTS, origin: ORIGIN, keepHost }, new MonotonicClock(), SILENT)
     const from = [connection(), connection({ clientAddress: '2001:db8::1', serverPort: 80 })]
-    const lanes = from.map(({ id }) => new Lane(id))
-    const earlier: [WireRequest, string][] = []
+    const earlier: [ByteRequest, string][] = []
     fc.assert(
       fc.property(requests, fc.nat(1), (captured, which) => {
         const expected = transformed(captured, from[which]!, ORIGIN.host, keepHost)
-        const request = engine.prepare(parsed(captured), from[which]!, lanes[which]!)
-        if (request instanceof WireRequest) {
+        const request = engine.prepare(parsed(captured), from[which]!)
+        if (request instanceof ByteRequest) {
           const { sent, body, lines } = readWire(request)
           expect(sent).toEqual(expected)
           expect(body.equals(captured.body)).toBe(true)

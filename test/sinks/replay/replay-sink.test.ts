@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MonotonicClock } from '../../../src/base/clock.ts'
 import { ADDED_LATENCIES, ADDED_LATENCY_BUCKETS } from '../../../src/metrics/counters.ts'
+import { RATE_LIMITER_BYTES, SharedRateLimiter } from '../../../src/sinks/filter/rate-limiter.ts'
 import { ENGINE_NAMES } from '../../../src/sinks/replay/engine.ts'
-import { RATE_LIMITER_BYTES, SharedRateLimiter } from '../../../src/sinks/replay/rate-limiter.ts'
 import { captured, connection } from './support/captured.ts'
 import { latencyCount } from './support/ledger.ts'
 import {
@@ -353,7 +353,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       const clock = { nowUs: () => 1_700_000_000_000_500 }
       const rateLimiter = new SharedRateLimiter(new SharedArrayBuffer(RATE_LIMITER_BYTES), 100, clock, 3)
       const to = rig(origin.url, {}, { rateLimiter })
-      giveAll(to, Array(10).fill('/'))
+      for (let i = 0; i < 10; i++) giveAll(to, ['/'])
       await to.drain()
       expect(to.drops).toEqual({ rateLimited: 7 })
       expect(to.outcomes).toEqual({ '2xx': 3 })

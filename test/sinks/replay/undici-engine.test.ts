@@ -1,11 +1,10 @@
 import { FieldRequest } from '../../../src/sinks/replay/field-request.ts'
-import { Lane } from '../../../src/sinks/replay/lanes.ts'
 import { UndiciEngine } from '../../../src/sinks/replay/undici-engine.ts'
 import { replayEngineContract } from '../../contracts/replay-engine.contract.ts'
 
 replayEngineContract('undici', {
   open: (options, clock, listener) => new UndiciEngine(options, clock, listener),
-  compose: ({ method, target, headers, body }) => new FieldRequest(method, target, [...headers], body, 0, new Lane(1)),
+  compose: ({ method, target, headers, body }) => new FieldRequest(method, target, [...headers], body, 0),
   limits: {
     noAsterisk: true,
     checksInSend: true,

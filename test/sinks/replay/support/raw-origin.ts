@@ -56,10 +56,29 @@ export class RawOrigin {
     while (this.requests.length < n) await new Promise<void>((resolve) => this.waiters.push(resolve))
   }
 
+  /** On every open connection, as bytes that answer nothing. They have arrived, over loopback, when this returns. */
+  writeToAll(bytes: string): void {
+    for (const socket of this.sockets) socket.write(bytes, 'latin1')
+  }
+
+  /** FIN on every open connection. */
+  endAll(): void {
+    for (const socket of this.sockets) socket.end()
+  }
+
+  /** Resolves when no connection is open, that is when the other side has closed them too. */
+  async allClosed(): Promise<void> {
+    while (this.sockets.size > 0) await new Promise<void>((resolve) => this.waiters.push(resolve))
+  }
+
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()))
     for (const socket of this.sockets) socket.destroy()
     await closed
+  }
+
+  private wake(): void {
+    for (const wake of this.waiters.splice(0)) wake()
   }
 
   private accept(socket: net.Socket): void {
@@ -67,7 +86,10 @@ export class RawOrigin {
     let onConnection = 0
     let pending = Buffer.alloc(0)
     this.sockets.add(socket)
-    socket.on('close', () => this.sockets.delete(socket))
+    socket.on('close', () => {
+      this.sockets.delete(socket)
+      this.wake()
+    })
     socket.on('error', () => {})
     socket.on('data', (chunk) => {
       pending = Buffer.concat([pending, chunk])
@@ -87,7 +109,7 @@ export class RawOrigin {
           target: lines[0]!.split(' ')[1]!,
         }
         this.requests.push(request)
-        for (const wake of this.waiters.splice(0)) wake()
+        this.wake()
         this.answer(request, socket)
       }
     })

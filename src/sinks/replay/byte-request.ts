@@ -1,14 +1,13 @@
 /**
- * An outgoing request as bytes: what the wire engine writes. Between the edits of a HeadPlan the captured head is copied as it
+ * An outgoing request as bytes: what the raw HTTP/1 client writes. Between the edits of a HeadPlan the captured head is copied as it
  * is, so names, values, their order and the blanks between them stay by construction.
  */
 import type { Connection } from '../../exchange/connection.ts'
 import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
-import type { Lane } from './lanes.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
 
-export class WireRequest extends OutgoingRequest {
+export class ByteRequest extends OutgoingRequest {
   /** [at, end) of `bytes`: the head, and behind it the body where that is short. */
   private readonly bytes: Buffer
   private readonly at: number
@@ -20,16 +19,8 @@ export class WireRequest extends OutgoingRequest {
   /** Its answer has no body (RFC 9110 section 9.3.2). */
   readonly isHead: boolean
 
-  constructor(
-    method: string,
-    memory: Buffer | Block,
-    at: number,
-    end: number,
-    body: Buffer | null,
-    heldBytes: number,
-    lane: Lane,
-  ) {
-    super(method, heldBytes, lane)
+  constructor(method: string, memory: Buffer | Block, at: number, end: number, body: Buffer | null, heldBytes: number) {
+    super(method, heldBytes)
     this.block = memory instanceof Block ? memory : null
     this.bytes = memory instanceof Block ? memory.bytes : memory
     this.at = at
@@ -59,7 +50,7 @@ class Block {
   users = 0
 }
 
-export class WireRequestBuilder {
+export class ByteRequestBuilder {
   private readonly plan: HeadPlan
   private readonly originHost: Uint8Array
   private block = new Block()
@@ -75,7 +66,7 @@ export class WireRequestBuilder {
   }
 
   /** @returns null where HeadPlan has no way to send it */
-  build(message: MessageView, connection: Connection, lane: Lane): WireRequest | null {
+  build(message: MessageView, connection: Connection): ByteRequest | null {
     if (!this.plan.read(message)) return null
     const isShort = message.bodyBytes <= SHORT_BODY_BYTES
     // No edit makes a target longer, and the captured host appears at most twice.
@@ -94,7 +85,7 @@ export class WireRequestBuilder {
       this.at = this.blockAt
     }
     const startAt = this.at
-    this.writeHead(message, connection, lane)
+    this.writeHead(message, connection)
     if (isShort) this.copy(message.body, message.bodyAt, message.bodyEnd)
     if (!isOwn) {
       this.blockAt = this.at
@@ -104,14 +95,14 @@ export class WireRequestBuilder {
     // Not kept longer than its request.
     this.out = this.block.bytes
     const body = isShort ? null : message.copyBody()
-    return new WireRequest(methodOf(message), memory, startAt, this.at, body, heldBytesOf(message), lane)
+    return new ByteRequest(methodOf(message), memory, startAt, this.at, body, heldBytesOf(message))
   }
 
   /**
    * The bytes of a request are needed no more, neither for sending it again nor by a write under way: its memory may be used again.
    * To be called at most once; a request that is never given back is as safe, its block is then the garbage collector's.
    */
-  release({ block }: WireRequest): void {
+  release({ block }: ByteRequest): void {
     if (block === null || --block.users > 0) return
     if (block === this.block) this.blockAt = 0
     else if (this.spare.length < SPARE_BLOCKS) this.spare.push(block)
@@ -122,7 +113,7 @@ export class WireRequestBuilder {
     this.blockAt = 0
   }
 
-  private writeHead(message: MessageView, connection: Connection, lane: Lane): void {
+  private writeHead(message: MessageView, connection: Connection): void {
     const { plan } = this
     const { bytes, fields, fieldCount, headEnd } = message
     const { actions } = plan
@@ -166,21 +157,23 @@ export class WireRequestBuilder {
       }
     }
     this.copy(bytes, from, headEnd - 2)
-    this.writeForwarded(message, connection, lane)
+    this.writeForwarded(message, connection)
     this.bytes(MARKER_AND_END)
   }
 
-  private writeForwarded(message: MessageView, connection: Connection, lane: Lane): void {
+  private writeForwarded(message: MessageView, connection: Connection): void {
     const { plan } = this
-    if (plan.addsForwardedFor && plan.addsForwardedPort && plan.addsForwardedProto) {
-      // Equal for all requests of the connection that bring none of the three.
-      lane.forwarded ??= latin1(forwardedFor(connection) + forwardedPort(connection) + FORWARDED_PROTO)
-      this.bytes(lane.forwarded)
-    } else {
-      if (plan.addsForwardedFor) this.text(forwardedFor(connection))
-      if (plan.addsForwardedPort) this.text(forwardedPort(connection))
-      if (plan.addsForwardedProto) this.text(FORWARDED_PROTO)
+    if (plan.addsForwardedFor) {
+      this.bytes(FORWARDED_FOR)
+      this.text(connection.clientAddress)
+      this.bytes(CRLF)
     }
+    if (plan.addsForwardedPort) {
+      this.bytes(FORWARDED_PORT)
+      this.number(connection.serverPort)
+      this.bytes(CRLF)
+    }
+    if (plan.addsForwardedProto) this.bytes(FORWARDED_PROTO)
     const { forwardedHost, forwardedHostAt } = plan
     if (forwardedHost === null && forwardedHostAt < 0) return
     this.bytes(FORWARDED_HOST)
@@ -193,7 +186,21 @@ export class WireRequestBuilder {
   }
 
   private contentLength(length: number): void {
-    this.text(`Content-Length: ${length}\r\n`)
+    this.bytes(CONTENT_LENGTH)
+    this.number(length)
+    this.bytes(CRLF)
+  }
+
+  /** In decimal. @param value a whole number, 0 or more */
+  private number(value: number): void {
+    let digits = 1
+    for (let limit = 10; value >= limit; limit *= 10) digits++
+    let rest = value
+    for (let at = this.at + digits - 1; at >= this.at; at--) {
+      this.out[at] = 48 + (rest % 10)
+      rest = Math.floor(rest / 10)
+    }
+    this.at += digits
   }
 
   private copy(source: Buffer, from: number, end: number): void {
@@ -232,17 +239,12 @@ function latin1(text: string): Uint8Array {
   return bytes
 }
 
-function forwardedFor(connection: Connection): string {
-  return `X-Forwarded-For: ${connection.clientAddress}\r\n`
-}
-
-function forwardedPort(connection: Connection): string {
-  return `X-Forwarded-Port: ${connection.serverPort}\r\n`
-}
-
-const FORWARDED_PROTO = 'X-Forwarded-Proto: http\r\n'
+const FORWARDED_FOR = latin1('X-Forwarded-For: ')
+const FORWARDED_PORT = latin1('X-Forwarded-Port: ')
+const FORWARDED_PROTO = latin1('X-Forwarded-Proto: http\r\n')
 const FORWARDED_HOST = latin1('X-Forwarded-Host: ')
 const HOST = latin1('Host: ')
+const CONTENT_LENGTH = latin1('Content-Length: ')
 const CRLF = latin1('\r\n')
 const COMMA = latin1(', ')
 const VERSION_LINE_END = latin1(' HTTP/1.1\r\n')

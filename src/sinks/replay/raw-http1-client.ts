@@ -1,9 +1,9 @@
 /**
- * Replay over sockets of our own: a slot is one connection, a request is one write, an answer is read where the kernel put it.
+ * The raw HTTP/1 client (`--engine wire`): sockets of our own, a request is one write, an answer is read where the kernel put it.
  *
  * - One buffer takes the bytes of all sockets (`onread`): an answer is looked at and forgotten before the next read.
  * - No promise, closure or timer per request. `sweep` enforces every time-out, that of idle connections too.
- * - The bytes are those that WireRequestBuilder made of the captured ones; answers are read by AnswerReader.
+ * - The bytes are those that ByteRequestBuilder made of the captured ones; answers are read by AnswerReader.
  * - Bytes that answer no request end the connection, so that they are never taken for the next answer.
  */
 import type { Socket } from 'node:net'
@@ -13,26 +13,26 @@ import type { Connection } from '../../exchange/connection.ts'
 import { CR, LF } from '../../http/characters.ts'
 import type { MessageView } from '../../http/message.ts'
 import { AnswerContext, AnswerReader, AnswerState } from './answer-reader.ts'
+import { type ByteRequest, ByteRequestBuilder } from './byte-request.ts'
 import { type Engine, type EngineListener, type EngineOptions, Fault, outcomeOfStatus } from './engine.ts'
 import { HeadPlan } from './head-plan.ts'
-import type { Lane } from './lanes.ts'
 import { OriginAddress } from './origin-socket.ts'
-import { type WireRequest, WireRequestBuilder } from './wire-request.ts'
+import { RequestDeadlines } from './request-deadlines.ts'
 
 /** What one read takes at most. Chosen: a large answer takes few reads, and the buffer stays in the second-level cache. */
 const READ_BYTES = 64 * 1024
 
-export class WireEngine implements Engine {
-  readonly slots: number
-  private readonly all: WireSlot[] = []
-  private readonly builder: WireRequestBuilder
+export class RawHttp1Client implements Engine {
+  readonly poolSize: number
+  private readonly all: PooledConnection[] = []
+  private readonly builder: ByteRequestBuilder
   private readonly plan: HeadPlan
-  private readonly context: SlotContext
+  private readonly context: ConnectionContext
 
   constructor(options: EngineOptions, clock: Clock, listener: EngineListener) {
-    this.slots = options.connections
+    this.poolSize = options.connections
     this.plan = new HeadPlan(options.origin.host, options.keepHost)
-    this.builder = new WireRequestBuilder(this.plan, options.origin.host)
+    this.builder = new ByteRequestBuilder(this.plan, options.origin.host)
     this.context = {
       builder: this.builder,
       options,
@@ -43,44 +43,44 @@ export class WireEngine implements Engine {
       answers: new AnswerContext(),
       open: new Set(),
     }
-    for (let i = 0; i < this.slots; i++) this.all.push(new WireSlot(i, this.context))
+    for (let i = 0; i < this.poolSize; i++) this.all.push(new PooledConnection(i, this.context))
   }
 
-  prepare(message: MessageView, connection: Connection, lane: Lane): WireRequest | null {
-    return this.builder.build(message, connection, lane)
+  prepare(message: MessageView, connection: Connection): ByteRequest | null {
+    return this.builder.build(message, connection)
   }
 
   keepHost(isKept: boolean): void {
     this.plan.keepsHost = isKept
   }
 
-  send(slot: number, request: WireRequest): void {
-    this.all[slot]!.send(request)
+  send(pooled: number, request: ByteRequest): void {
+    this.all[pooled]!.send(request)
   }
 
-  abort(slot: number): void {
-    this.all[slot]!.giveUp(Outcome.timeout)
+  abort(pooled: number): void {
+    this.all[pooled]!.giveUp(Outcome.timeout)
   }
 
   sweep(nowUs: number): boolean {
     let hasIdle = false
-    for (const slot of this.all) if (slot.sweep(nowUs)) hasIdle = true
+    for (const pooled of this.all) if (pooled.sweep(nowUs)) hasIdle = true
     return hasIdle
   }
 
   async close(): Promise<void> {
-    for (const slot of this.all) slot.close()
+    for (const pooled of this.all) pooled.close()
     // Not `once` of node:events: an error on the way to 'close' is no news here.
     await Promise.all([...this.context.open].map((socket) => new Promise((closed) => socket.once('close', closed))))
   }
 }
 
-interface SlotContext {
+interface ConnectionContext {
   readonly options: EngineOptions
   readonly clock: Clock
   readonly listener: EngineListener
   readonly address: OriginAddress
-  readonly builder: WireRequestBuilder
+  readonly builder: ByteRequestBuilder
   /** Bytes of whichever socket is being read. */
   readonly input: Buffer
   readonly answers: AnswerContext
@@ -91,10 +91,10 @@ interface SlotContext {
 /** Origins close an idle connection at about the time they said: be this much earlier. As undici does. */
 const EARLIER_MS = 1000
 
-/** One origin connection at a time, and the request on it. */
-class WireSlot {
+/** One connection to the origin at a time, and the request on it. */
+class PooledConnection {
   private readonly index: number
-  private readonly context: SlotContext
+  private readonly context: ConnectionContext
   private readonly answer: AnswerReader
 
   /** The connection, from the moment it begins to connect until it is of no more use. */
@@ -103,30 +103,32 @@ class WireSlot {
   private requestsOnSocket = 0
   private idleLimitUs = 0
 
-  /** In flight; null while the slot is free. */
-  private request: WireRequest | null = null
+  /** In flight; null while there is none. */
+  private request: ByteRequest | null = null
+  private readonly deadlines: RequestDeadlines
   private isWritten = false
-  private sentUs = 0
-  private connectStartedUs = 0
   private writtenUs = 0
-  /** Idle: since when. Else when bytes of the body were last known to have come. */
-  private heardUs = 0
   /** Bytes of the answer that came, framing included. */
   private answerBytes = 0
-  /** Body bytes at the last sweep. */
-  private sweptBytes = 0
+  /** The whole answer came, at this time, while the end of the request's own writing was not known; -1: no such thing. */
+  private answeredUs = -1
+  private verdict: NodeJS.Immediate | null = null
+  private readonly onVerdict = () => this.settle()
+  /** Since when the connection is idle. */
+  private idleSinceUs = 0
 
-  constructor(index: number, context: SlotContext) {
+  constructor(index: number, context: ConnectionContext) {
     this.index = index
     this.context = context
     this.answer = new AnswerReader(context.answers)
+    this.deadlines = new RequestDeadlines(context.options)
   }
 
-  send(request: WireRequest): void {
+  send(request: ByteRequest): void {
     const nowUs = this.context.clock.nowUs()
     this.request = request
     this.isWritten = false
-    this.sentUs = nowUs
+    this.deadlines.begin(nowUs)
     this.answer.begin(request.isHead)
     this.answerBytes = 0
     const { socket } = this
@@ -136,39 +138,26 @@ class WireSlot {
   }
 
   giveUp(outcome: number): void {
-    if (this.request !== null) this.fail(outcome)
+    if (this.answeredUs >= 0) this.settle()
+    else if (this.request !== null) this.fail(outcome)
   }
 
-  /** @returns whether the slot holds an idle connection */
+  /** @returns whether it holds an idle connection */
   sweep(nowUs: number): boolean {
-    const { options } = this.context
     if (this.request === null) {
       if (this.socket === null) return false
-      if (nowUs - this.heardUs < this.idleLimitUs) return true
+      if (nowUs - this.idleSinceUs < this.idleLimitUs) return true
       this.drop()
       return false
     }
-    const isTooLate = nowUs - this.sentUs > options.requestTimeoutMs * 1000
-    if (!this.isWritten) {
-      if (isTooLate || nowUs - this.connectStartedUs > options.connectTimeoutMs * 1000)
-        this.fail(Outcome.connectTimeout)
-      return false
-    }
-    const { answer } = this
-    if (answer.status === 0) {
-      if (isTooLate || nowUs - this.writtenUs > options.headersTimeoutMs * 1000) this.fail(Outcome.timeout)
-      return false
-    }
-    if (answer.bodyBytes !== this.sweptBytes) {
-      this.sweptBytes = answer.bodyBytes
-      this.heardUs = nowUs
-    }
-    if (isTooLate || nowUs - this.heardUs > options.bodyTimeoutMs * 1000) this.fail(Outcome.timeout)
+    if (this.answeredUs >= 0) return false
+    const outcome = this.deadlines.missed(nowUs, this.answer.bodyBytes)
+    if (outcome !== Outcome.none) this.fail(outcome)
     return false
   }
 
   close(): void {
-    if (this.request !== null) this.fail(Outcome.reset)
+    this.giveUp(Outcome.reset)
     this.drop()
   }
 
@@ -178,7 +167,7 @@ class WireSlot {
     const { address, input, open, listener, clock } = this.context
     this.isConnecting = true
     this.requestsOnSocket = 0
-    this.connectStartedUs = nowUs
+    this.deadlines.connecting(nowUs)
     const socket = address.connect(
       (fault) => {
         if (this.socket !== socket) return
@@ -186,7 +175,7 @@ class WireSlot {
         if (fault !== null) this.fail(fault.outcome)
         else {
           listener.connected()
-          // A slot connects for a request only, and one that is given up takes its connection along.
+          // It connects for a request only, and one that is given up takes its connection along.
           this.write(socket, this.request!, clock.nowUs())
         }
       },
@@ -212,10 +201,11 @@ class WireSlot {
     })
   }
 
-  private write(socket: Socket, request: WireRequest, nowUs: number): void {
+  private write(socket: Socket, request: ByteRequest, nowUs: number): void {
     this.isWritten = true
     this.requestsOnSocket++
     this.writtenUs = nowUs
+    this.deadlines.written(nowUs)
     this.context.listener.written(this.index, nowUs)
     if (request.body === null) socket.write(request.headText(), 'latin1')
     else {
@@ -240,7 +230,7 @@ class WireSlot {
   /** `n` bytes of this connection stand in the input buffer, until this returns. */
   private read(n: number): void {
     const { input, listener } = this.context
-    if (this.request === null) {
+    if (this.request === null || this.answeredUs >= 0) {
       if (!isBlank(input, 0, n)) {
         listener.poisoned()
         this.drop()
@@ -266,16 +256,13 @@ class WireSlot {
         this.fail(Outcome['1xx'])
         return
       default:
-        if (!hadStatus && answer.status !== 0) {
-          this.heardUs = this.context.clock.nowUs()
-          this.sweptBytes = answer.bodyBytes
-        }
+        if (!hadStatus && answer.status !== 0) this.deadlines.answering(this.context.clock.nowUs(), answer.bodyBytes)
     }
   }
 
   /** The origin has sent FIN: nothing more comes. */
   private ended(): void {
-    if (this.request !== null) {
+    if (this.request !== null && this.answeredUs < 0) {
       this.answer.ended()
       if (this.answer.state === AnswerState.complete) this.complete(false)
       else this.lost(null)
@@ -284,7 +271,7 @@ class WireSlot {
 
   /** The connection is closed, for the reason given by `error`, before its time. */
   private lost(error: Error | null): void {
-    if (this.request === null) this.drop()
+    if (this.request === null || this.answeredUs >= 0) this.drop()
     else if (this.hasAnswerBytes()) this.fail(Outcome.truncated)
     else this.fail(isTlsError(error) || this.wasRefused() ? Outcome.tls : Outcome.reset)
   }
@@ -299,14 +286,32 @@ class WireSlot {
   /** @param hasSurplus bytes follow that belong to no answer */
   private complete(hasSurplus: boolean): void {
     const { answer, context } = this
-    const nowUs = context.clock.nowUs()
+    this.answeredUs = context.clock.nowUs()
     if (hasSurplus) context.listener.poisoned()
-    if (hasSurplus || !answer.keepsAlive || this.isWriting()) this.drop()
-    else this.becomeIdle(nowUs)
+    if (hasSurplus || !answer.keepsAlive) this.drop()
+    // A write that the kernel has taken may not be known to be over yet: node:tls says so a turn of the event loop later.
+    else if (this.isWriting()) {
+      this.verdict ??= setImmediate(this.onVerdict)
+      return
+    }
+    this.settle()
+  }
+
+  /** Reports the answer. The connection is kept where the request was written to its end. */
+  private settle(): void {
+    const { answer, context, answeredUs } = this
+    if (this.verdict !== null) clearImmediate(this.verdict)
+    this.verdict = null
+    this.answeredUs = -1
+    if (this.socket !== null) {
+      // The answer came before the request had left: the origin may not have read it to its end.
+      if (this.isWriting()) this.drop()
+      else this.becomeIdle(answeredUs)
+    }
     context.builder.release(this.request!)
     this.request = null
-    // Last: the slot may be used again from inside.
-    context.listener.answered(this.index, outcomeOfStatus(answer.status), nowUs - this.writtenUs, answer.bodyBytes)
+    // Last: this may be used again from inside.
+    context.listener.answered(this.index, outcomeOfStatus(answer.status), answeredUs - this.writtenUs, answer.bodyBytes)
   }
 
   private becomeIdle(nowUs: number): void {
@@ -315,11 +320,11 @@ class WireSlot {
     // The origin's word may shorten the idle time, never lengthen it.
     if (keepAliveSeconds >= 0) limitMs = Math.min(limitMs, keepAliveSeconds * 1000 - EARLIER_MS)
     this.idleLimitUs = limitMs * 1000
-    this.heardUs = nowUs
+    this.idleSinceUs = nowUs
     if (limitMs <= 0) this.drop()
   }
 
-  /** The answer came before the request had left: the origin may not have read it to its end. */
+  /** The end of the request's writing is not known. */
   private isWriting(): boolean {
     return this.socket!.writableLength > 0
   }

@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { type ByteRequest, ByteRequestBuilder } from '../../../src/sinks/replay/byte-request.ts'
 import { HeadPlan } from '../../../src/sinks/replay/head-plan.ts'
-import { Lane } from '../../../src/sinks/replay/lanes.ts'
-import { type WireRequest, WireRequestBuilder } from '../../../src/sinks/replay/wire-request.ts'
 import { captured, connection } from './support/captured.ts'
 
 const ORIGIN = '127.0.0.1:8080'
@@ -11,12 +10,12 @@ test('whatever is given back and in whatever order, no request that is still nee
   const step = fc.record({ size: fc.nat(3_000), back: fc.array(fc.nat(1_000), { maxLength: 3 }) })
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 150 }), (steps) => {
-      const builder = new WireRequestBuilder(new HeadPlan(ORIGIN, false), ORIGIN)
-      const needed: { request: WireRequest; filler: string }[] = []
+      const builder = new ByteRequestBuilder(new HeadPlan(ORIGIN, false), ORIGIN)
+      const needed: { request: ByteRequest; filler: string }[] = []
       for (const [n, { size, back }] of steps.entries()) {
         const filler = String.fromCharCode(97 + (n % 26)).repeat(size)
         const text = `GET /${n} HTTP/1.1\nHost: a\nX-Filler: ${filler}`
-        needed.push({ request: builder.build(captured(text), connection(), new Lane(n))!, filler })
+        needed.push({ request: builder.build(captured(text), connection())!, filler })
         for (const i of back) {
           const [done] = needed.length > 0 ? needed.splice(i % needed.length, 1) : []
           if (done !== undefined) builder.release(done.request)
@@ -29,10 +28,10 @@ test('whatever is given back and in whatever order, no request that is still nee
 })
 
 test('requests that are given back one by one use one block of memory', () => {
-  const builder = new WireRequestBuilder(new HeadPlan(ORIGIN, false), ORIGIN)
+  const builder = new ByteRequestBuilder(new HeadPlan(ORIGIN, false), ORIGIN)
   const blocks = new Set<unknown>()
   for (let n = 0; n < 1_000; n++) {
-    const request = builder.build(captured(`GET /${n} HTTP/1.1\nHost: a`), connection(), new Lane(n))!
+    const request = builder.build(captured(`GET /${n} HTTP/1.1\nHost: a`), connection())!
     expect(request.block).not.toBe(null)
     blocks.add(request.block)
     builder.release(request)

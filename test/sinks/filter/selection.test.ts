@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { REQUEST_DROP_NAMES } from '../../../src/base/drop.ts'
-import { matchesGlob } from '../../../src/sinks/replay/glob.ts'
-import { RequestSelection, SELECT_ALL, type SelectionOptions } from '../../../src/sinks/replay/selection.ts'
-import { captured, connection } from './support/captured.ts'
+import { matchesGlob } from '../../../src/sinks/filter/glob.ts'
+import { RequestSelection, SELECT_ALL, type SelectionOptions } from '../../../src/sinks/filter/selection.ts'
+import { captured, connection } from '../replay/support/captured.ts'
 
 function reasonFor(head: string, options: Partial<SelectionOptions> = {}): string {
   const selection = new RequestSelection({ ...SELECT_ALL, ...options }, () => 0.5)

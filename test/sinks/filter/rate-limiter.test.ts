@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import { RATE_LIMITER_BYTES, SharedRateLimiter } from '../../../src/sinks/replay/rate-limiter.ts'
+import { RATE_LIMITER_BYTES, SharedRateLimiter } from '../../../src/sinks/filter/rate-limiter.ts'
 
 class ManualClock {
   /** Not on a boundary of the rates tested, where rounding of a float64 decides. */
