@@ -1,6 +1,7 @@
 /** Ours against the receiver's, scenario by scenario, added up by kind. */
 import type { Random } from '../../src/demo/traffic/random.ts'
 import { NOISES } from './mirror-noise.ts'
+import { disagreement } from './modelled.ts'
 import { notAmong, readCapture } from './our-reading.ts'
 import { HONEST, type Scenario } from './scenario.ts'
 
@@ -28,6 +29,7 @@ export class Judgement {
   private readonly details: string[] = []
   private readonly read = new Map<Scenario, string[]>()
   private inspectDiffers = 0
+  private modelDiffers = 0
 
   /** @param variants times each noise is tried */
   constructor(variants: number) {
@@ -43,6 +45,11 @@ export class Judgement {
       tally.injected++
       if (wasTaken === true) tally.taken++
       if (wasTaken === false) tally.ignored++
+    }
+    const disagrees = disagreement(scenario)
+    if (disagrees !== null) {
+      this.modelDiffers++
+      this.details.push(`--seed ${scenario.seed} --scenario ${scenario.index}: ${subject}: model: ${disagrees}\n`)
     }
     const theirs = scenario.connections.flatMap(({ requests }) => requests)
     const ours = readCapture(scenario.capture)
@@ -79,7 +86,7 @@ export class Judgement {
   }
 
   get isGood(): boolean {
-    return this.failed.length === 0 && this.inspectDiffers === 0
+    return this.failed.length === 0 && this.inspectDiffers === 0 && this.modelDiffers === 0
   }
 
   text(withDetails: boolean): string {
@@ -113,7 +120,7 @@ export class Judgement {
       .map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '))
       .join('\n')
     const details = withDetails ? `${this.details.join('')}\n` : ''
-    return `${details}${table}\n${this.failed.length} scenarios failed; inspect differs from the path on one thread in ${this.inspectDiffers}\n`
+    return `${details}${table}\n${this.failed.length} scenarios failed; inspect differs from the path on one thread in ${this.inspectDiffers}; the model of Linux’s acceptance differs from the kernel in ${this.modelDiffers}\n`
   }
 
   private problems(

@@ -315,7 +315,7 @@ export class ScenarioRun {
       const [moved] = list.splice(i, 1)
       list.splice(Math.min(list.length, i + random.between(1, 3)), 0, moved!)
     }
-    if (random.chance(0.1)) list.push(random.pick(list))
+    if (list.length > 0 && random.chance(0.1)) list.push(random.pick(list))
     return list
   }
 }

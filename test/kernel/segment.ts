@@ -29,6 +29,7 @@ export interface SegmentFields extends Pick<TcpFields, 'flags' | 'seq' | 'ack' |
   readonly damage?: 'tcp' | 'ip'
 }
 
+const MD5_OPTION_BYTES = 18
 const TCP_AT = 20
 const WINDOW = 14
 const CHECKSUM = 16
@@ -73,7 +74,7 @@ export interface Seen {
   readonly urgent: number
   readonly data: Buffer
   readonly options: readonly SeenOption[]
-  /** A length among the options does not fit. */
+  /** A length among the options does not fit, where an option of TCP-MD5 has room: Linux looks for it no further. */
   readonly hasBadOptions: boolean
 }
 
@@ -114,7 +115,7 @@ function readOptions(bytes: Buffer): { options: SeenOption[]; isBad: boolean } {
       continue
     }
     const length = bytes[at + 1] ?? 0
-    if (length < 2 || at + length > bytes.length) return { options, isBad: true }
+    if (length < 2 || at + length > bytes.length) return { options, isBad: bytes.length - at >= MD5_OPTION_BYTES }
     options.push({ kind, value: bytes.subarray(at + 2, at + length) })
     at += length
   }

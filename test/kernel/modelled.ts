@@ -1,0 +1,67 @@
+/** A capture from the receiver's wire through the model of its TCP. */
+import { internetChecksum } from '../support/packets.ts'
+import type { Coalescing } from './ahead-of-hole.ts'
+import { LinuxReceiver, type ModelledStream } from './linux-acceptance.ts'
+import type { Captured, Scenario } from './scenario.ts'
+import { readSegment } from './segment.ts'
+
+export function modelledStreams(capture: readonly Captured[], coalescing: Coalescing): ModelledStream[] {
+  const receivers = new Map<number, LinuxReceiver>()
+  const order: ModelledStream[] = []
+  for (const { bytes, isFromServer } of capture) {
+    const seen = readSegment(bytes)
+    if (seen === null || (!isFromServer && !hasRightChecksums(bytes))) continue
+    const port = (isFromServer ? seen.to : seen.from).port
+    const receiver = receivers.get(port) ?? new LinuxReceiver(coalescing)
+    receivers.set(port, receiver)
+    if (isFromServer) receiver.sent(seen)
+    else receiver.segment(seen)
+    for (const stream of receiver.streams) if (!order.includes(stream)) order.push(stream)
+  }
+  return order
+}
+
+/** Where the kernel's application read something that the model does not have, or not all of it; null where they agree. */
+export function disagreement(scenario: Scenario): string | null {
+  let text: string | null = null
+  for (const coalescing of ['always', 'never'] as const) {
+    text = difference(scenario, modelledStreams(scenario.capture, coalescing))
+    if (text === null) return null
+  }
+  return text
+}
+
+function difference({ connections, isOobInline }: Scenario, streams: readonly ModelledStream[]): string | null {
+  const modelled = streams.filter(({ isMptcp }) => !isMptcp)
+  if (modelled.length < streams.length) return null
+  if (modelled.length !== connections.length)
+    return `the model has ${modelled.length} connections, the receiver ${connections.length}`
+  for (const [i, { bytes }] of connections.entries()) {
+    const { chunks, urgent } = modelled[i]!
+    const whole = Buffer.concat(chunks)
+    const at = firstDifference(bytes, whole, isOobInline ? new Set() : urgent)
+    if (at >= 0)
+      return `connection ${i}: differs at ${at} of ${bytes.length} bytes read, ${whole.length} by the model: ${JSON.stringify(bytes.toString('latin1', at, at + 20))}, ${JSON.stringify(whole.toString('latin1', at, at + 20))}`
+  }
+  return null
+}
+
+/** @param optional offsets in `whole` of bytes that may be left out */
+function firstDifference(bytes: Buffer, whole: Buffer, optional: ReadonlySet<number>): number {
+  let at = 0
+  for (const [offset, byte] of whole.entries()) {
+    if (at < bytes.length && bytes[at] === byte && !(optional.has(offset) && bytes[at + 1] !== whole[offset + 1])) at++
+    else if (!optional.has(offset)) return at
+  }
+  return at < bytes.length ? at : -1
+}
+
+export function hasRightChecksums(packet: Buffer): boolean {
+  const ipLength = (packet[0]! & 15) << 2
+  if (internetChecksum(packet.subarray(0, ipLength)) !== 0) return false
+  const bytes = packet.subarray(ipLength, packet.readUInt16BE(2))
+  const pseudo = Buffer.alloc(4)
+  pseudo[1] = packet[9]!
+  pseudo.writeUInt16BE(bytes.length, 2)
+  return internetChecksum(Buffer.concat([packet.subarray(12, 20), pseudo]), bytes) === 0
+}
