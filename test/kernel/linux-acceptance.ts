@@ -61,6 +61,7 @@ export class LinuxReceiver {
   private firstSynAckTime = 0
   private lastSynAckTime = 0
   private wasAsking = false
+  private hasTakenData = false
   /** Last window field that was taken. */
   private clientWindow = -1
   private hasSentFin = false
@@ -194,6 +195,7 @@ export class LinuxReceiver {
     this.hasSentFin = false
     this.hasSynAck = false
     this.wasAsking = false
+    this.hasTakenData = false
     this.state = 'synReceived'
   }
 
@@ -226,7 +228,7 @@ export class LinuxReceiver {
     const time = this.synOffersTimestamps ? findOption(seen, Option.timestamps) : null
     const isOld = time !== null && seqDistance(time.readInt32BE(0), this.tsRecent) > PAWS_SLACK
     if (seen.seq === this.irs && (flags & (syn | ack | rst | fin)) === syn && !isOld) return 'ignored'
-    if ((flags & ack) !== 0 && seen.ack !== this.sndNxt) return 'ignored'
+    if ((flags & (ack | rst)) === ack && seen.ack !== this.sndNxt) return 'ignored'
     const end = endOf(seen)
     const echo = time === null || this.wasAsking ? 0 : time.readInt32BE(4)
     const isEchoWrong = echo !== 0 && (seqBefore(echo, this.firstSynAckTime) || seqBefore(this.lastSynAckTime, echo))
@@ -303,6 +305,7 @@ export class LinuxReceiver {
       (seen.flags & (syn | fin | urg | 0xc0)) === 0 &&
       seen.window === this.clientWindow &&
       this.ahead.isEmpty &&
+      this.hasTakenData &&
       seen.options.length === (this.hasTimestamps ? 1 : 0)
     )
   }
@@ -330,6 +333,7 @@ export class LinuxReceiver {
     const rest = data.subarray(seqDistance(seq, this.rcvNxt))
     if (this.state === 'peerClosed') return
     this.stream?.chunks.push(rest)
+    this.hasTakenData = true
     this.rcvNxt = seqAdd(this.rcvNxt, rest.length)
     if (!isFin) return
     this.rcvNxt = seqAdd(this.rcvNxt, 1)

@@ -39,21 +39,29 @@ function difference({ connections, isOobInline }: Scenario, streams: readonly Mo
   for (const [i, { bytes }] of connections.entries()) {
     const { chunks, urgent } = modelled[i]!
     const whole = Buffer.concat(chunks)
-    const at = firstDifference(bytes, whole, isOobInline ? new Set() : urgent)
+    const at = firstDifference(bytes, whole, isOobInline ? new Set() : urgent, urgent.size > 0)
     if (at >= 0)
       return `connection ${i}: differs at ${at} of ${bytes.length} bytes read, ${whole.length} by the model: ${JSON.stringify(bytes.toString('latin1', at, at + 20))}, ${JSON.stringify(whole.toString('latin1', at, at + 20))}`
   }
   return null
 }
 
-/** @param optional offsets in `whole` of bytes that may be left out */
-function firstDifference(bytes: Buffer, whole: Buffer, optional: ReadonlySet<number>): number {
-  let at = 0
+/** @param optional offsets in `whole` of bytes that may be left out @param mayStop reads end at an urgent byte, and may not have gone on */
+function firstDifference(bytes: Buffer, whole: Buffer, optional: ReadonlySet<number>, mayStop: boolean): number {
+  /** How much of `bytes` the part of `whole` so far can be. */
+  let reached = new Set([0])
+  let furthest = 0
   for (const [offset, byte] of whole.entries()) {
-    if (at < bytes.length && bytes[at] === byte && !(optional.has(offset) && bytes[at + 1] !== whole[offset + 1])) at++
-    else if (!optional.has(offset)) return at
+    const next = new Set<number>()
+    for (const at of reached) {
+      if (bytes[at] === byte) next.add(at + 1)
+      if (optional.has(offset)) next.add(at)
+    }
+    if (next.size === 0) return furthest === bytes.length && mayStop ? -1 : furthest
+    reached = next
+    furthest = Math.max(furthest, ...reached)
   }
-  return at < bytes.length ? at : -1
+  return reached.has(bytes.length) || (mayStop && furthest === bytes.length) ? -1 : furthest
 }
 
 export function hasRightChecksums(packet: Buffer): boolean {

@@ -103,6 +103,8 @@ export class ScenarioRun {
   readonly receiver: Receiver
   readonly subject: string
   readonly injected: Injected[] = []
+  /** Apart: how many packets there are is the kernel's, and what is drawn must not depend on it. */
+  private readonly times: Random
   private readonly wire: Wire
   private readonly seed: number
   private readonly index: number
@@ -116,6 +118,7 @@ export class ScenarioRun {
   constructor(wire: Wire, libc: Libc, seed: number, index: number) {
     const random = new Random((Math.imul(seed, 0x9e3779b1) + index) | 0)
     this.random = random
+    this.times = new Random(random.word())
     this.wire = wire
     this.seed = seed
     this.index = index
@@ -159,7 +162,7 @@ export class ScenarioRun {
 
   captured(bytes: Buffer, isFromServer: boolean): void {
     this.packets++
-    this.capture.push({ bytes, isFromServer, laterUs: this.laterUs + this.random.between(10, 400) })
+    this.capture.push({ bytes, isFromServer, laterUs: this.laterUs + this.times.between(10, 400) })
     this.laterUs = 0
   }
 
