@@ -32,6 +32,14 @@ export interface ModelledStream {
   end: 'none' | 'fin' | 'reset'
 }
 
+/** What decides and does not show in what comes before. */
+export interface Unseen {
+  /** Whether segments behind a hole that touch become one: depends on how the driver laid them out in memory. */
+  readonly coalescing: Coalescing
+  /** Whether header prediction is on, which takes a segment with an old acknowledgement: depends on buffers and on what was read when. */
+  predictsHeader(seen: Seen): boolean
+}
+
 const { syn, fin, rst, ack, urg } = TcpFlag
 /** Tolerated by PAWS, ticks of the timestamp clock. */
 const PAWS_SLACK = 1
@@ -43,7 +51,7 @@ export class LinuxReceiver {
   /** What the receiver acknowledged last, and where its window ends. */
   rcvWup = 0
   windowEnd = 0
-  private readonly coalescing: Coalescing
+  private readonly unseen: Unseen
   private state: State = 'listen'
   private irs = 0
   private iss = 0
@@ -61,7 +69,6 @@ export class LinuxReceiver {
   private firstSynAckTime = 0
   private lastSynAckTime = 0
   private wasAsking = false
-  private hasTakenData = false
   /** Last window field that was taken. */
   private clientWindow = -1
   private hasSentFin = false
@@ -74,10 +81,9 @@ export class LinuxReceiver {
   private synOffersSack = false
   private isMptcpOffered = false
 
-  /** @param coalescing whether segments behind a hole that touch become one: depends on how the driver laid them out in memory */
-  constructor(coalescing: Coalescing = 'always') {
-    this.coalescing = coalescing
-    this.ahead = new AheadOfHole(coalescing)
+  constructor(unseen: Unseen) {
+    this.unseen = unseen
+    this.ahead = new AheadOfHole(unseen.coalescing)
   }
 
   /** A segment that the receiver sent. */
@@ -190,12 +196,11 @@ export class LinuxReceiver {
     this.tsRecent = time === null ? 0 : time.readInt32BE(0)
     this.maxWindow = seen.window
     this.synData = seen.data
-    this.ahead = new AheadOfHole(this.coalescing)
+    this.ahead = new AheadOfHole(this.unseen.coalescing)
     this.stream = null
     this.hasSentFin = false
     this.hasSynAck = false
     this.wasAsking = false
-    this.hasTakenData = false
     this.state = 'synReceived'
   }
 
@@ -232,10 +237,11 @@ export class LinuxReceiver {
     const end = endOf(seen)
     const echo = time === null || this.wasAsking ? 0 : time.readInt32BE(4)
     const isEchoWrong = echo !== 0 && (seqBefore(echo, this.firstSynAckTime) || seqBefore(this.lastSynAckTime, echo))
-    if (((isOld || isEchoWrong) && (flags & rst) === 0) || !overlapsWindow(seen.seq, end, this.rcvNxt, this.windowEnd))
+    if (isOld || isEchoWrong || !overlapsWindow(seen.seq, end, this.rcvNxt, this.windowEnd))
       return (flags & rst) !== 0 ? 'ignored' : 'challenge'
     if (time !== null && !seqBefore(this.rcvNxt, seen.seq)) this.tsRecent = time.readInt32BE(0)
     if (seen.seq === this.irs) flags &= ~syn
+    if ((flags & rst) !== 0 && seen.seq !== this.rcvNxt) return 'challenge'
     if ((flags & (rst | syn)) !== 0) {
       this.state = 'closed'
       return 'reset'
@@ -305,7 +311,7 @@ export class LinuxReceiver {
       (seen.flags & (syn | fin | urg | 0xc0)) === 0 &&
       seen.window === this.clientWindow &&
       this.ahead.isEmpty &&
-      this.hasTakenData &&
+      this.unseen.predictsHeader(seen) &&
       seen.options.length === (this.hasTimestamps ? 1 : 0)
     )
   }
@@ -333,14 +339,13 @@ export class LinuxReceiver {
     const rest = data.subarray(seqDistance(seq, this.rcvNxt))
     if (this.state === 'peerClosed') return
     this.stream?.chunks.push(rest)
-    this.hasTakenData = true
     this.rcvNxt = seqAdd(this.rcvNxt, rest.length)
     if (!isFin) return
     this.rcvNxt = seqAdd(this.rcvNxt, 1)
     this.state = 'peerClosed'
     if (this.stream !== null) this.stream.end = 'fin'
     // What stands behind the FIN is none of the stream.
-    this.ahead = new AheadOfHole(this.coalescing)
+    this.ahead = new AheadOfHole(this.unseen.coalescing)
   }
 
   /** The pointer names the byte behind the urgent one (RFC 6093 section 3.1, as Linux reads it). */

@@ -1,18 +1,27 @@
 /** A capture from the receiver's wire through the model of its TCP. */
+import { seqAdd, seqBefore } from '../../src/wire/seq.ts'
 import { internetChecksum } from '../support/packets.ts'
 import type { Coalescing } from './ahead-of-hole.ts'
 import { LinuxReceiver, type ModelledStream } from './linux-acceptance.ts'
 import type { Captured, Scenario } from './scenario.ts'
-import { readSegment } from './segment.ts'
+import { readSegment, type Seen } from './segment.ts'
 
 export function modelledStreams(capture: readonly Captured[], coalescing: Coalescing): ModelledStream[] {
   const receivers = new Map<number, LinuxReceiver>()
   const order: ModelledStream[] = []
-  for (const { bytes, isFromServer } of capture) {
+  let at = 0
+  // Only the kernel knows: its next packet says what it did.
+  const predictsHeader = ({ seq, data }: Seen): boolean => {
+    const answer = capture.slice(at + 1).find(({ isFromServer }) => isFromServer)
+    const acknowledged = answer === undefined ? null : readSegment(answer.bytes)
+    return acknowledged !== null && !seqBefore(acknowledged.ack, seqAdd(seq, data.length))
+  }
+  for (const [i, { bytes, isFromServer }] of capture.entries()) {
+    at = i
     const seen = readSegment(bytes)
     if (seen === null || (!isFromServer && !hasRightChecksums(bytes))) continue
     const port = (isFromServer ? seen.to : seen.from).port
-    const receiver = receivers.get(port) ?? new LinuxReceiver(coalescing)
+    const receiver = receivers.get(port) ?? new LinuxReceiver({ coalescing, predictsHeader })
     receivers.set(port, receiver)
     if (isFromServer) receiver.sent(seen)
     else receiver.segment(seen)
@@ -31,7 +40,7 @@ export function disagreement(scenario: Scenario): string | null {
   return text
 }
 
-function difference({ connections, isOobInline }: Scenario, streams: readonly ModelledStream[]): string | null {
+function difference({ connections }: Scenario, streams: readonly ModelledStream[]): string | null {
   const modelled = streams.filter(({ isMptcp }) => !isMptcp)
   if (modelled.length < streams.length) return null
   if (modelled.length !== connections.length)
@@ -39,15 +48,16 @@ function difference({ connections, isOobInline }: Scenario, streams: readonly Mo
   for (const [i, { bytes }] of connections.entries()) {
     const { chunks, urgent } = modelled[i]!
     const whole = Buffer.concat(chunks)
-    const at = firstDifference(bytes, whole, isOobInline ? new Set() : urgent, urgent.size > 0)
+    const at = firstDifference(bytes, whole, urgent)
     if (at >= 0)
       return `connection ${i}: differs at ${at} of ${bytes.length} bytes read, ${whole.length} by the model: ${JSON.stringify(bytes.toString('latin1', at, at + 20))}, ${JSON.stringify(whole.toString('latin1', at, at + 20))}`
   }
   return null
 }
 
-/** @param optional offsets in `whole` of bytes that may be left out @param mayStop reads end at an urgent byte, and may not have gone on */
-function firstDifference(bytes: Buffer, whole: Buffer, optional: ReadonlySet<number>, mayStop: boolean): number {
+/** @param optional offsets in `whole` of bytes that may be left out; reads end at one, and may not have gone on */
+function firstDifference(bytes: Buffer, whole: Buffer, optional: ReadonlySet<number>): number {
+  const mayStop = optional.size > 0
   /** How much of `bytes` the part of `whole` so far can be. */
   let reached = new Set([0])
   let furthest = 0
