@@ -148,5 +148,5 @@ export class Judgement {
 }
 
 function requestLine(key: string): string {
-  return key.slice(0, key.indexOf(' HTTP/'))
+  return key.slice(0, key.indexOf(' HTTP/')).slice(0, 120)
 }

@@ -28,7 +28,8 @@ export interface ModelledStream {
   readonly chunks: Buffer[]
   /** Offsets in the stream of bytes that were urgent: read or not, as SO_OOBINLINE has it. */
   readonly urgent: Set<number>
-  isMptcp: boolean
+  /** The application may never hear of it, or what it reads is not this: MPTCP, a handshake that ended with a SYN. */
+  isUndecided: boolean
   end: 'none' | 'fin' | 'reset'
 }
 
@@ -247,15 +248,17 @@ export class LinuxReceiver {
       return 'reset'
     }
     if ((flags & ack) === 0) return 'ignored'
-    this.establish(this.isMptcpOffered)
+    // With a SYN in it the segment makes the connection, and is refused by it: the listener is not woken.
+    const hasSyn = (seen.flags & syn) !== 0
+    this.establish(this.isMptcpOffered || hasSyn)
     this.sndUna = seen.ack
     this.clientWindow = seen.window
     this.maxWindow = Math.max(this.maxWindow, seen.window << this.clientScale)
-    return this.receive(seen, flags)
+    return hasSyn ? 'challenge' : this.receive(seen, flags)
   }
 
-  private establish(isMptcp: boolean): void {
-    this.stream = { chunks: [], urgent: new Set(), isMptcp, end: 'none' }
+  private establish(isUndecided: boolean): void {
+    this.stream = { chunks: [], urgent: new Set(), isUndecided, end: 'none' }
     this.streams.push(this.stream)
     this.state = 'open'
   }

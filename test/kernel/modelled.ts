@@ -41,12 +41,11 @@ export function disagreement(scenario: Scenario): string | null {
 }
 
 function difference({ connections }: Scenario, streams: readonly ModelledStream[]): string | null {
-  const modelled = streams.filter(({ isMptcp }) => !isMptcp)
-  if (modelled.length < streams.length) return null
-  if (modelled.length !== connections.length)
-    return `the model has ${modelled.length} connections, the receiver ${connections.length}`
+  if (streams.some(({ isUndecided }) => isUndecided)) return null
+  if (streams.length !== connections.length)
+    return `the model has ${streams.length} connections, the receiver ${connections.length}`
   for (const [i, { bytes }] of connections.entries()) {
-    const { chunks, urgent } = modelled[i]!
+    const { chunks, urgent } = streams[i]!
     const whole = Buffer.concat(chunks)
     const at = firstDifference(bytes, whole, urgent)
     if (at >= 0)

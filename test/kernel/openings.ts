@@ -1,6 +1,7 @@
 /** How connections begin and end, and begin again: whole scenarios by kind. */
 import { seqAdd } from '../../src/wire/seq.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
+import { MptcpClient } from './mptcp.ts'
 import type { ScenarioRun } from './scenario.ts'
 import { Option, option } from './segment.ts'
 
@@ -91,7 +92,13 @@ export const OPENINGS: Readonly<Record<string, Opening>> = {
     const stray = run.newClient()
     stray.syn()
     const client = run.newClient()
-    await run.handshake(client)
+    client.syn()
+    await run.settle()
+    // What acknowledges another number is answered with a reset, mostly.
+    if (!client.isOpen && run.random.chance(0.8)) {
+      client.raw({ seq: client.peerAck, ack: 0, flags: rst, window: 0 })
+      await run.handshake(client)
+    }
     await run.converse(client, run.conversation(), [])
     await run.close(client)
   },
@@ -151,6 +158,48 @@ export const OPENINGS: Readonly<Record<string, Opening>> = {
     await run.converse(client, conversation, [])
     await run.close(client)
   },
+  'MPTCP: one subflow': (run) => mptcp(run, () => 'first'),
+  'MPTCP: a subflow joins and carries data': (run) => mptcp(run, () => run.random.pick(['first', 'second'])),
+  'MPTCP: bytes twice on a subflow': (run) => mptcp(run, () => run.random.pick(['first', 'first', 'again'])),
+}
+
+/**
+ * The stream of a conversation over up to two subflows of an MPTCP connection.
+ * @param where of each segment: on the first subflow, on the second, or on the first a second time with other bytes, under the same mapping
+ */
+async function mptcp(run: ScenarioRun, where: () => 'first' | 'second' | 'again'): Promise<void> {
+  await run.receiver.listen()
+  const { random } = run
+  const { honest, forged } = run.conversation()
+  const first = run.newClient()
+  const protocol = new MptcpClient(random)
+  first.syn({ extraOptions: protocol.capableSyn() })
+  await run.settle()
+  if (!protocol.accepted(first)) throw new Error('the kernel does not agree on MPTCP: net.mptcp.enabled')
+  first.send({ extraOptions: protocol.capableAck() })
+  await run.settle()
+  const second = run.newClient(first.local.port + 1)
+  let hasSecond: boolean | null = null
+  for (let at = 0; at < honest.length; ) {
+    const length = Math.min(honest.length - at, random.between(20, 700))
+    const data = honest.subarray(at, at + length)
+    // The first segment completes the handshake of MPTCP.
+    const place = at === 0 ? 'first' : where()
+    if (place === 'second') hasSecond ??= await protocol.join(second, () => run.settle())
+    const subflow = place === 'second' && hasSecond === true ? second : first
+    if (place === 'again') {
+      const old = random.below(at)
+      const repeated = forged.subarray(old, Math.min(at, old + 100))
+      first.send({ data: repeated, extraOptions: protocol.mapping(first.next, old, repeated.length) })
+      first.next += repeated.length
+    }
+    const extraOptions = at === 0 ? protocol.capableData(length) : protocol.mapping(subflow.next, at, length)
+    subflow.send({ data, extraOptions })
+    subflow.next += length
+    at += length
+    if (random.chance(0.6)) await run.settle()
+  }
+  await run.settle()
 }
 
 export const OPENING_KINDS: readonly string[] = Object.keys(OPENINGS)

@@ -195,7 +195,7 @@ export class Receiver {
       const text = `${method} ${url} HTTP/${httpVersion}\n${lines.join('\n')}`
       received.requests.push(keyOf({ text, bodyBytes: whole.length, bodySha256: sha256 }))
       response.on('error', () => {})
-      const answer = Buffer.alloc(((url ?? '').charCodeAt(3) * 17) % MOST_ANSWER_BYTES, 0x2e)
+      const answer = Buffer.alloc(((url?.charCodeAt(3) || 0) * 17) % MOST_ANSWER_BYTES, 0x2e)
       response.setHeader('Content-Length', answer.length)
       response.end(answer)
     })
