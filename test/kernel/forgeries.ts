@@ -6,6 +6,7 @@ import type { Random } from '../../src/demo/traffic/random.ts'
 import { seqAdd } from '../../src/wire/seq.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import type { Conversation } from './conversation.ts'
+import { changed } from './field-changes.ts'
 import type { HandClient } from './hand-client.ts'
 import { Option, option } from './segment.ts'
 
@@ -279,6 +280,13 @@ export const FORGERIES: Readonly<Record<string, Forgery>> = {
   'any flags': (c) => {
     const at = soon(c)
     c.client.send({ at, data: forged(c, at), flags: c.random.below(256), urgent: c.random.below(3) })
+  },
+  'one field changed': (c) => {
+    const { client, random } = c
+    const at = random.pick([client.next, client.next, client.next + 20, below(c)])
+    client.damage = (packet) => changed(random, packet)
+    client.send({ at, data: random.chance(0.6) ? honest(c, at, random.between(1, 300)) : forged(c, at) })
+    client.damage = null
   },
   'broken options': (c) => {
     const at = soon(c)

@@ -61,7 +61,8 @@ export class HandClient {
   cookie: Buffer | null = null
   /** Options of MPTCP that the receiver sent, the latest first. */
   readonly mptcp: Buffer[] = []
-  /** In every segment, such as a mapping of MPTCP. */
+  /** Applied to each packet on its way. */
+  damage: ((packet: Buffer) => Buffer) | null = null
   private readonly transmit: (packet: Buffer) => void
 
   constructor(
@@ -118,7 +119,8 @@ export class HandClient {
   }
 
   raw(f: SegmentFields): void {
-    this.transmit(segment(this.local, this.remote, f))
+    const packet = segment(this.local, this.remote, f)
+    this.transmit(this.damage === null ? packet : this.damage(packet))
   }
 
   /** What the receiver sent. */

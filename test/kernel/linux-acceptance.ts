@@ -155,6 +155,10 @@ export class LinuxReceiver {
     }
   }
 
+  get isHandshaking(): boolean {
+    return this.state === 'synReceived'
+  }
+
   get isEstablished(): boolean {
     return this.state === 'open' || this.state === 'peerClosed'
   }
