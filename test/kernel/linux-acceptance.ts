@@ -42,7 +42,7 @@ export interface Unseen {
 }
 
 const { syn, fin, rst, ack, urg } = TcpFlag
-/** Tolerated by PAWS, ticks of the timestamp clock. */
+/** Tolerated by PAWS once the connection stands, ticks of the timestamp clock. */
 const PAWS_SLACK = 1
 
 export class LinuxReceiver {
@@ -236,7 +236,7 @@ export class LinuxReceiver {
   private handshaking(seen: Seen): Verdict {
     let { flags } = seen
     const time = this.synOffersTimestamps ? findOption(seen, Option.timestamps) : null
-    const isOld = time !== null && seqDistance(time.readInt32BE(0), this.tsRecent) > PAWS_SLACK
+    const isOld = time !== null && seqBefore(time.readInt32BE(0), this.tsRecent)
     if (seen.seq === this.irs && (flags & (syn | ack | rst | fin)) === syn && !isOld) return 'ignored'
     if ((flags & (ack | rst)) === ack && seen.ack !== this.sndNxt) return 'ignored'
     const end = endOf(seen)

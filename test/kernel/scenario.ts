@@ -2,6 +2,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { Random } from '../../src/demo/traffic/random.ts'
 import type { Libc } from '../../src/sources/live/libc.ts'
+import { seqDistance } from '../../src/wire/seq.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
 import { type Conversation, makeConversation } from './conversation.ts'
 import { FORGERIES, FORGERY_KINDS } from './forgeries.ts'
@@ -248,6 +249,14 @@ export class ScenarioRun {
       if (client.owesAck && random.chance(0.8)) client.send()
     }
     await this.settle()
+    // What is not acknowledged is sent again, as every client does.
+    const acknowledged = seqDistance(client.seqOf(0), client.peerAck)
+    if (acknowledged >= 0 && acknowledged < client.next && !client.isReset) {
+      const mss = client.options.mss || 536
+      for (let at = acknowledged; at < client.next; at += mss)
+        client.send({ at, data: honest.subarray(at, Math.min(client.next, at + mss)) })
+      await this.settle()
+    }
     if (client.owesAck) client.send()
   }
 

@@ -37,20 +37,21 @@ function newPeer(settings: Buffer | undefined): ModelledPeer {
   })
 }
 
-/** Part 0: how the receiver is. The others: the client's packets. */
+/** Part 0: how the receiver is. Part 1: the SYN, without which it takes nothing. The others: the client's packets. */
 export const receiver: Target = {
   name: 'receiver',
-  fixedParts: 0,
+  fixedParts: 2,
   make(random) {
     const settings = random.chance(0.4) ? Buffer.alloc(SETTINGS_BYTES) : random.bytes(SETTINGS_BYTES)
-    const packets = converse(random, newPeer(settings))
+    const { packets, again } = converse(random, newPeer(settings))
     const share = random.pick([0, 0, 0.03, 0.1])
-    return [
-      settings,
-      ...moved(random, packets).map((packet) => (random.chance(share) ? changed(random, packet) : packet)),
-    ]
+    const mutated = moved(random, packets).map((packet) => (random.chance(share) ? changed(random, packet) : packet))
+    // What the receiver did not take a client sends again, or the stream would end in a hole that nobody ever fills.
+    return [settings, ...mutated, ...again]
   },
   run([settings, ...packets]) {
+    const begin = packets[0] === undefined || !isFromClient(packets[0]) ? null : readSegment(packets[0])
+    if (begin === null || begin.flags !== TcpFlag.syn) return null
     const peer = newPeer(settings)
     const ours: string[] = []
     const path = new InlinePath({ ...USUAL_SHAPE, verifyChecksums: true }, (message) => ours.push(keyOfView(message)))
@@ -72,6 +73,8 @@ export const receiver: Target = {
 function isFromClient(packet: Buffer): boolean {
   const seen = packet.length >= IP_BYTES + 20 ? readSegment(packet) : null
   if (seen === null || (packet[0]! & 15) !== 5) return false
+  // What is cut short cannot be checked, and was whole where the receiver is.
+  if (packet.readUInt16BE(2) !== packet.length) return false
   const { from, to } = seen
   return (
     from.address === CLIENT.address &&
@@ -82,8 +85,8 @@ function isFromClient(packet: Buffer): boolean {
 }
 
 /** A conversation with what is injected into it, as the scenarios against the kernel have it, but never waiting. */
-function converse(random: Random, peer: ModelledPeer): Buffer[] {
-  const packets: Buffer[] = []
+function converse(random: Random, peer: ModelledPeer): { packets: Buffer[]; again: Buffer[] } {
+  let packets: Buffer[] = []
   const conversation = makeConversation(random, random.between(2, 5))
   const kinds = Array.from({ length: random.between(0, 3) }, () => random.pick(FORGERY_KINDS))
   const client = new HandClient(
@@ -120,8 +123,12 @@ function converse(random: Random, peer: ModelledPeer): Buffer[] {
     client.next = Math.max(client.next, at)
     inject()
   }
+  const sent = packets
+  packets = []
+  for (let at = 0; at < conversation.honest.length; at += client.options.mss)
+    client.send({ at, data: conversation.honest.subarray(at, at + client.options.mss) })
   if (random.chance(0.6)) client.send({ flags: random.pick([TcpFlag.fin | TcpFlag.ack, TcpFlag.rst]) })
-  return packets
+  return { packets: sent, again: packets }
 }
 
 /** Lost on the way, doubled, overtaken: the receiver sees it so. */
