@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PACKET_DROP_HELP } from '../../src/base/drop.ts'
-import { Layer } from '../../src/decapsulation/decapsulator.ts'
+import { Layer } from '../../src/decapsulation/layer.ts'
 import { NetworkList } from '../../src/decapsulation/networks.ts'
-import { EtherType, LinkType } from '../../src/wire/ethernet.ts'
+import { EtherType } from '../../src/wire/ethernet.ts'
 import { IpProtocol } from '../../src/wire/ip.ts'
+import { LinkType } from '../../src/wire/link-type.ts'
 import {
   erspan3,
   ethernet,

@@ -1,8 +1,9 @@
 /** One packet per encapsulation that is read, with what must be found in it. */
-import { Layer } from '../../src/decapsulation/decapsulator.ts'
-import { EtherType, LinkType } from '../../src/wire/ethernet.ts'
+import { Layer } from '../../src/decapsulation/layer.ts'
+import { PPP_IPV4, PPP_IPV6, PPP_MPLS } from '../../src/decapsulation/layers/ppp.ts'
+import { EtherType } from '../../src/wire/ethernet.ts'
 import { IpProtocol } from '../../src/wire/ip.ts'
-import { PPP_IPV4, PPP_IPV6, PPP_MPLS } from '../../src/wire/tunnel.ts'
+import { LinkType } from '../../src/wire/link-type.ts'
 import {
   AWS_OPTIONS,
   authenticationHeader,

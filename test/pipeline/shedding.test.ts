@@ -17,7 +17,7 @@ import { RATE_LIMITER_BYTES } from '../../src/sinks/replay/rate-limiter.ts'
 import { Ingress } from '../../src/topology/ingress.ts'
 import { ingressOptions, shardPlan } from '../../src/topology/plans.ts'
 import { Shard } from '../../src/topology/shard.ts'
-import { LinkType } from '../../src/wire/ethernet.ts'
+import { LinkType } from '../../src/wire/link-type.ts'
 import { until } from '../support/until.ts'
 import { openRig, sampleFrames, sum } from './rig.ts'
 

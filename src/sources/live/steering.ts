@@ -11,6 +11,7 @@
  * So all packets of a connection come through one socket in the order of their arrival, but fragments.
  */
 import { ETHERNET_HEADER_LEN, ETHERNET_TYPE, EtherType, VLAN_TAG_LEN } from '../../wire/ethernet.ts'
+import { GENEVE_HEADER_LEN, GENEVE_PROTOCOL } from '../../wire/geneve.ts'
 import {
   IPV4_DESTINATION,
   IPV4_FRAGMENT,
@@ -24,16 +25,14 @@ import {
   IPV6_SOURCE,
   IpProtocol,
 } from '../../wire/ip.ts'
+import { TunnelPort } from '../../wire/tunnel-port.ts'
 import {
-  GENEVE_HEADER_LEN,
-  GENEVE_PROTOCOL,
   GPE_FLAG_NEXT_PROTOCOL,
   GPE_NEXT_PROTOCOL,
   GpeProtocol,
-  TunnelPort,
   VXLAN_FLAGS,
   VXLAN_HEADER_LEN,
-} from '../../wire/tunnel.ts'
+} from '../../wire/vxlan.ts'
 import { BpfAssembler, type Instruction } from './bpf-assembler.ts'
 
 export type SteeredFormat = 'vxlan' | 'gpe' | 'geneve'

@@ -1,6 +1,8 @@
 /** Between threads and in the kernel: ring records come out as they went in; the steering program keeps to its rule. */
-import { Decapsulator, Layer, Verdict } from '../../../src/decapsulation/decapsulator.ts'
+import { Decapsulator } from '../../../src/decapsulation/decapsulator.ts'
+import { Layer } from '../../../src/decapsulation/layer.ts'
 import { PacketView } from '../../../src/decapsulation/packet-view.ts'
+import { Verdict } from '../../../src/decapsulation/verdict.ts'
 import { CounterBlock } from '../../../src/metrics/counters.ts'
 import { RING_MIN_CAPACITY, RingConsumer, RingProducer, ringBytes } from '../../../src/ring/ring.ts'
 import { steeringProgram } from '../../../src/sources/live/steering.ts'

@@ -1,0 +1,121 @@
+/**
+ * Where the slow path stands in a packet's headers, and what a header's step may do. A step checks the length of its header, moves the
+ * cursor behind it and returns the layer that follows, or ends with a verdict.
+ */
+import { PacketDrop } from '../base/drop.ts'
+import type { CounterBlock } from '../metrics/counters.ts'
+import { i32 } from '../wire/bytes.ts'
+import { IPV4_SOURCE, IPV6_SOURCE } from '../wire/ip.ts'
+import { type FragmentLimits, FragmentStore } from './fragment-store.ts'
+import { Layer } from './layer.ts'
+import type { NetworkList } from './networks.ts'
+import { PacketView } from './packet-view.ts'
+import { Verdict } from './verdict.ts'
+
+export interface DecapsulatorOptions {
+  readonly vlanDepth: number
+  readonly tunnelDepth: number
+  readonly verifyChecksums: boolean
+  readonly fragments: FragmentLimits
+  /** Outer sources allowed to mirror; null: any. */
+  readonly allowFrom: NetworkList | null
+  /** VNIs taken; null: any, and traffic without one. */
+  readonly vnis: ReadonlySet<number> | null
+}
+
+export const NO_VNI = -1
+
+/** Reads one header. Returns the layer behind it, or Layer.done with `cursor.verdict` set. */
+export type Step = (cursor: Cursor) => number
+
+/** State is in fields, because a JavaScript function returns one number. */
+export class Cursor {
+  readonly view = new PacketView()
+  readonly counters: CounterBlock
+  readonly fragments: FragmentStore
+  options: DecapsulatorOptions
+  /** Time of what comes next, never going back: waiting fragments grow old by it. */
+  nowUs = 0
+
+  bytes: Buffer = this.view.bytes
+  at = 0
+  /** End of the bytes present, and end on the wire (beyond `end` where the packet was truncated). */
+  end = 0
+  wireEnd = 0
+  /** The innermost IP header so far. */
+  ipAt = 0
+  ipVersion = 4
+  vni = NO_VNI
+  /** Put together from fragments that may be of two datagrams: only a right checksum proves it whole. */
+  isSuspect = false
+  verdict: number = Verdict.other
+  private tags = 0
+  private tunnels = 0
+
+  constructor(options: DecapsulatorOptions, counters: CounterBlock) {
+    this.options = options
+    this.counters = counters
+    this.fragments = new FragmentStore(options.fragments, counters)
+  }
+
+  start(bytes: Buffer, at: number, end: number, wireEnd: number): void {
+    this.bytes = bytes
+    this.at = at
+    this.end = end
+    this.wireEnd = wireEnd
+    this.tags = 0
+    this.tunnels = 0
+    this.vni = NO_VNI
+    this.isSuspect = false
+  }
+
+  /** Bytes present from the cursor on. */
+  get left(): number {
+    return this.end - this.at
+  }
+
+  /** Ends the path. @param verdict of Verdict or PacketDrop */
+  finish(verdict: number): number {
+    this.verdict = verdict
+    return Layer.done
+  }
+
+  /** One more tag of a frame, VLAN or other. False: too many. */
+  mayTag(): boolean {
+    return ++this.tags <= this.options.vlanDepth
+  }
+
+  /** One more tunnel, which leads to `layer`. */
+  enter(layer: number): number {
+    return ++this.tunnels > this.options.tunnelDepth ? this.finish(PacketDrop.tunnelDepth) : layer
+  }
+
+  /** Whether the innermost IP header's source may mirror. Only the outermost tunnel's is asked: it names the mirror source. */
+  allowsSource(): boolean {
+    const list = this.options.allowFrom
+    if (list === null || this.tunnels > 0) return true
+    const { bytes, ipAt } = this
+    if (this.ipVersion === 4) return list.hasIpv4(i32(bytes, ipAt + IPV4_SOURCE))
+    const s = ipAt + IPV6_SOURCE
+    return list.hasIpv6(i32(bytes, s), i32(bytes, s + 4), i32(bytes, s + 8), i32(bytes, s + 12))
+  }
+
+  /** Restricts the cursor to what ends at `packetEnd`; false when not even one byte of it is there. */
+  narrow(packetEnd: number): boolean {
+    // Padding behind the packet (Ethernet's minimum of 60 bytes) falls away; a packet longer than the frame was truncated.
+    if (packetEnd < this.end) this.end = packetEnd
+    this.wireEnd = packetEnd
+    return this.end > this.at
+  }
+
+  /** Goes on in a datagram put together from fragments. @param whole null: the fragment waits for others */
+  resume(whole: Buffer | null, layer: number): number {
+    if (whole === null) return this.finish(Verdict.held)
+    this.bytes = whole
+    this.at = 0
+    this.end = whole.length
+    this.wireEnd = whole.length
+    this.isSuspect ||= this.fragments.isSuspect
+    return layer
+  }
+}

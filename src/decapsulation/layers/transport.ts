@@ -1,0 +1,26 @@
+/** What an IP protocol number says follows. */
+import { PacketDrop } from '../../base/drop.ts'
+import { IpProtocol } from '../../wire/ip.ts'
+import type { Cursor } from '../cursor.ts'
+import { Layer } from '../layer.ts'
+import { Verdict } from '../verdict.ts'
+
+/** The cursor stands behind the IP header that `c.ipAt` names. */
+export function transport(c: Cursor, protocol: number): number {
+  switch (protocol) {
+    case IpProtocol.tcp:
+      return Layer.tcp
+    case IpProtocol.udp:
+      return Layer.udp
+    case IpProtocol.ipv4:
+      return c.enter(Layer.ipv4)
+    case IpProtocol.ipv6:
+      return c.enter(Layer.ipv6)
+    case IpProtocol.gre:
+      return c.allowsSource() ? c.enter(Layer.gre) : c.finish(PacketDrop.sourceNotAllowed)
+    case IpProtocol.mpls:
+      return c.enter(Layer.mpls)
+    default:
+      return c.finish(Verdict.other)
+  }
+}
