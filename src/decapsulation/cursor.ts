@@ -34,6 +34,8 @@ export class Cursor {
   readonly counters: CounterBlock
   readonly fragments: FragmentStore
   options: DecapsulatorOptions
+  /** Nothing is asked of every packet that only the slow path checks. */
+  allowsFastPath: boolean
   /** Time of what comes next, never going back: waiting fragments grow old by it. */
   nowUs = 0
 
@@ -54,8 +56,15 @@ export class Cursor {
 
   constructor(options: DecapsulatorOptions, counters: CounterBlock) {
     this.options = options
+    this.allowsFastPath = allowsFastPath(options)
     this.counters = counters
     this.fragments = new FragmentStore(options.fragments, counters)
+  }
+
+  /** Between two packets. */
+  change(options: DecapsulatorOptions): void {
+    this.options = options
+    this.allowsFastPath = allowsFastPath(options)
   }
 
   start(bytes: Buffer, at: number, end: number, wireEnd: number): void {
@@ -72,6 +81,11 @@ export class Cursor {
   /** Bytes present from the cursor on. */
   get left(): number {
     return this.end - this.at
+  }
+
+  /** Whether a frame that begins here may take the fast path: inside a tunnel, where nobody has tried it yet. */
+  get mayTryFastPath(): boolean {
+    return this.tunnels > 0 && this.allowsFastPath && !this.isSuspect
   }
 
   /** Ends the path. @param verdict of Verdict or PacketDrop */
@@ -118,4 +132,8 @@ export class Cursor {
     this.isSuspect ||= this.fragments.isSuspect
     return layer
   }
+}
+
+function allowsFastPath({ verifyChecksums, vnis }: DecapsulatorOptions): boolean {
+  return !verifyChecksums && vnis === null
 }

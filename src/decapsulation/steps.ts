@@ -13,8 +13,6 @@ import { llc } from './layers/llc.ts'
 import { loopback } from './layers/loopback.ts'
 import { mpls } from './layers/mpls.ts'
 import { pppoe } from './layers/pppoe.ts'
-import { tcp } from './layers/tcp.ts'
-import { udp } from './layers/udp.ts'
 import { vlan } from './layers/vlan.ts'
 import { vxlan } from './layers/vxlan.ts'
 
@@ -25,8 +23,6 @@ const BY_NAME: Readonly<Record<LayerName, Step>> = {
   ip,
   ipv4,
   ipv6,
-  tcp,
-  udp,
   vxlan,
   gpe,
   geneve,

@@ -4,14 +4,16 @@ import { IpProtocol } from '../../wire/ip.ts'
 import type { Cursor } from '../cursor.ts'
 import { Layer } from '../layer.ts'
 import { Verdict } from '../verdict.ts'
+import { tcp } from './tcp.ts'
+import { udp } from './udp.ts'
 
 /** The cursor stands behind the IP header that `c.ipAt` names. */
 export function transport(c: Cursor, protocol: number): number {
   switch (protocol) {
     case IpProtocol.tcp:
-      return Layer.tcp
+      return tcp(c)
     case IpProtocol.udp:
-      return Layer.udp
+      return udp(c)
     case IpProtocol.ipv4:
       return c.enter(Layer.ipv4)
     case IpProtocol.ipv6:
