@@ -10,12 +10,15 @@ import { type FragmentLimits, FragmentStore } from './fragment-store.ts'
 import { Layer } from './layer.ts'
 import type { NetworkList } from './networks.ts'
 import { PacketView } from './packet-view.ts'
+import { layersByPort } from './tunnel-ports.ts'
 import { Verdict } from './verdict.ts'
 
 export interface DecapsulatorOptions {
   readonly vlanDepth: number
   readonly tunnelDepth: number
   readonly verifyChecksums: boolean
+  /** UDP ports of VXLAN besides those known. */
+  readonly vxlanPorts?: readonly number[]
   readonly fragments: FragmentLimits
   /** Outer sources allowed to mirror; null: any. */
   readonly allowFrom: NetworkList | null
@@ -24,6 +27,13 @@ export interface DecapsulatorOptions {
 }
 
 export const NO_VNI = -1
+const NO_NETWORK = 0
+/** 2^32 over the golden ratio: an odd number whose multiples lie far apart. */
+const SPREAD = 0x9e3779b1
+/** Sets numbers made of identifiers apart from a VNI alone. */
+const OF_IDENTIFIERS = 0x80000000
+/** Of an I-SID, which has 24 bits as a VNI has. */
+const OF_SERVICE = 1 << 24
 
 /** Reads one header. Returns the layer behind it, or Layer.done with `cursor.verdict` set. */
 export type Step = (cursor: Cursor) => number
@@ -48,9 +58,12 @@ export class Cursor {
   ipAt = 0
   ipVersion = 4
   vni = NO_VNI
+  /** Made of the VNI and the VLAN identifiers of the innermost frame: see PacketView. */
+  network = NO_NETWORK
   /** Put together from fragments that may be of two datagrams: only a right checksum proves it whole. */
   isSuspect = false
   verdict: number = Verdict.other
+  private readonly layers: Uint8Array
   private tags = 0
   private tunnels = 0
 
@@ -58,6 +71,7 @@ export class Cursor {
     this.options = options
     this.allowsFastPath = allowsFastPath(options)
     this.counters = counters
+    this.layers = layersByPort(options.vxlanPorts ?? [])
     this.fragments = new FragmentStore(options.fragments, counters)
   }
 
@@ -75,6 +89,7 @@ export class Cursor {
     this.tags = 0
     this.tunnels = 0
     this.vni = NO_VNI
+    this.network = NO_NETWORK
     this.isSuspect = false
   }
 
@@ -97,6 +112,40 @@ export class Cursor {
   /** One more tag of a frame, VLAN or other. False: too many. */
   mayTag(): boolean {
     return ++this.tags <= this.options.vlanDepth
+  }
+
+  /** A packet for this port, EtherType, … is not read. @param kind of PassedOver */
+  passOver(kind: number, number: number): number {
+    this.counters.passOver(kind, number)
+    return this.finish(Verdict.other)
+  }
+
+  /** A tunnel with a VNI: what is inside is in that network, and no longer in those around it. */
+  inVni(vni: number): void {
+    this.vni = vni
+    this.network = vni + 1
+  }
+
+  /** A frame inside a tunnel: VLAN tags around the tunnel are none of its. */
+  frameInside(): number {
+    this.network = this.vni + 1
+    return Layer.ethernet
+  }
+
+  /** A frame inside a provider's backbone. */
+  frameOfService(service: number): number {
+    this.network = joined(this.vni + 1, service | OF_SERVICE)
+    return Layer.ethernet
+  }
+
+  /** @param identifier 0: a tag with nothing but a priority, which the other direction need not have */
+  inVlan(identifier: number): void {
+    if (identifier !== 0) this.network = joined(this.network, identifier)
+  }
+
+  /** The layer of the tunnel that a UDP port stands for, or Layer.done. */
+  layerOfPort(port: number): number {
+    return this.layers[port]! - 1
   }
 
   /** One more tunnel, which leads to `layer`. */
@@ -136,4 +185,9 @@ export class Cursor {
 
 function allowsFastPath({ verifyChecksums, vnis }: DecapsulatorOptions): boolean {
   return !verifyChecksums && vnis === null
+}
+
+/** Networks inside each other. One number in 2^32 is met by chance; then the addresses and ports must be equal as well. */
+function joined(network: number, identifier: number): number {
+  return (Math.imul(network, SPREAD) ^ identifier) | OF_IDENTIFIERS
 }

@@ -7,6 +7,7 @@
  */
 import { PacketDrop } from '../base/drop.ts'
 import type { CounterBlock } from '../metrics/counters.ts'
+import { PassedOver } from '../metrics/passed-over.ts'
 import { u24 } from '../wire/bytes.ts'
 import { LinkType } from '../wire/link-type.ts'
 import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../wire/vxlan.ts'
@@ -33,6 +34,7 @@ const ENDED_EARLY: ReadonlySet<number> = new Set([
   PacketDrop.ipTruncated,
   PacketDrop.fragmentCut,
   PacketDrop.tcpTruncated,
+  PacketDrop.tunnelTruncated,
 ])
 
 export class Decapsulator {
@@ -65,13 +67,16 @@ export class Decapsulator {
     if (isDone) return Verdict.tcp
     const { cursor } = this
     const layer = layerOfLinkType(linkType)
-    if (layer === Layer.done) return PacketDrop.linkType
+    if (layer === Layer.done) {
+      cursor.passOver(PassedOver.linkType, linkType)
+      return PacketDrop.linkType
+    }
     cursor.start(bytes, at, end, wireEnd)
     return this.slowPath(layer)
   }
 
   /**
-   * The payload of a mirrored datagram, beginning at `layer` (vxlan, gpe or geneve).
+   * The payload of a mirrored datagram, beginning at `layer` (vxlan, gpe, geneve or tzsp).
    * @param isTruncated the datagram was longer than what is here
    */
   datagram(bytes: Buffer, at: number, end: number, isTruncated: boolean, layer: number): number {

@@ -37,5 +37,6 @@ export function tryFastPath(view: PacketView, bytes: Buffer, at: number, end: nu
   view.end = packetEnd
   view.trueEnd = packetEnd
   view.vni = vni
+  view.network = vni + 1
   return true
 }

@@ -17,6 +17,23 @@ export const Layer = {
   linuxSll: 12,
   linuxSll2: 13,
   loopback: 14,
+  vnTag: 15,
+  eTag: 16,
+  ciscoMetadata: 17,
+  ciscoTimestamp: 18,
+  providerBackbone: 19,
+  tzsp: 20,
+  gtpu: 21,
+  gue: 22,
+  teredo: 23,
+  etherIp: 24,
+  ppp: 25,
+  pppWithDirection: 26,
+  cHdlc: 27,
+  nflog: 28,
+  wifi: 29,
+  radiotap: 30,
+  arcnet: 31,
 } as const
 
 export type LayerName = Exclude<keyof typeof Layer, 'done'>

@@ -8,11 +8,12 @@
  *
  *   byte   field      written by   meaning
  *      0   VERSION    owner        u32, odd while a publication is under way (a sequence lock)
- *     64   values     owner        COUNTERS x float64, in the order of this file
+ *     64   values     owner        BLOCK_VALUES x float64, in the order of this file
  *
  *  Integers stay exact in a float64 up to 2^53, which no counter reaches.
  */
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
+import { PASSED_OVER_VALUES, passOver } from './passed-over.ts'
 
 type Kind = 'counter' | 'gauge'
 export interface ScalarCounter {
@@ -167,6 +168,11 @@ export const SCALARS = {
     metric: 'mirrorshard_http_tunnel_bytes_total',
     kind: 'counter',
     help: 'Bytes behind CONNECT or an accepted upgrade.',
+  },
+  otherNetworkPackets: {
+    metric: 'mirrorshard_reassembly_other_network_packets_total',
+    kind: 'counter',
+    help: 'Packets that have the addresses and ports of an open connection, come from another network (VNI, VLAN tags) and do not fit it: two connections that --flow-key does not tell apart.',
   },
   otherProtocolBytes: {
     metric: 'mirrorshard_http_other_protocol_bytes_total',
@@ -337,21 +343,24 @@ export const OUTCOMES = RESPONSE_DROPS + RESPONSE_DROP_NAMES.length
 export const LATENCIES = OUTCOMES + OUTCOME_NAMES.length
 export const ADDED_LATENCIES = LATENCIES + LATENCY_BUCKETS.count
 export const COUNTERS = ADDED_LATENCIES + ADDED_LATENCY_BUCKETS.count
+/** Behind the counters, which can be added up, the tables of what was passed over, which cannot. */
+export const PASSED_OVER_AT = COUNTERS
+export const BLOCK_VALUES = PASSED_OVER_AT + PASSED_OVER_VALUES
 
 const VALUES_AT = 64
 /** Bytes of one block, a multiple of 64. */
-export const COUNTER_BLOCK_BYTES = Math.ceil((VALUES_AT + COUNTERS * 8) / 64) * 64
+export const COUNTER_BLOCK_BYTES = Math.ceil((VALUES_AT + BLOCK_VALUES * 8) / 64) * 64
 
 /** The counters of one thread. `values` is private to the thread; `publish` makes them visible. */
 export class CounterBlock {
-  readonly values = new Float64Array(COUNTERS)
+  readonly values = new Float64Array(BLOCK_VALUES)
   private readonly version: Int32Array
   private readonly shared: Float64Array
 
   /** @param byteOffset start of the block in `memory`, a multiple of 64. With no `memory` the block is for one thread. */
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_BLOCK_BYTES), byteOffset = 0) {
     this.version = new Int32Array(memory, byteOffset, 1)
-    this.shared = new Float64Array(memory, byteOffset + VALUES_AT, COUNTERS)
+    this.shared = new Float64Array(memory, byteOffset + VALUES_AT, BLOCK_VALUES)
     // A restarted shard goes on counting where its predecessor's last publication ended.
     this.values.set(this.shared)
   }
@@ -384,6 +393,11 @@ export class CounterBlock {
     this.values[OUTCOMES + code]! += n
   }
 
+  /** A packet that is not read, for this number of it. @param kind of PassedOver */
+  passOver(kind: number, number: number): void {
+    passOver(this.values, PASSED_OVER_AT, kind, number)
+  }
+
   latency(us: number): void {
     this.values[LATENCIES + LATENCY_BUCKETS.of(us)]! += 1
     this.values[Counter.latencySumUs]! += us
@@ -413,12 +427,12 @@ const READ_WAITS = 100
 const READ_WAIT_MS = 1
 
 /**
- * Reads one block of another thread into `into`. Waits for a publication that is under way.
+ * Reads one block of another thread into `into`: COUNTERS values, or all BLOCK_VALUES. Waits for a publication that is under way.
  * @returns false when its owner died in the middle of it, between two statements: the values are those before it, or after it
  */
 export function readCounterBlock(memory: SharedArrayBuffer, byteOffset: number, into: Float64Array): boolean {
   const version = new Int32Array(memory, byteOffset, 1)
-  const shared = new Float64Array(memory, byteOffset + VALUES_AT, COUNTERS)
+  const shared = new Float64Array(memory, byteOffset + VALUES_AT, into.length)
   for (let waits = 0; waits <= READ_WAITS; waits++) {
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
       const before = Atomics.load(version, 0)

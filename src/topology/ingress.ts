@@ -14,7 +14,7 @@ import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { CaptureRecord } from '../sources/capture-record.ts'
 import type { PeerAddress } from '../sources/datagram-receiver.ts'
 
-export type TunnelFormat = 'vxlan' | 'gpe' | 'geneve'
+export type TunnelFormat = 'vxlan' | 'gpe' | 'geneve' | 'tzsp'
 
 export interface IngressOptions {
   readonly decapsulation: DecapsulatorOptions

@@ -21,4 +21,11 @@ export const EtherType = {
   pppoeSession: 0x8864,
   erspan: 0x88be,
   erspan3: 0x22eb,
+  /** Tags between the addresses and the type of the packet (decapsulation/layers/frame-tags.ts). */
+  vnTag: 0x8926,
+  eTag: 0x893f,
+  ciscoMetadata: 0x8909,
+  ciscoTimestamp: 0x8988,
+  /** IEEE 802.1ah: a whole frame follows. */
+  providerBackbone: 0x88e7,
 } as const

@@ -1,8 +1,8 @@
 /** What an EtherType says follows. GRE and GENEVE use the same numbers. */
+import { PassedOver } from '../../metrics/passed-over.ts'
 import { ETHERNET_MAX_LENGTH, EtherType } from '../../wire/ethernet.ts'
 import type { Cursor } from '../cursor.ts'
 import { Layer } from '../layer.ts'
-import { Verdict } from '../verdict.ts'
 
 /** The cursor stands behind the type. */
 export function byEtherType(c: Cursor, type: number): number {
@@ -21,8 +21,27 @@ export function byEtherType(c: Cursor, type: number): number {
     case EtherType.pppoeSession:
       return Layer.pppoe
     case EtherType.transparentEthernet:
-      return Layer.ethernet
+      return c.frameInside()
+    case EtherType.vnTag:
+      return Layer.vnTag
+    case EtherType.eTag:
+      return Layer.eTag
+    case EtherType.ciscoMetadata:
+      return Layer.ciscoMetadata
+    case EtherType.ciscoTimestamp:
+      return Layer.ciscoTimestamp
+    case EtherType.providerBackbone:
+      return Layer.providerBackbone
     default:
-      return type <= ETHERNET_MAX_LENGTH ? Layer.llc : c.finish(Verdict.other)
+      return type <= ETHERNET_MAX_LENGTH ? Layer.llc : c.passOver(PassedOver.etherType, type)
   }
 }
+
+/** Whether the type is one of those above. */
+export function isRead(type: number): boolean {
+  return READ.has(type)
+}
+
+const READ: ReadonlySet<number> = new Set(
+  Object.values(EtherType).filter((type) => type !== EtherType.erspan && type !== EtherType.erspan3),
+)

@@ -13,7 +13,10 @@ import { byEtherType } from './ether-type.ts'
 
 export function ethernet(c: Cursor): number {
   const { bytes, at } = c
-  if (c.mayTryFastPath && tryFastPath(c.view, bytes, at, c.end, c.vni)) return c.finish(Verdict.tcp)
+  if (c.mayTryFastPath && tryFastPath(c.view, bytes, at, c.end, c.vni)) {
+    c.view.network = c.network
+    return c.finish(Verdict.tcp)
+  }
   if (c.left < ETHERNET_HEADER_LEN) return c.finish(PacketDrop.linkTruncated)
   c.at = at + ETHERNET_HEADER_LEN
   return byEtherType(c, u16(bytes, at + ETHERNET_TYPE))

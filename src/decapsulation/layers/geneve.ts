@@ -35,7 +35,7 @@ export function geneve(c: Cursor): number {
     p += geneveOptionLength(bytes, p)
   }
   if (p !== optionsEnd) return c.finish(PacketDrop.geneveOptions)
-  c.vni = u24(bytes, at + GENEVE_VNI)
+  c.inVni(u24(bytes, at + GENEVE_VNI))
   c.at = optionsEnd
   switch (u16(bytes, at + GENEVE_PROTOCOL)) {
     case EtherType.transparentEthernet:

@@ -17,7 +17,7 @@ export function gpe(c: Cursor): number {
   if (c.left < VXLAN_HEADER_LEN) return c.finish(PacketDrop.gpeTruncated)
   const flags = bytes[at]!
   if ((flags & VXLAN_FLAG_VNI_VALID) === 0) return c.finish(PacketDrop.vxlanNoVni)
-  c.vni = u24(bytes, at + VXLAN_VNI)
+  c.inVni(u24(bytes, at + VXLAN_VNI))
   c.at = at + VXLAN_HEADER_LEN
   // Without the P bit it is plain VXLAN: Ethernet.
   if ((flags & GPE_FLAG_NEXT_PROTOCOL) === 0) return Layer.ethernet

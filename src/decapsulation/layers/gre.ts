@@ -1,60 +1,94 @@
 /*
- * GRE, RFC 2784 and 2890:
+ * GRE, RFC 2784 and 2890; then checksum, key, sequence, 4 bytes each where flagged:
  *
- *  |C|R|K|S|  Reserved0  | Ver |  Protocol Type 16  |  then checksum, key, sequence, 4 bytes each where flagged.
+ *  |C|R|K|S|  Reserved0  | Ver |  Protocol Type 16  |
  *
- * Protocol types are EtherTypes. Of two of them ERSPAN follows (draft-foschiano-erspan): type I (no GRE sequence number) has no header
- * of its own, type II one of 8 bytes, type III this one:
+ * Version 1 (RFC 2637 section 4.1): the key is a length and a call identifier, and A (0x0080) flags 4 bytes of acknowledgement. It carries
+ * PPP, or MikroTik's EoIP: a frame.
  *
- *  byte 10: | P 1 | frame type 5 (0 Ethernet, 2 IP) | hardware 2 |   byte 11: … | O 1: 8 more bytes (platform subheader) follow |
+ * Protocol types are EtherTypes, and vendors' own numbers. Of those that nobody assigned, or that switches let one choose, what follows
+ * tells what it is.
  */
 import { PacketDrop } from '../../base/drop.ts'
+import { PassedOver } from '../../metrics/passed-over.ts'
 import { u16 } from '../../wire/bytes.ts'
 import { EtherType } from '../../wire/ethernet.ts'
 import type { Cursor } from '../cursor.ts'
 import { Layer } from '../layer.ts'
-import { byEtherType } from './ether-type.ts'
+import { looksLikeFrame, looksLikeIp } from '../looks-like.ts'
+import { erspan, erspan3 } from './erspan.ts'
+import { byEtherType, isRead } from './ether-type.ts'
 
 const HEADER_LEN = 4
+const FIELD_LEN = 4
 const PROTOCOL = 2
 const CHECKSUM = 0x8000
 const ROUTING = 0x4000
 const KEY = 0x2000
 const SEQUENCE = 0x1000
+const ACKNOWLEDGEMENT = 0x0080
 const VERSION = 0x0007
+const VERSION_ENHANCED = 1
 
-const ERSPAN2_HEADER_LEN = 8
-const ERSPAN3_HEADER_LEN = 12
-const ERSPAN3_FRAME_TYPE = 10
-const ERSPAN3_FRAME_TYPE_IP = 2
-const ERSPAN3_FLAGS = 11
-const ERSPAN3_SUBHEADER_LEN = 8
+const GreProtocol = {
+  ppp: 0x880b,
+  /** Cisco WCCP: IP, perhaps behind 4 bytes of redirect header. */
+  wccp: 0x883e,
+  eoip: 0x6400,
+  /** Aruba access points: from 0x8200 to 0x83f0 in steps of 16, an 802.11 frame. */
+  arubaFirst: 0x8200,
+  arubaLast: 0x83f0,
+} as const
+const WCCP_REDIRECT_LEN = 4
 
 export function gre(c: Cursor): number {
-  const { bytes, at, end } = c
+  const { bytes, at } = c
   if (c.left < HEADER_LEN) return c.finish(PacketDrop.greTruncated)
   const flags = u16(bytes, at)
-  if ((flags & (VERSION | ROUTING)) !== 0) return c.finish(PacketDrop.greVersion)
   const protocol = u16(bytes, at + PROTOCOL)
-  let inner = at + headerLength(flags)
-  let layer: number = Layer.done
-  if (protocol === EtherType.erspan) {
-    if ((flags & SEQUENCE) !== 0) inner += ERSPAN2_HEADER_LEN
-    layer = Layer.ethernet
-  } else if (protocol === EtherType.erspan3) {
-    if (end - inner < ERSPAN3_HEADER_LEN) return c.finish(PacketDrop.greTruncated)
-    const frameType = (bytes[inner + ERSPAN3_FRAME_TYPE]! >> 2) & 31
-    const hasSubheader = (bytes[inner + ERSPAN3_FLAGS]! & 1) !== 0
-    inner += ERSPAN3_HEADER_LEN + (hasSubheader ? ERSPAN3_SUBHEADER_LEN : 0)
-    layer = frameType === ERSPAN3_FRAME_TYPE_IP ? Layer.ip : Layer.ethernet
+  if ((flags & ROUTING) !== 0) return c.finish(PacketDrop.greVersion)
+  const version = flags & VERSION
+  const isEnhanced = version === VERSION_ENHANCED && (protocol === GreProtocol.ppp || protocol === GreProtocol.eoip)
+  if (version !== 0 && !isEnhanced) return c.finish(PacketDrop.greVersion)
+  const length = headerLength(flags, isEnhanced)
+  if (c.left < length) return c.finish(PacketDrop.greTruncated)
+  c.at = at + length
+  switch (protocol) {
+    case EtherType.erspan:
+      return erspan(c, (flags & SEQUENCE) !== 0)
+    case EtherType.erspan3:
+      return erspan3(c)
+    case GreProtocol.ppp:
+      return Layer.ppp
+    case GreProtocol.wccp:
+      return wccp(c)
+    case GreProtocol.eoip:
+      return isEnhanced ? c.frameInside() : byContent(c, protocol)
+    case EtherType.transparentEthernet:
+      return c.frameInside()
+    default:
+      return isRead(protocol) ? byEtherType(c, protocol) : byContent(c, protocol)
   }
-  if (inner > end) return c.finish(PacketDrop.greTruncated)
-  c.at = inner
-  return layer === Layer.done ? byEtherType(c, protocol) : layer
 }
 
-function headerLength(flags: number): number {
-  return (
-    HEADER_LEN + ((flags & CHECKSUM) !== 0 ? 4 : 0) + ((flags & KEY) !== 0 ? 4 : 0) + ((flags & SEQUENCE) !== 0 ? 4 : 0)
-  )
+function headerLength(flags: number, isEnhanced: boolean): number {
+  let length = HEADER_LEN
+  if ((flags & CHECKSUM) !== 0) length += FIELD_LEN
+  if ((flags & KEY) !== 0) length += FIELD_LEN
+  if ((flags & SEQUENCE) !== 0) length += FIELD_LEN
+  if (isEnhanced && (flags & ACKNOWLEDGEMENT) !== 0) length += FIELD_LEN
+  return length
+}
+
+function wccp(c: Cursor): number {
+  // Only version 2 has a redirect header, and nothing but what follows tells the versions apart.
+  if (!looksLikeIp(c, c.at) && looksLikeIp(c, c.at + WCCP_REDIRECT_LEN)) c.at += WCCP_REDIRECT_LEN
+  return Layer.ip
+}
+
+function byContent(c: Cursor, protocol: number): number {
+  if (looksLikeIp(c, c.at)) return Layer.ip
+  if (looksLikeFrame(c, c.at)) return c.frameInside()
+  const isAruba = protocol >= GreProtocol.arubaFirst && protocol <= GreProtocol.arubaLast && (protocol & 15) === 0
+  return isAruba ? Layer.wifi : c.passOver(PassedOver.etherType, protocol)
 }

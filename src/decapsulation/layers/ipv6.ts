@@ -50,7 +50,7 @@ export function ipv6(c: Cursor): number {
           break
         }
         if (c.wireEnd > c.end) return c.finish(PacketDrop.fragmentCut)
-        return c.resume(c.fragments.addIpv6(bytes, at, p, c.end, c.vni, c.nowUs), Layer.ipv6)
+        return c.resume(c.fragments.addIpv6(bytes, at, p, c.end, c.network, c.nowUs), Layer.ipv6)
       default:
         c.ipAt = at
         c.ipVersion = 6

@@ -19,6 +19,24 @@ export function layerOfLinkType(linkType: number): number {
       return Layer.linuxSll
     case LinkType.linuxSll2:
       return Layer.linuxSll2
+    case LinkType.ppp:
+    case LinkType.pppHdlc:
+    case LinkType.pppPppd:
+      return Layer.ppp
+    case LinkType.pppWithDirection:
+      return Layer.pppWithDirection
+    case LinkType.pppEther:
+      return Layer.pppoe
+    case LinkType.cHdlc:
+      return Layer.cHdlc
+    case LinkType.wifi:
+      return Layer.wifi
+    case LinkType.radiotap:
+      return Layer.radiotap
+    case LinkType.nflog:
+      return Layer.nflog
+    case LinkType.arcnetLinux:
+      return Layer.arcnet
     case LinkType.null:
     case LinkType.loop:
       return Layer.loopback

@@ -24,5 +24,6 @@ export function tcp(c: Cursor): number {
   view.end = end
   view.trueEnd = wireEnd
   view.vni = c.vni
+  view.network = c.network
   return c.finish(Verdict.tcp)
 }

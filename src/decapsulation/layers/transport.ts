@@ -1,9 +1,9 @@
 /** What an IP protocol number says follows. */
 import { PacketDrop } from '../../base/drop.ts'
+import { PassedOver } from '../../metrics/passed-over.ts'
 import { IpProtocol } from '../../wire/ip.ts'
 import type { Cursor } from '../cursor.ts'
 import { Layer } from '../layer.ts'
-import { Verdict } from '../verdict.ts'
 import { tcp } from './tcp.ts'
 import { udp } from './udp.ts'
 
@@ -22,7 +22,11 @@ export function transport(c: Cursor, protocol: number): number {
       return c.allowsSource() ? c.enter(Layer.gre) : c.finish(PacketDrop.sourceNotAllowed)
     case IpProtocol.mpls:
       return c.enter(Layer.mpls)
+    case IpProtocol.etherIp:
+      return c.enter(Layer.etherIp)
+    case IpProtocol.ethernet:
+      return c.enter(c.frameInside())
     default:
-      return c.finish(Verdict.other)
+      return c.passOver(PassedOver.ipProtocol, protocol)
   }
 }

@@ -9,6 +9,7 @@ import { VLAN_TAG_LEN } from '../../wire/ethernet.ts'
 import type { Cursor } from '../cursor.ts'
 import { byEtherType } from './ether-type.ts'
 
+const IDENTIFIER = 0x0fff
 const NEXT_TYPE = 2
 
 /** The cursor stands behind the tag's own type. */
@@ -17,5 +18,6 @@ export function vlan(c: Cursor): number {
   if (c.left < VLAN_TAG_LEN) return c.finish(PacketDrop.linkTruncated)
   if (!c.mayTag()) return c.finish(PacketDrop.vlanDepth)
   c.at = at + VLAN_TAG_LEN
+  c.inVlan(u16(bytes, at) & IDENTIFIER)
   return byEtherType(c, u16(bytes, at + NEXT_TYPE))
 }

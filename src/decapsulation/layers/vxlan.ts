@@ -9,7 +9,7 @@ export function vxlan(c: Cursor): number {
   const { bytes, at } = c
   if (c.left < VXLAN_HEADER_LEN) return c.finish(PacketDrop.vxlanTruncated)
   if ((bytes[at]! & VXLAN_FLAG_VNI_VALID) === 0) return c.finish(PacketDrop.vxlanNoVni)
-  c.vni = u24(bytes, at + VXLAN_VNI)
+  c.inVni(u24(bytes, at + VXLAN_VNI))
   c.at = at + VXLAN_HEADER_LEN
   return Layer.ethernet
 }
