@@ -8,16 +8,21 @@ import type { Cursor } from './cursor.ts'
 const ARP = 0x0806
 /** Of ARP (RFC 826): hardware type Ethernet. */
 const ARP_ETHERNET = 1
+/** Ethernet's least payload, bytes: what a shorter packet is padded to, and a frame check sequence. */
+const MOST_PADDING = 46 + 4
 /** VLAN tags looked through; chosen. */
 const MAX_TAGS = 4
 
-/** An IPv4 header with a right checksum, or an IPv6 header, of a packet that fits. */
+/** An IPv4 header with a right checksum of a packet that fits, or an IPv6 header that states the length there is. */
 export function looksLikeIp(c: Cursor, at: number): boolean {
   const { bytes, end, wireEnd } = c
   if (end - at < IPV4_MIN_HEADER_LEN) return false
   const version = bytes[at]! >> 4
-  if (version === 6)
-    return end - at >= IPV6_HEADER_LEN && IPV6_HEADER_LEN + u16(bytes, at + IPV6_PAYLOAD_LENGTH) <= wireEnd - at
+  if (version === 6) {
+    if (end - at < IPV6_HEADER_LEN) return false
+    const behind = wireEnd - at - IPV6_HEADER_LEN - u16(bytes, at + IPV6_PAYLOAD_LENGTH)
+    return behind >= 0 && behind <= MOST_PADDING
+  }
   const headerLength = (bytes[at]! & 15) << 2
   const total = u16(bytes, at + IPV4_TOTAL_LENGTH)
   return (

@@ -14,6 +14,7 @@ const ENTRIES: readonly Entry[] = [
   { layer: Layer.vxlan },
   { layer: Layer.gpe },
   { layer: Layer.geneve },
+  { layer: Layer.tzsp },
   // A link type nobody reads.
   { linkType: 147 },
 ]
