@@ -1,9 +1,11 @@
 /** The walk from a VXLAN header to the inner TCP header, against reading the same fields where they happen to stand. */
 
-import { Decapsulator, Layer, Verdict } from '../../src/decapsulation/decapsulator.ts'
+import { Decapsulator } from '../../src/decapsulation/decapsulator.ts'
+import { Layer } from '../../src/decapsulation/layer.ts'
+import { Verdict } from '../../src/decapsulation/verdict.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../../src/metrics/counters.ts'
 import { u16, u24 } from '../../src/wire/bytes.ts'
-import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../../src/wire/tunnel.ts'
+import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../../src/wire/vxlan.ts'
 import type { MicroBench, MicroCase } from './measure.ts'
 import { ETHERNET_LEN, endsOf, frameOf, packed } from './packets.ts'
 

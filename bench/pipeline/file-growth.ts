@@ -9,7 +9,7 @@
 import { rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { PcapWriter } from '../../src/sources/files/pcap-writer.ts'
-import { LinkType } from '../../src/wire/ethernet.ts'
+import { LinkType } from '../../src/wire/link-type.ts'
 import { FIRST_US, SEED, US_PER_FRAME, unpaddedLength } from '../support/bench-capture.ts'
 import {
   CLIENT_NETWORK,

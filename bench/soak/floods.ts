@@ -5,7 +5,7 @@
 import { Random } from '../../src/demo/traffic/random.ts'
 import { type Endpoint, tcpFrames } from '../../src/demo/traffic/wire-builder.ts'
 import { TcpFlag } from '../../src/wire/tcp.ts'
-import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../../src/wire/tunnel.ts'
+import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../../src/wire/vxlan.ts'
 import type { Datagrams } from '../pipeline/datagram-sender.ts'
 import type { Flood } from './schedule.ts'
 

@@ -7,7 +7,7 @@
  * So each request of a run has a number of its own, pass × requests of a pass + number in the pass, without a byte of the captured
  * ones being rewritten.
  */
-import { VXLAN_HEADER_LEN } from '../../src/wire/tunnel.ts'
+import { VXLAN_HEADER_LEN } from '../../src/wire/vxlan.ts'
 import { CLIENT_NETWORK, FRAME_SOURCE_ADDRESS } from '../support/keep-alive-traffic.ts'
 import { MIRROR_SEED, type MirrorCycle, makeCycle, REQUESTS_PER_CONNECTION } from '../support/mirror-cycle.ts'
 import { dechunk } from '../support/sent-requests.ts'

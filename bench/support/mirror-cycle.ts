@@ -12,7 +12,7 @@
  * back before 65,536 passes.
  */
 import { Random } from '../../src/demo/traffic/random.ts'
-import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../../src/wire/tunnel.ts'
+import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../../src/wire/vxlan.ts'
 import {
   CLIENT_NETWORK,
   connectionFrames,

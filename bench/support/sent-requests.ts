@@ -1,5 +1,5 @@
 /** What the mirrored requests say, read off the frames in a way of its own, to compare with what an origin got. */
-import { VXLAN_HEADER_LEN } from '../../src/wire/tunnel.ts'
+import { VXLAN_HEADER_LEN } from '../../src/wire/vxlan.ts'
 import { CLIENT_NETWORK, FRAME_SOURCE_ADDRESS } from './keep-alive-traffic.ts'
 import type { MirrorCycle } from './mirror-cycle.ts'
 

@@ -59,6 +59,11 @@ export const PACKET_DROP_HELP = {
     'The first packet of a connection that the full flow table (--max-flows) has no room for, because those that could give way are busy; or of one in its middle, or of one that gave way itself, while connections that gave way could not all be remembered.',
   connectionLimit:
     'First data of a connection for whose HTTP state there is no memory (--connection-bytes), while all others are busy.',
+  tunnelTruncated: 'The packet ends inside the header of a tunnel (GTP-U, GUE, Teredo, TZSP, EtherIP).',
+  frameProtected: 'The 802.11 frame is encrypted.',
+  frameFragment: 'The 802.11 frame is a fragment of a packet.',
+  frameAggregate: 'The 802.11 frame carries several packets at once (A-MSDU).',
+  frameDamaged: 'The capture marks the 802.11 frame as damaged: its frame check sequence is wrong.',
 } as const satisfies ReasonTable
 
 /** Reasons a request whose first line was recognised did not leave. */

@@ -11,14 +11,19 @@ export interface HostPort {
   readonly port: number
 }
 
-export const ENCAPSULATIONS = ['vxlan', 'gpe', 'geneve'] as const
+export const ENCAPSULATIONS = ['vxlan', 'gpe', 'geneve', 'tzsp'] as const
 export type Encapsulation = (typeof ENCAPSULATIONS)[number]
 export interface Listen extends HostPort {
   readonly format: Encapsulation
 }
 
-/** UDP ports whose encapsulation is known: IANA's for VXLAN (RFC 7348), VXLAN-GPE and GENEVE (RFC 8926). */
-const FORMAT_BY_PORT: Readonly<Record<number, Encapsulation>> = { 4789: 'vxlan', 4790: 'gpe', 6081: 'geneve' }
+/** UDP ports whose encapsulation is known: IANA's for VXLAN (RFC 7348), VXLAN-GPE and GENEVE (RFC 8926), and the one that TZSP is sent to. */
+const FORMAT_BY_PORT: Readonly<Record<number, Encapsulation>> = {
+  4789: 'vxlan',
+  4790: 'gpe',
+  6081: 'geneve',
+  37008: 'tzsp',
+}
 
 /** A network in CIDR notation, ready to be compared with addresses held as words. */
 export interface Cidr {
@@ -55,13 +60,13 @@ export function formatHostPort({ host, port }: HostPort): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** [vxlan:|gpe:|geneve:]HOST:PORT; without a format, the one the port stands for, VXLAN for any other port. */
+/** [vxlan:|gpe:|geneve:|tzsp:]HOST:PORT; without a format, the one the port stands for, VXLAN for any other port. */
 export function parseListen(text: string): Listen | Refusal {
   const prefix = /^([a-z][a-z-]*):(?=.*:)/i.exec(text)
   const named = prefix?.[1]?.toLowerCase()
   const address = parseHostPort(prefix === null || named === 'localhost' ? text : text.slice(prefix[0].length))
   if (named !== undefined && named !== 'localhost' && !isEncapsulation(named)) {
-    return new Refusal(`"${named}" is not a format that is read (vxlan, gpe, geneve)`)
+    return new Refusal(`"${named}" is not a format that is read (${ENCAPSULATIONS.join(', ')})`)
   }
   if (address instanceof Refusal) return address
   const format = named !== undefined && isEncapsulation(named) ? named : (FORMAT_BY_PORT[address.port] ?? 'vxlan')

@@ -132,19 +132,29 @@ export function durationMsOrOff(min: number, max: number) {
 }
 
 /** One or more values. Items of one text are separated by commas, or as `separator` says where a value may hold a comma. */
-export function listOf<S extends z.ZodType>(item: Kind<S>, options: { separator?: RegExp; expected?: string } = {}) {
+export function listOf<S extends z.ZodType>(
+  item: Kind<S>,
+  options: { separator?: RegExp; expected?: string; most?: number } = {},
+) {
   const separator = options.separator ?? /\s*,\s*/
-  return lazily(() => z.array(item.schema).min(1), {
-    expected: options.expected ?? item.expected,
-    fromText: (text: string): unknown =>
-      text
-        .trim()
-        .split(separator)
-        .map((part) => item.fromText(part)),
-    separator,
-    ...(item.words && { words: item.words }),
-    written: (values: z.output<S>[]): unknown => values.map((value) => (item.written ? item.written(value) : value)),
-  }) satisfies Kind
+  return lazily(
+    () =>
+      z
+        .array(item.schema)
+        .min(1)
+        .max(options.most ?? Number.MAX_SAFE_INTEGER),
+    {
+      expected: options.expected ?? item.expected,
+      fromText: (text: string): unknown =>
+        text
+          .trim()
+          .split(separator)
+          .map((part) => item.fromText(part)),
+      separator,
+      ...(item.words && { words: item.words }),
+      written: (values: z.output<S>[]): unknown => values.map((value) => (item.written ? item.written(value) : value)),
+    },
+  ) satisfies Kind
 }
 
 /** As `item`, or the word `off` (null). */

@@ -1,7 +1,7 @@
 /**
  * IP fragments waiting for the rest of their datagram (RFC 791 section 3.2, RFC 8200 section 4.5).
  *
- * A datagram is known by VNI, addresses, identification and protocol. Fragments are copied in and given back as one whole
+ * A datagram is known by network (VNI and VLAN tags), addresses, identification and protocol. Fragments are copied in and given back as one whole
  * packet. Bytes are never merged from fragments that overlap: the older set is dropped and the newer fragment starts
  * afresh, and what is then put together is `isSuspect`: a late fragment of the older datagram may have slipped in, which only a
  * checksum shows. Bounded in datagrams, bytes and age; the oldest goes first.
@@ -90,12 +90,12 @@ export class FragmentStore {
    * Takes an IPv4 fragment whose header is at `at` and whose payload is [payloadAt, end).
    * @returns the whole packet when this fragment completes it, else null
    */
-  addIpv4(bytes: Buffer, at: number, payloadAt: number, end: number, vni: number, nowUs: number): Buffer | null {
+  addIpv4(bytes: Buffer, at: number, payloadAt: number, end: number, network: number, nowUs: number): Buffer | null {
     const field = u16(bytes, at + IPV4_FRAGMENT)
     const id =
       bytes.toString('latin1', at + IPV4_SOURCE, at + IPV4_DESTINATION + 4) +
       bytes.toString('latin1', at + IPV4_ID, at + IPV4_ID + 2)
-    const key = `4${vni},${bytes[at + IPV4_PROTOCOL]!},${id}`
+    const key = `4${network},${bytes[at + IPV4_PROTOCOL]!},${id}`
     const offset = (field & IPV4_FRAGMENT_OFFSET) * 8
     const room = MAX_LENGTH - (payloadAt - at)
     const datagram = this.add(key, bytes, payloadAt, end, offset, (field & IPV4_MORE_FRAGMENTS) !== 0, room, nowUs)
@@ -112,7 +112,7 @@ export class FragmentStore {
   }
 
   /** The same for IPv6: base header at `at`, fragment header at `fragmentAt`, payload [fragmentAt + 8, end). */
-  addIpv6(bytes: Buffer, at: number, fragmentAt: number, end: number, vni: number, nowUs: number): Buffer | null {
+  addIpv6(bytes: Buffer, at: number, fragmentAt: number, end: number, network: number, nowUs: number): Buffer | null {
     const field = u16(bytes, fragmentAt + 2)
     const id =
       bytes.toString('latin1', at + IPV6_SOURCE, at + IPV6_SOURCE + 32) +
@@ -120,7 +120,7 @@ export class FragmentStore {
     const offset = field & 0xfff8
     const payloadAt = fragmentAt + IPV6_FRAGMENT_HEADER_LEN
     // The payload length does not count the base header.
-    const datagram = this.add(`6${vni},${id}`, bytes, payloadAt, end, offset, (field & 1) !== 0, MAX_LENGTH, nowUs)
+    const datagram = this.add(`6${network},${id}`, bytes, payloadAt, end, offset, (field & 1) !== 0, MAX_LENGTH, nowUs)
     if (datagram === null) return null
     if (offset === 0) {
       // Extension headers before the fragment header carry nothing we read: the packet is rebuilt without them.

@@ -14,6 +14,8 @@ export class PacketView {
   trueEnd = 0
   /** VNI of the innermost tunnel that has one, else -1. */
   vni = -1
+  /** Number of the network: made of the VNI and the VLAN identifiers of the innermost frame, int32; 0 where there is neither. */
+  network = 0
   /** Symmetric hash of the five-tuple (set by dispatch): the same for both directions. */
   hash = 0
   /** Time of the packet, microseconds since the Unix epoch. */

@@ -1,6 +1,6 @@
 /** Sends frames as a cloud's traffic mirroring does: each in a VXLAN datagram over UDP, at a steady rate. */
 import { createSocket, type Socket } from 'node:dgram'
-import { VXLAN_FLAG_VNI_VALID, VXLAN_FLAGS, VXLAN_HEADER_LEN, VXLAN_VNI } from '../wire/tunnel.ts'
+import { VXLAN_FLAG_VNI_VALID, VXLAN_FLAGS, VXLAN_HEADER_LEN, VXLAN_VNI } from '../wire/vxlan.ts'
 
 export interface MirrorTarget {
   readonly host: string

@@ -10,6 +10,8 @@ import type { Shedding } from './shedding.ts'
 export interface DispatchOptions {
   /** Equal five-tuples under different VNIs are different flows. */
   readonly vniInKey: boolean
+  /** And under different VLAN tags. */
+  readonly vlanInKey?: boolean
   /** Server ports taken; null: any. */
   readonly ports: ReadonlySet<number> | null
   /** Key of the hash, int32, random per process. */
@@ -43,7 +45,8 @@ export class Dispatcher {
       this.counters.add(Counter.packetsOther)
       return
     }
-    const salt = this.options.vniInKey ? view.vni + 2 : 0
+    const { vniInKey, vlanInKey } = this.options
+    const salt = vlanInKey === true ? view.network : vniInKey ? view.vni + 2 : 0
     view.hash = fiveTupleHash(view.bytes, view.ipAt, view.ipVersion, view.tcpAt, salt, this.options.hashKey)
     const refusal = this.outlet.offer(view)
     if (refusal === PacketDrop.none) this.counters.add(Counter.packetsDispatched)

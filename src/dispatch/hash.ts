@@ -29,7 +29,7 @@ function endpointIpv6(bytes: Uint8Array, at: number, port: number, key: number):
 }
 
 /**
- * @param salt 0, or the VNI where equal five-tuples of two VNIs are different flows
+ * @param salt 0, or a number of the VNI or network where equal five-tuples of two of them are different flows
  * @returns int32
  */
 export function fiveTupleHash(

@@ -10,7 +10,7 @@
  *      0                  HOLDERS  owner and reader,  u32: which of the three copies is the owner's to write, which was published last,
  *                                  by compare-and-    and which is the reader's. Drawn at `holders` below
  *                                  swap
- *     64 + COPY_BYTES i   copy i   owner, while it    COUNTERS x float64, in the order of this file
+ *     64 + COPY_BYTES i   copy i   owner, while it    BLOCK_VALUES x float64, in the order of this file
  *                                  holds it
  *
  *  The owner fills its copy and swaps it with the published one; the reader swaps its copy with the published one where that is newer, and
@@ -34,6 +34,7 @@
  *  One thread reads: the main one. Integers stay exact in a float64 up to 2^53, which no counter reaches.
  */
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
+import { PASSED_OVER_VALUES, passOver } from './passed-over.ts'
 
 type Kind = 'counter' | 'gauge'
 export interface ScalarCounter {
@@ -188,6 +189,11 @@ export const SCALARS = {
     metric: 'mirrorshard_http_tunnel_bytes_total',
     kind: 'counter',
     help: 'Bytes behind CONNECT or an accepted upgrade.',
+  },
+  otherNetworkPackets: {
+    metric: 'mirrorshard_reassembly_other_network_packets_total',
+    kind: 'counter',
+    help: 'Packets that have the addresses and ports of an open connection, come from another network (VNI, VLAN tags) and do not fit it: two connections that --flow-key does not tell apart.',
   },
   otherProtocolBytes: {
     metric: 'mirrorshard_http_other_protocol_bytes_total',
@@ -358,10 +364,13 @@ export const OUTCOMES = RESPONSE_DROPS + RESPONSE_DROP_NAMES.length
 export const LATENCIES = OUTCOMES + OUTCOME_NAMES.length
 export const ADDED_LATENCIES = LATENCIES + LATENCY_BUCKETS.count
 export const COUNTERS = ADDED_LATENCIES + ADDED_LATENCY_BUCKETS.count
+/** Behind the counters, which can be added up, the tables of what was passed over, which cannot. */
+export const PASSED_OVER_AT = COUNTERS
+export const BLOCK_VALUES = PASSED_OVER_AT + PASSED_OVER_VALUES
 
 const COPIES_AT = 64
 /** A multiple of 64: no cache line belongs to two copies. */
-const COPY_BYTES = Math.ceil((COUNTERS * 8) / 64) * 64
+const COPY_BYTES = Math.ceil((BLOCK_VALUES * 8) / 64) * 64
 /** Bytes of one block, a multiple of 64. */
 export const COUNTER_BLOCK_BYTES = COPIES_AT + 3 * COPY_BYTES
 
@@ -388,12 +397,12 @@ function readCopy(word: number): number {
 }
 
 function copiesOf(memory: SharedArrayBuffer, byteOffset: number): Float64Array[] {
-  return [0, 1, 2].map((i) => new Float64Array(memory, byteOffset + COPIES_AT + i * COPY_BYTES, COUNTERS))
+  return [0, 1, 2].map((i) => new Float64Array(memory, byteOffset + COPIES_AT + i * COPY_BYTES, BLOCK_VALUES))
 }
 
 /** The counters of one thread. `values` is private to the thread; `publish` makes them visible. */
 export class CounterBlock {
-  readonly values = new Float64Array(COUNTERS)
+  readonly values = new Float64Array(BLOCK_VALUES)
   private readonly words: Int32Array
   private readonly copies: readonly Float64Array[]
 
@@ -434,6 +443,11 @@ export class CounterBlock {
     this.values[OUTCOMES + code]! += n
   }
 
+  /** A packet that is not read, for this number of it. @param kind of PassedOver */
+  passOver(kind: number, number: number): void {
+    passOver(this.values, PASSED_OVER_AT, kind, number)
+  }
+
   latency(us: number): void {
     this.values[LATENCIES + LATENCY_BUCKETS.of(us)]! += 1
     this.values[Counter.latencySumUs]! += us
@@ -463,7 +477,10 @@ export class CounterBlock {
   }
 }
 
-/** Reads the last publication of a block into `into`, as it was published. The main thread's: a block has one reader. */
+/**
+ * Reads the last publication of a block into `into`, COUNTERS values or all BLOCK_VALUES, as they were published. The main thread's: a block
+ * has one reader.
+ */
 export function readCounterBlock(memory: SharedArrayBuffer, byteOffset: number, into: Float64Array): void {
   const words = new Int32Array(memory, byteOffset, 1)
   let word = Atomics.load(words, HOLDERS)
@@ -473,5 +490,5 @@ export function readCounterBlock(memory: SharedArrayBuffer, byteOffset: number, 
     const found = Atomics.compareExchange(words, HOLDERS, word, next)
     word = found === word ? next : found
   }
-  into.set(copiesOf(memory, byteOffset)[readCopy(word)]!)
+  into.set(copiesOf(memory, byteOffset)[readCopy(word)]!.subarray(0, into.length))
 }

@@ -40,6 +40,8 @@ import {
 export interface ReassemblyOptions {
   readonly maxFlows: number
   readonly vniInKey: boolean
+  /** Equal five-tuples under different VLAN tags are different flows, too. */
+  readonly vlanInKey?: boolean
   readonly overlap: OverlapPolicy
   readonly idleTimeoutMs: number
   /** The same for a connection whose handshake is not complete and that sent no data. */
@@ -165,7 +167,7 @@ export class Reassembler {
     this.options = options
     this.factory = factory
     this.counters = counters
-    this.table = new FlowTable(options.maxFlows, options.vniInKey)
+    this.table = new FlowTable(options.maxFlows, options.vniInKey, options.vlanInKey)
     this.wheel = new ExpiryWheel(this.table)
     this.queue = new EvictionQueue(this.table)
     this.watched = new WatchList(this.table)
@@ -283,6 +285,7 @@ export class Reassembler {
     }
     counters.add(Counter.packetsProcessed)
     const slot = key >> 1
+    if (view.network !== table.network[slot]) this.meetOtherNetwork(view, key, flags, seq)
 
     if ((flags & TcpFlag.syn) !== 0) this.synchronize(key, seq, ack, hasAck)
     else if (this.isOfAnotherConnection(key, seq, length)) this.restart(slot)
@@ -665,6 +668,18 @@ export class Reassembler {
     const isClientWhole = table.base[clientKey] === (hasAck ? ack : first)
     if (this.parsers[slot] == null && isClientWhole)
       table.flags[slot]! |= Flow.clientKnown | ((clientKey & 1) !== 0 ? Flow.clientIs1 : 0)
+  }
+
+  /** The packet comes from another network than the connection: a second copy of it, or another connection that the key does not tell apart. */
+  private meetOtherNetwork(view: PacketView, key: number, flags: number, seq: number): void {
+    const { table } = this
+    const slot = key >> 1
+    const isSyn = (flags & TcpFlag.syn) !== 0
+    const isKnown = (table.directionFlags[key]! & Direction.known) !== 0
+    const isCopy = !isKnown || (isSyn ? table.base[key] === seqAdd(seq, 1) : !this.isStray(key, seq))
+    if (isCopy) return
+    if ((table.flags[slot]! & Flow.closed) === 0) this.counters.add(Counter.otherNetworkPackets)
+    if (isSyn) table.network[slot] = view.network
   }
 
   /** A packet without SYN that cannot belong to the connection in the table: the SYN of a new one was lost. */

@@ -64,6 +64,11 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
     'Raise `--max-flows` (and `--memory-limit`). Closed, half-open and silent connections gave way first: `mirrorshard_flows_evicted_total` counts those that were open. [memory.md](memory.md#what-gives-way)',
   connectionLimit:
     'Raise `--connection-bytes` or `--memory-limit`: [memory.md](memory.md#what-gives-way). A sudden count is a flood of connections that each begin a request and do not end it.',
+  tunnelTruncated: CUT,
+  frameProtected: 'Capture behind the access point, or decrypt the capture first (airdecap-ng, or Wireshark’s export).',
+  frameFragment: 'Capture behind the access point, where packets are whole.',
+  frameAggregate: 'Capture behind the access point, where each packet is a frame of its own.',
+  frameDamaged: 'Nothing: the receiver did not take the frame either, and the sender repeats it.',
 }
 
 export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {

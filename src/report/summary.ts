@@ -1,4 +1,6 @@
 /** The summary: fixed keys for scripts (docs/summary.md), and the same in plain words for people. */
+import { count, plural } from './numbers.ts'
+import { passedOverCounts, passedOverInWords } from './passed-over-words.ts'
 import type { Quantiles, Totals } from './totals.ts'
 import { total } from './totals.ts'
 
@@ -20,6 +22,8 @@ export interface Summary {
     readonly lost: number
     readonly expired: number
     readonly evicted: number
+    /** Packets of another network than the open connection that has their addresses and ports, and that do not fit it. */
+    readonly otherNetworkPackets: number
   }
   readonly responses: { readonly parsed: number; readonly dropped: Record<string, number> }
   readonly requests: {
@@ -41,6 +45,8 @@ export interface Summary {
   }
   /** Connections that are not HTTP/1: protocol → server port → count; port 0 stands for further ports. */
   readonly otherProtocols: Record<string, Record<string, number>>
+  /** What came and was not read: kind of number → number → packets. `others`: of further numbers together. */
+  readonly passedOver: Record<string, Record<string, number>>
   readonly seconds: number
   readonly cpuSeconds: number
   readonly fromFirstPacket: { readonly seconds: number; readonly cpuSeconds: number }
@@ -79,6 +85,7 @@ export function makeSummary(
       lost: totals.get('flowsLost'),
       expired: totals.get('flowsExpired'),
       evicted: totals.get('flowsEvicted'),
+      otherNetworkPackets: totals.get('otherNetworkPackets'),
     },
     responses: { parsed: totals.get('responsesParsed'), dropped: totals.responseDrops() },
     requests: {
@@ -97,6 +104,7 @@ export function makeSummary(
       otherProtocol: totals.get('otherProtocolBytes'),
     },
     otherProtocols: groupProtocolCounts(protocolCounts),
+    passedOver: passedOverCounts(totals.passedOver),
     ...spent,
   }
 }
@@ -178,6 +186,8 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
     ),
   )
   if (others.length > 0) line('not HTTP/1', others.join(', '))
+  const passedOver = passedOverInWords(summary.passedOver)
+  if (passedOver.length > 0) line('not read', passedOver.join(', '))
   const { resyncUnproven, afterAmbiguous, tunnel } = summary.skippedBytes
   const skipped = [
     ...(resyncUnproven > 0 ? [`${plural(resyncUnproven, 'byte')} without a proven message boundary`] : []),
@@ -201,6 +211,10 @@ function verdict(summary: Summary): string {
       `${plural(flows.gaps, 'gap')} in the captured streams${isHarmless ? ', in no request that was recognised' : ''}`,
     )
   }
+  if (flows.otherNetworkPackets > 0)
+    places.push(
+      `${plural(flows.otherNetworkPackets, 'packet')} of connections that have the addresses and ports of others in another network (--flow-key vlan tells them apart)`,
+    )
   const [wantedPackets, otherPackets] = divided(packets.dropped, ASKED_FOR)
   if (total(otherPackets) > 0)
     places.push(`${plural(total(otherPackets), 'packet')} dropped here (${names(otherPackets)})`)
@@ -243,15 +257,6 @@ function listed(counts: Readonly<Record<string, number>>, word: string): string 
   const entries = Object.entries(counts)
   if (entries.length === 0) return ''
   return word === '' ? ` (${names(counts)})` : `, ${count(total(counts))} ${word} (${names(counts)})`
-}
-
-/** Digits in groups of three. By hand: the first toLocaleString of a process loads tables for tens of milliseconds. */
-export function count(n: number): string {
-  return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ',')
-}
-
-export function plural(n: number, noun: string): string {
-  return `${count(n)} ${noun}${n === 1 ? '' : 's'}`
 }
 
 function ms(value: number): string {

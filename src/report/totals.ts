@@ -3,18 +3,21 @@ import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAM
 import {
   ADDED_LATENCIES,
   ADDED_LATENCY_BUCKETS,
+  BLOCK_VALUES,
   COUNTERS,
   Counter,
   LATENCIES,
   LATENCY_BUCKETS,
   OUTCOMES,
   PACKET_DROPS,
+  PASSED_OVER_AT,
   REQUEST_DROPS,
   RESPONSE_DROPS,
   readCounterBlock,
   type ScalarName,
   type TimeBuckets,
 } from '../metrics/counters.ts'
+import { PassedOverTotals } from '../metrics/passed-over.ts'
 
 /** Of one thread, as it published them last. */
 export interface ThreadGauges {
@@ -30,6 +33,9 @@ export class Totals {
   /** Packets that the shards are done with. */
   private handledByShards = 0
 
+  /** What came and was not read. */
+  readonly passedOver = new PassedOverTotals()
+
   /** Threads that are alive and have looked at their memory. */
   readonly threads: ThreadGauges[] = []
 
@@ -39,10 +45,11 @@ export class Totals {
    */
   static read(receiving: readonly SharedArrayBuffer[], shards: readonly SharedArrayBuffer[] = []): Totals {
     const totals = new Totals()
-    const block = new Float64Array(COUNTERS)
+    const block = new Float64Array(BLOCK_VALUES)
     const add = (memory: SharedArrayBuffer, thread: string) => {
       readCounterBlock(memory, 0, block)
       for (let i = 0; i < COUNTERS; i++) totals.values[i]! += block[i]!
+      totals.passedOver.add(block, PASSED_OVER_AT)
       const heapBytes = block[Counter.heapBytes]!
       if (heapBytes > 0) totals.threads.push({ thread, heapBytes, externalBytes: block[Counter.externalBytes]! })
     }

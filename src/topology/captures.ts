@@ -4,7 +4,7 @@ import { printable } from '../base/printable.ts'
 import type { RecordSource } from '../sources/capture-record.ts'
 import { mergeCaptures } from '../sources/files/merge-captures.ts'
 import { openCapture } from '../sources/files/open-capture.ts'
-import { LinkType } from '../wire/ethernet.ts'
+import { LinkType } from '../wire/link-type.ts'
 import { tell, warn } from './output.ts'
 
 const READ_LINK_TYPES: ReadonlySet<number> = new Set(Object.values(LinkType))

@@ -3,15 +3,18 @@
  * and interfaces; it counts every packet as received and makes sure that each becomes processed, dropped or held.
  */
 import { PacketDrop } from '../base/drop.ts'
-import { Decapsulator, type DecapsulatorOptions, Layer, Verdict } from '../decapsulation/decapsulator.ts'
+import type { DecapsulatorOptions } from '../decapsulation/cursor.ts'
+import { Decapsulator } from '../decapsulation/decapsulator.ts'
+import { Layer } from '../decapsulation/layer.ts'
 import type { NetworkList } from '../decapsulation/networks.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
+import { Verdict } from '../decapsulation/verdict.ts'
 import { Dispatcher, type DispatchOptions, type PacketOutlet } from '../dispatch/dispatcher.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { CaptureRecord } from '../sources/capture-record.ts'
 import type { PeerAddress } from '../sources/datagram-receiver.ts'
 
-export type TunnelFormat = 'vxlan' | 'gpe' | 'geneve'
+export type TunnelFormat = 'vxlan' | 'gpe' | 'geneve' | 'tzsp'
 
 export interface PacketPipelineOptions {
   readonly decapsulation: DecapsulatorOptions

@@ -129,10 +129,13 @@ export class ReceiverPool implements DatagramReceiver {
         { cause: error },
       )
     }
-    const sockets = await SteeredSockets.open(options.listen, options.receivers, options.receiveBufferBytes, {
-      withOtherProcesses: options.sharesPorts,
-      withTimes: true,
-    })
+    const sockets = await SteeredSockets.open(
+      options.listen,
+      options.receivers,
+      options.receiveBufferBytes,
+      { withOtherProcesses: options.sharesPorts, withTimes: true },
+      options.packetPipeline.decapsulation.vxlanPorts,
+    )
     const pool = new ReceiverPool(options, sockets)
     while (pool.members.some(({ control }) => control.heartbeat === 0)) {
       if (pool.failure !== null) {

@@ -36,9 +36,11 @@ export function packetPipelineOptions(o: TrafficOptions, isLive: boolean): Packe
       // Of a mirrored datagram the socket tells the source, which is checked before.
       allowFrom: isLive ? null : allowFrom,
       vnis: o.vni === null ? null : new Set(o.vni),
+      vxlanPorts: o.vxlanPort ?? [],
     },
     dispatch: {
-      vniInKey: o.flowKey === 'vni',
+      vniInKey: o.flowKey !== 'five-tuple',
+      vlanInKey: o.flowKey === 'vlan',
       ports: o.ports === null ? null : new Set(o.ports),
       hashKey: randomInt(0x100000000) | 0,
     },
@@ -56,7 +58,8 @@ export function shardConfigOf(
   return {
     reassembly: {
       maxFlows: share(o.maxFlows),
-      vniInKey: o.flowKey === 'vni',
+      vniInKey: o.flowKey !== 'five-tuple',
+      vlanInKey: o.flowKey === 'vlan',
       overlap: o.overlap,
       idleTimeoutMs: o.flowIdleTimeoutMs,
       openingTimeoutMs: o.flowOpeningTimeoutMs,

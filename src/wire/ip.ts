@@ -32,11 +32,14 @@ export const IpProtocol = {
   noNext: 59,
   destinationOptions: 60,
   mobility: 135,
+  etherIp: 97,
   mpls: 137,
   hostIdentity: 139,
   shim6: 140,
+  ethernet: 143,
 } as const
 
 export const UDP_HEADER_LEN = 8
+export const UDP_SOURCE_PORT = 0
 export const UDP_DESTINATION_PORT = 2
 export const UDP_LENGTH = 4

@@ -1,48 +1,52 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { PACKET_DROP_HELP } from '../../src/base/drop.ts'
-import { Layer } from '../../src/decapsulation/decapsulator.ts'
+import { Layer } from '../../src/decapsulation/layer.ts'
 import { NetworkList } from '../../src/decapsulation/networks.ts'
-import { EtherType, LinkType } from '../../src/wire/ethernet.ts'
+import { EtherType } from '../../src/wire/ethernet.ts'
 import { IpProtocol } from '../../src/wire/ip.ts'
+import { LinkType } from '../../src/wire/link-type.ts'
 import {
+  aMsdu,
   erspan3,
   ethernet,
   fragmentIpv4,
   fragmentIpv6,
+  frameTag,
   geneve,
   geneveOption,
   gpe,
   gre,
+  gtpu,
+  gue,
   ipv4,
   ipv4Address,
   ipv6,
   ipv6Address,
+  llcSnap,
   mpls,
   optionsHeader,
   pppoe,
+  providerBackbone,
+  radiotap,
   sll,
   sll2,
   snap,
+  TEREDO_ORIGIN,
   tcp,
+  teredoAuthentication,
   udp,
   vxlan,
+  wifi,
 } from '../support/packets.ts'
 import { DATA, ETHERNET, FRAME4, INNER4, INNER6, inIpv4, inUdp, SAMPLES } from './samples.ts'
 import { type Entry, type Given, Walker, walk } from './walk.ts'
 
+const WIFI: Entry = { linkType: LinkType.wifi }
+
 const ENTRIES: readonly Entry[] = [
-  ...[
-    LinkType.ethernet,
-    LinkType.raw,
-    LinkType.ipv4,
-    LinkType.ipv6,
-    LinkType.null,
-    LinkType.loop,
-    LinkType.linuxSll,
-    LinkType.linuxSll2,
-  ].map((linkType) => ({ linkType })),
-  ...[Layer.vxlan, Layer.gpe, Layer.geneve].map((layer) => ({ layer })),
+  ...Object.values(LinkType).map((linkType) => ({ linkType })),
+  ...[Layer.vxlan, Layer.gpe, Layer.geneve, Layer.tzsp].map((layer) => ({ layer })),
 ]
 
 describe('the inner packet is found in', () => {
@@ -247,6 +251,18 @@ describe('every reason to drop a packet here is reached', () => {
       { entry: { linkType: LinkType.linuxSll }, bytes: cut(sll(EtherType.ipv4, INNER4), 15) },
       { entry: { linkType: LinkType.linuxSll2 }, bytes: cut(sll2(EtherType.ipv4, INNER4), 19) },
       { entry: { linkType: LinkType.null }, bytes: Buffer.from([2, 0, 0]) },
+      { entry: ETHERNET, bytes: cut(frameTag(EtherType.vnTag, 4, EtherType.ipv4, INNER4), 19) },
+      { entry: ETHERNET, bytes: cut(frameTag(EtherType.eTag, 6, EtherType.ipv4, INNER4), 21) },
+      { entry: ETHERNET, bytes: cut(providerBackbone(1, FRAME4), 17) },
+      { entry: { linkType: LinkType.ppp }, bytes: Buffer.from([0xff, 0x03, 0x00]) },
+      { entry: { linkType: LinkType.cHdlc }, bytes: Buffer.from([0x0f, 0, 8]) },
+      { entry: { linkType: LinkType.nflog }, bytes: Buffer.from([2, 0, 0, 0, 8, 0, 1]) },
+      { entry: { linkType: LinkType.nflog }, bytes: Buffer.from([2, 0, 0, 0, 3, 0, 9, 0]) },
+      { entry: { linkType: LinkType.nflog }, bytes: Buffer.from([2, 0, 0, 0, 200, 0, 1, 0]) },
+      { entry: { linkType: LinkType.radiotap }, bytes: cut(radiotap(Buffer.alloc(0)), 15) },
+      { entry: WIFI, bytes: cut(wifi({ payload: Buffer.alloc(0) }), 23) },
+      { entry: WIFI, bytes: wifi({ control: 0x88, qos: 0x80, payload: Buffer.alloc(13) }) },
+      { entry: { linkType: LinkType.arcnetLinux }, bytes: Buffer.from([1, 2, 0, 0, 240, 1, 1]) },
     ],
     vxlanTruncated: [{ entry: { layer: Layer.vxlan }, bytes: Buffer.from([8, 0, 0, 0, 0, 0, 1]) }],
     vxlanNoVni: [
@@ -306,6 +322,50 @@ describe('every reason to drop a packet here is reached', () => {
     fragmentCut: [
       { entry: raw, bytes: cut(fragments[0]!, 30) },
       { entry: raw, bytes: cut(fragmentIpv6(INNER6, 16)[0]!, 60) },
+    ],
+    tunnelTruncated: [
+      { entry: ETHERNET, bytes: inUdp(2152, cut(gtpu({ payload: INNER4 }), 7)) },
+      { entry: ETHERNET, bytes: inUdp(2152, cut(gtpu({ payload: INNER4, flags: 2 }), 11)) },
+      {
+        entry: ETHERNET,
+        bytes: inUdp(
+          2152,
+          gtpu({ payload: INNER4, extensions: [{ type: 0x85, content: Buffer.alloc(6) }] }).fill(0, 12, 13),
+        ),
+      },
+      {
+        entry: ETHERNET,
+        bytes: inUdp(2152, cut(gtpu({ payload: INNER4, extensions: [{ type: 0x85, content: Buffer.alloc(6) }] }), 17)),
+      },
+      { entry: ETHERNET, bytes: inUdp(2152, gtpu({ payload: Buffer.alloc(0) })) },
+      { entry: ETHERNET, bytes: inUdp(6080, Buffer.alloc(3)) },
+      { entry: ETHERNET, bytes: inUdp(6080, gue(IpProtocol.ipv4, Buffer.alloc(0), 3).subarray(0, 10)) },
+      { entry: ETHERNET, bytes: inUdp(3544, TEREDO_ORIGIN) },
+      { entry: ETHERNET, bytes: inUdp(3544, teredoAuthentication(200, 200).subarray(0, 50)) },
+      { entry: { layer: Layer.tzsp }, bytes: Buffer.from([1, 0, 0]) },
+      { entry: { layer: Layer.tzsp }, bytes: Buffer.from([1, 0, 0, 1, 0, 41, 2]) },
+      { entry: ETHERNET, bytes: inIpv4(97, Buffer.from([0x30])) },
+    ],
+    frameProtected: [{ entry: WIFI, bytes: wifi({ flags: 0x41, payload: Buffer.alloc(60) }) }],
+    frameFragment: [
+      { entry: WIFI, bytes: wifi({ flags: 0x05, payload: llcSnap(EtherType.ipv4, INNER4) }) },
+      { entry: WIFI, bytes: wifi({ fragment: 1, payload: Buffer.alloc(60) }) },
+    ],
+    frameAggregate: [
+      {
+        entry: WIFI,
+        bytes: wifi({
+          control: 0x88,
+          qos: 0x80,
+          payload: aMsdu(llcSnap(EtherType.ipv4, INNER4), llcSnap(EtherType.ipv4, INNER4)),
+        }),
+      },
+    ],
+    frameDamaged: [
+      {
+        entry: { linkType: LinkType.radiotap },
+        bytes: radiotap(wifi({ payload: llcSnap(EtherType.ipv4, INNER4) }), 0x40),
+      },
     ],
     tcpTruncated: [
       { entry: raw, bytes: cut(INNER4, 39) },

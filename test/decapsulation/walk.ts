@@ -1,7 +1,9 @@
 /** Drives a Decapsulator the way every test needs it: the packet lies between garbage, and the garbage must not matter. */
 import assert from 'node:assert/strict'
 import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
-import { Decapsulator, type DecapsulatorOptions, Verdict } from '../../src/decapsulation/decapsulator.ts'
+import type { DecapsulatorOptions } from '../../src/decapsulation/cursor.ts'
+import { Decapsulator } from '../../src/decapsulation/decapsulator.ts'
+import { Verdict } from '../../src/decapsulation/verdict.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { tcpHeaderLength } from '../../src/wire/tcp.ts'
 

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { Decapsulator, Verdict } from '../../src/decapsulation/decapsulator.ts'
+import { Decapsulator } from '../../src/decapsulation/decapsulator.ts'
+import { Verdict } from '../../src/decapsulation/verdict.ts'
 import type { SampleRequest } from '../../src/demo/traffic/sample-request.ts'
 import { SampleTraffic } from '../../src/demo/traffic/sample-traffic.ts'
 import type { Tally } from '../../src/demo/traffic/tally.ts'
 import { Counter, CounterBlock } from '../../src/metrics/counters.ts'
-import { LinkType } from '../../src/wire/ethernet.ts'
+import { LinkType } from '../../src/wire/link-type.ts'
 
 interface Generated {
   readonly requests: SampleRequest[]

@@ -1,7 +1,7 @@
 /** The builders of test/support, and what the fuzzer needs besides. */
 import { EtherType } from '../../src/wire/ethernet.ts'
 import { IpProtocol } from '../../src/wire/ip.ts'
-import { TunnelPort } from '../../src/wire/tunnel.ts'
+import { TunnelPort } from '../../src/wire/tunnel-port.ts'
 import { ethernet, ipv4, udp, vxlan } from '../support/packets.ts'
 
 export { ethernet, fragmentIpv4, fragmentIpv6, gpe, ipv4, ipv6, tcp, udp, vxlan } from '../support/packets.ts'

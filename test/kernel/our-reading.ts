@@ -1,5 +1,5 @@
 /** What the product reads in a capture: the whole path on one thread. */
-import { LinkType } from '../../src/wire/ethernet.ts'
+import { LinkType } from '../../src/wire/link-type.ts'
 import { InlinePath, USUAL_SHAPE } from '../fuzz/inline-path.ts'
 import { keyOfView } from '../fuzz/truth.ts'
 import type { Captured } from './scenario.ts'

@@ -17,7 +17,7 @@ import { RATE_LIMITER_BYTES } from '../../src/sinks/filter/rate-limiter.ts'
 import { PacketPipeline } from '../../src/topology/packet-pipeline.ts'
 import { Shard } from '../../src/topology/shard.ts'
 import { packetPipelineOptions, shardConfigOf } from '../../src/topology/stage-configs.ts'
-import { LinkType } from '../../src/wire/ethernet.ts'
+import { LinkType } from '../../src/wire/link-type.ts'
 import { until } from '../support/until.ts'
 import { openRig, sampleFrames, sum } from './rig.ts'
 

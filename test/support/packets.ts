@@ -35,9 +35,14 @@ export function tcp(f: TcpFields = {}): Buffer {
   return Buffer.concat([header, options, Buffer.from(f.data ?? '')])
 }
 
-export function udp(destinationPort: number, payload: Buffer, length = 8 + payload.length): Buffer {
+export function udp(
+  destinationPort: number,
+  payload: Buffer,
+  length = 8 + payload.length,
+  sourcePort = 65_500,
+): Buffer {
   const header = Buffer.alloc(8)
-  header.writeUInt16BE(65_500, 0)
+  header.writeUInt16BE(sourcePort, 0)
   header.writeUInt16BE(destinationPort, 2)
   header.writeUInt16BE(length & 0xffff, 4)
   return Buffer.concat([header, payload])
@@ -288,6 +293,179 @@ export function pppoe(pppProtocol: number, payload: Buffer): Buffer {
   header.writeUInt16BE(payload.length + 2, 4)
   header.writeUInt16BE(pppProtocol, 6)
   return Buffer.concat([header, payload])
+}
+
+/** @param oneByte the protocol compressed to one byte, which the other end agreed to */
+export function ppp(protocol: number, payload: Buffer, { framed = false, oneByte = false } = {}): Buffer {
+  const header = oneByte ? Buffer.from([protocol]) : Buffer.from([protocol >> 8, protocol & 255])
+  return Buffer.concat([Buffer.from(framed ? [0xff, 0x03] : []), header, payload])
+}
+
+/** A PPPoE session frame around PPP from its protocol on. */
+export function pppoeAround(frame: Buffer): Buffer {
+  const header = Buffer.from([0x11, 0, 0, 1, 0, 0])
+  header.writeUInt16BE(frame.length, 4)
+  return Buffer.concat([header, frame])
+}
+
+/** A tag of `length` bytes between an EtherType of its own and that of what follows. */
+export function frameTag(etherType: number, length: number, next: number, payload: Buffer): Buffer {
+  const tag = Buffer.alloc(length + 2, 0x21)
+  tag.writeUInt16BE(next, length)
+  return ethernet(etherType, Buffer.concat([tag, payload]))
+}
+
+export function providerBackbone(service: number, frame: Buffer): Buffer {
+  const tag = Buffer.alloc(4)
+  tag.writeUIntBE(service, 1, 3)
+  return ethernet(0x88e7, Buffer.concat([tag, frame]))
+}
+
+/** @param tags whole, in front of the end of the list */
+export function tzsp(frame: Buffer, tags: readonly Buffer[] = [], encapsulated = 1): Buffer {
+  return Buffer.concat([Buffer.from([1, 0, encapsulated >> 8, encapsulated & 255]), ...tags, Buffer.from([1]), frame])
+}
+
+export interface GtpuFields {
+  readonly payload: Buffer
+  /** Whole extension headers without their last byte, each with its type. */
+  readonly extensions?: readonly { readonly type: number; readonly content: Buffer }[]
+  /** S 0x02, PN 0x01; E is set where there are extensions. */
+  readonly flags?: number
+  readonly messageType?: number
+  readonly length?: number
+}
+
+export function gtpu(f: GtpuFields): Buffer {
+  const extensions = f.extensions ?? []
+  const flags = (f.flags ?? 0) | (extensions.length > 0 ? 0x04 : 0)
+  const types = [...extensions.map(({ type }) => type), 0]
+  const optional = flags === 0 ? Buffer.alloc(0) : Buffer.from([0x12, 0x34, 0x56, types[0]!])
+  const chain = extensions.map(({ content }, i) =>
+    Buffer.concat([Buffer.from([(content.length + 2) / 4]), content, Buffer.from([types[i + 1]!])]),
+  )
+  const behind = Buffer.concat([optional, ...chain, f.payload])
+  const header = Buffer.from([0x30 | flags, f.messageType ?? 255, 0, 0, 0, 0, 0, 9])
+  header.writeUInt16BE(f.length ?? behind.length, 2)
+  return Buffer.concat([header, behind])
+}
+
+/** Variant 0. */
+export function gue(protocol: number, payload: Buffer, fieldWords = 0, control = false): Buffer {
+  const header = Buffer.from([(control ? 0x20 : 0) | fieldWords, protocol, 0, 0])
+  return Buffer.concat([header, Buffer.alloc(4 * fieldWords, 0x66), payload])
+}
+
+export const TEREDO_ORIGIN = Buffer.from([0, 0, 0xf0, 0x0d, 0xf5, 0xff, 0xff, 0xfe])
+export function teredoAuthentication(id: number, value: number): Buffer {
+  return Buffer.concat([Buffer.from([0, 1, id, value]), Buffer.alloc(id + value + 9, 0x77)])
+}
+
+/** Attributes in front of the packet, as the kernel sends them: a header, an empty prefix. */
+export function nflog(payload: Buffer, family: number, littleEndian = true): Buffer {
+  const attribute = (type: number, value: Buffer) => {
+    const header = Buffer.alloc(4)
+    const length = 4 + value.length
+    if (littleEndian) {
+      header.writeUInt16LE(length, 0)
+      header.writeUInt16LE(type, 2)
+    } else {
+      header.writeUInt16BE(length, 0)
+      header.writeUInt16BE(type, 2)
+    }
+    return Buffer.concat([header, value, Buffer.alloc(-length & 3)])
+  }
+  const packetHeader = Buffer.from([8, 0, 0, 0])
+  return Buffer.concat([
+    Buffer.from([family, 0, 0, 5]),
+    attribute(1, packetHeader),
+    attribute(10, Buffer.alloc(1)),
+    attribute(9, payload),
+  ])
+}
+
+export function cHdlc(type: number, payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x0f, 0, type >> 8, type & 255]), payload])
+}
+
+/** LLC and SNAP, as 802.11 data begins. */
+export function llcSnap(type: number, payload: Buffer, organisation = 0): Buffer {
+  const header = Buffer.from([0xaa, 0xaa, 3, 0, organisation >> 8, organisation & 255, type >> 8, type & 255])
+  return Buffer.concat([header, payload])
+}
+
+export interface WifiFields {
+  /** First byte: subtype and type; 0x08 is data, 0x88 QoS data. */
+  readonly control?: number
+  readonly flags?: number
+  readonly fragment?: number
+  /** QoS control, first byte. */
+  readonly qos?: number
+  readonly payload: Buffer
+  readonly isPadded?: boolean
+}
+
+export function wifi(f: WifiFields): Buffer {
+  const control = f.control ?? 0x08
+  const flags = f.flags ?? 0x01
+  const header = Buffer.alloc(24, 0x02)
+  header[0] = control
+  header[1] = flags
+  header[22] = 0x30 | (f.fragment ?? 0)
+  const parts = [header]
+  if ((flags & 3) === 3) parts.push(Buffer.alloc(6, 0x04))
+  if ((control & 0x80) !== 0) {
+    parts.push(Buffer.from([f.qos ?? 0, 0]))
+    if ((flags & 0x80) !== 0) parts.push(Buffer.alloc(4, 0x05))
+  }
+  const whole = Buffer.concat(parts)
+  const padding = f.isPadded === true ? -whole.length & 3 : 0
+  return Buffer.concat([whole, Buffer.alloc(padding), f.payload])
+}
+
+export function aMsdu(...packets: readonly Buffer[]): Buffer {
+  return Buffer.concat(
+    packets.map((packet, i) => {
+      const header = Buffer.alloc(14, 0x02)
+      header.writeUInt16BE(packet.length, 12)
+      const padding = i === packets.length - 1 ? 0 : -(14 + packet.length) & 3
+      return Buffer.concat([header, packet, Buffer.alloc(padding)])
+    }),
+  )
+}
+
+/** @param flags null: the field is not there @param words of present flags */
+export function radiotap(frame: Buffer, flags: number | null = 0, { words = 1, hasTsft = true } = {}): Buffer {
+  const present = Array.from({ length: words }, (_, i) => {
+    const word = Buffer.alloc(4)
+    word.writeUInt32LE(
+      ((i < words - 1 ? 0x80000000 : 0) | (i === 0 ? (hasTsft ? 1 : 0) | (flags === null ? 0 : 2) : 0)) >>> 0,
+    )
+    return word
+  })
+  let fields = Buffer.concat([Buffer.alloc(4), ...present])
+  if (hasTsft) fields = Buffer.concat([fields, Buffer.alloc((-fields.length & 7) + 8)])
+  if (flags !== null) fields = Buffer.concat([fields, Buffer.from([flags])])
+  fields = Buffer.concat([fields, Buffer.alloc(3, 0x42)])
+  fields.writeUInt16LE(fields.length, 2)
+  return Buffer.concat([fields, frame])
+}
+
+/** GRE version 1 (RFC 2637), with sequence and acknowledgement. */
+export function enhancedGre(protocol: number, payload: Buffer, hasAcknowledgement = true): Buffer {
+  const flags = 0x3001 | (hasAcknowledgement ? 0x80 : 0)
+  const header = Buffer.alloc(hasAcknowledgement ? 16 : 12)
+  header.writeUInt16BE(flags, 0)
+  header.writeUInt16BE(protocol, 2)
+  header.writeUInt16BE(payload.length, 4)
+  return Buffer.concat([header, payload])
+}
+
+/** MikroTik's: key bit, version 1, length, tunnel identifier. */
+export function eoip(frame: Buffer): Buffer {
+  const header = Buffer.from([0x20, 0x01, 0x64, 0x00, 0, 0, 7, 0])
+  header.writeUInt16BE(frame.length, 4)
+  return Buffer.concat([header, frame])
 }
 
 export function sll(protocol: number, payload: Buffer): Buffer {

@@ -28,9 +28,12 @@ function nearbyNetworks(): Cidr[] {
 }
 
 const listen = {
-  ...parsed('[vxlan:|gpe:|geneve:]HOST:PORT, such as 0.0.0.0:4789 or geneve:[::]:6081', parseListen),
+  ...parsed('[vxlan:|gpe:|geneve:|tzsp:]HOST:PORT, such as 0.0.0.0:4789 or geneve:[::]:6081', parseListen),
   written: ({ format, ...address }: Listen): string => `${format}:${formatHostPort(address)}`,
 } satisfies Kind
+
+/** The kernel's program that shares datagrams out over receivers compares each: chosen, far above what one network has. */
+const MOST_VXLAN_PORTS = 16
 
 const allowFromMeta = {
   group: 'Traffic',
@@ -55,12 +58,25 @@ export const TRAFFIC_FIELDS = {
     value: 'VNI,…',
     help: 'VNIs to read; packets of others are dropped and counted.',
   }),
-  flowKey: optional(choice('five-tuple', 'vni'), 'five-tuple', {
+  vxlanPort: unset(
+    listOf(integer(1, 65_535), {
+      expected: `up to ${MOST_VXLAN_PORTS} UDP ports from 1 to 65535`,
+      most: MOST_VXLAN_PORTS,
+    }),
+    '4789, 8472',
+    {
+      group: 'Traffic',
+      value: 'PORT,…',
+      help: 'UDP ports of VXLAN inside captures and inside mirrored packets, besides 4789 and 8472. Where to listen is --listen.',
+      reason: 'RFC 7348 gives VXLAN port 4789, Linux by itself uses 8472, and every network may choose another.',
+    },
+  ),
+  flowKey: optional(choice('five-tuple', 'vni', 'vlan'), 'five-tuple', {
     group: 'Traffic',
-    value: 'five-tuple|vni',
-    help: 'What tells connections apart. vni: the VNI as well.',
+    value: 'five-tuple|vni|vlan',
+    help: 'What tells connections apart. vni: the VNI as well; vlan: VNI and VLAN tags.',
     reason:
-      'One connection mirrored at two places arrives under two VNIs; with `five-tuple` it is replayed once. Use `vni` where networks reuse the same addresses.',
+      'One connection mirrored at two places arrives under two VNIs; with `five-tuple` it is replayed once. Use `vni` or `vlan` where networks reuse the same addresses.',
   }),
   overlap: optional(choice('linux', 'first', 'last'), 'linux', {
     group: 'Traffic',
@@ -80,7 +96,7 @@ export const LISTEN_FIELDS = {
   listen: optional(listOf(listen), [{ format: 'vxlan', host: '0.0.0.0', port: 4789 }], {
     group: 'Traffic',
     value: '[FORMAT:]HOST:PORT',
-    help: 'UDP address of the mirror target; may be repeated. FORMAT is vxlan, gpe or geneve; without it 4790 is gpe, 6081 geneve, any other port vxlan.',
+    help: 'UDP address of the mirror target; may be repeated. FORMAT is vxlan, gpe, geneve or tzsp; without it 4790 is gpe, 6081 geneve, 37008 tzsp, any other port vxlan.',
     reason:
       '4789 is the port of VXLAN (RFC 7348), which AWS VPC Traffic Mirroring sends. The same TCP port accepts and closes, for load balancers’ health checks.',
   }),

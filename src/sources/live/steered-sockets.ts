@@ -67,11 +67,13 @@ export class SteeredSockets {
   private readonly groups: readonly Group[]
   /** Of the hash that spreads flows over the receivers. */
   private readonly key: number
+  private readonly vxlanPorts: readonly number[]
   private hasTakenOver = false
 
-  private constructor(groups: readonly Group[], key: number) {
+  private constructor(groups: readonly Group[], key: number, vxlanPorts: readonly number[]) {
     this.groups = groups
     this.key = key
+    this.vxlanPorts = vxlanPorts
     this.bound = groups.map(({ sockets }) => sockets[0]!.bound)
     this.grantedBufferBytes = groups.map(({ sockets }) =>
       Math.min(...sockets.map((socket) => socket.grantedBufferBytes)),
@@ -84,6 +86,7 @@ export class SteeredSockets {
     receivers: number,
     receiveBufferBytes: number,
     sharing: Sharing = { withOtherProcesses: false, withTimes: true },
+    vxlanPorts: readonly number[] = [],
   ): Promise<SteeredSockets> {
     const libc = await loadLibc()
     const addresses = await resolveListenAddresses(listen)
@@ -94,9 +97,9 @@ export class SteeredSockets {
         const { format } = listen[i]!
         const group: Group = { address, format, sockets: [], spare: [], first: 0, hasOthers: false }
         groups.push(group)
-        openGroup(group, libc, receivers, receiveBufferBytes, key, sharing)
+        openGroup(group, libc, receivers, receiveBufferBytes, key, sharing, vxlanPorts)
       }
-      const opened = new SteeredSockets(groups, key)
+      const opened = new SteeredSockets(groups, key, vxlanPorts)
       if (!sharing.withOtherProcesses) opened.hasTakenOver = true
       return opened
     } catch (error) {
@@ -112,7 +115,7 @@ export class SteeredSockets {
 
   /** From now on every datagram comes to these sockets, whoever else is bound. @throws MirrorError ERR_LISTEN */
   takeOver(): void {
-    for (const group of this.groups) steer(group, this.key)
+    for (const group of this.groups) steer(group, this.key, this.vxlanPorts)
     this.hasTakenOver = true
   }
 
@@ -122,7 +125,7 @@ export class SteeredSockets {
     for (const group of this.groups) {
       const hadOthers = group.hasOthers
       group.hasOthers = othersOf(group) > 0
-      if (hadOthers && !group.hasOthers) steer(group, this.key)
+      if (hadOthers && !group.hasOthers) steer(group, this.key, this.vxlanPorts)
     }
   }
 
@@ -155,6 +158,7 @@ function openGroup(
   receiveBufferBytes: number,
   key: number,
   { withOtherProcesses, withTimes }: Sharing,
+  vxlanPorts: readonly number[],
 ): void {
   const { address } = group
   let { port } = address
@@ -173,7 +177,7 @@ function openGroup(
   for (let i = 0; i < receivers; i++) {
     group.sockets.push(new UdpSocket(libc, real, receiveBufferBytes, true, withTimes))
     // Before there is a second one. A predecessor's program stays until `takeOver`.
-    if (i === 0 && group.first === 0) steer(group, key, receivers)
+    if (i === 0 && group.first === 0) steer(group, key, vxlanPorts, receivers)
   }
   for (let i = 0; i < group.first; i++) {
     const spare = new UdpSocket(libc, real, LEAST_BUFFER_BYTES, true, false)
@@ -188,9 +192,14 @@ function openGroup(
   group.hasOthers = group.first > 0
 }
 
-function steer({ address, format, sockets, first }: Group, key: number, receivers = sockets.length): void {
+function steer(
+  { address, format, sockets, first }: Group,
+  key: number,
+  vxlanPorts: readonly number[],
+  receivers = sockets.length,
+): void {
   try {
-    sockets[0]!.steer(encodeBpf(steeringProgram(format, receivers, key, first)))
+    sockets[0]!.steer(encodeBpf(steeringProgram(format, receivers, key, first, vxlanPorts)))
   } catch (error) {
     throw listenError('UDP', address, error)
   }

@@ -6,11 +6,12 @@
  * - Ethernet with up to four VLAN tags, IPv4, and IPv6 with up to four extension headers are read.
  * - TCP and UDP are spread by a keyed, symmetric hash of addresses and ports, modulo the number of sockets.
  * - Socket 0 takes all else: what ends early (a load outside the packet ends the program with 0), IP fragments, whose ports only the first
- *   one knows, UDP to the port of a tunnel, whose ports say nothing about the flows inside, and other protocols.
+ *   one knows, UDP from or to the port of a tunnel, whose ports say nothing about the flows inside, and other protocols.
  *
  * So all packets of a connection come through one socket in the order of their arrival, but fragments.
  */
 import { ETHERNET_HEADER_LEN, ETHERNET_TYPE, EtherType, VLAN_TAG_LEN } from '../../wire/ethernet.ts'
+import { GENEVE_HEADER_LEN, GENEVE_PROTOCOL } from '../../wire/geneve.ts'
 import {
   IPV4_DESTINATION,
   IPV4_FRAGMENT,
@@ -23,31 +24,45 @@ import {
   IPV6_NEXT_HEADER,
   IPV6_SOURCE,
   IpProtocol,
+  UDP_DESTINATION_PORT,
+  UDP_SOURCE_PORT,
 } from '../../wire/ip.ts'
+import { TunnelPort } from '../../wire/tunnel-port.ts'
+import { TZSP_ETHERNET, TZSP_HEADER_LEN, TZSP_PROTOCOL, TZSP_TAG_END, TZSP_TAG_PAD } from '../../wire/tzsp.ts'
 import {
-  GENEVE_HEADER_LEN,
-  GENEVE_PROTOCOL,
   GPE_FLAG_NEXT_PROTOCOL,
   GPE_NEXT_PROTOCOL,
   GpeProtocol,
-  TunnelPort,
   VXLAN_FLAGS,
   VXLAN_HEADER_LEN,
-} from '../../wire/tunnel.ts'
+} from '../../wire/vxlan.ts'
 import { BpfAssembler, type Instruction } from './bpf-assembler.ts'
 
-export type SteeredFormat = 'vxlan' | 'gpe' | 'geneve'
+export type SteeredFormat = 'vxlan' | 'gpe' | 'geneve' | 'tzsp'
 
 export const STEERED_VLAN_TAGS = 4
 export const STEERED_IPV6_EXTENSIONS = 4
+/** Of TZSP, the end of the list included: what senders put there is one or none. */
+export const STEERED_TZSP_TAGS = 4
 
 /** Multipliers of MurmurHash3's finaliser, and 2^32 over the golden ratio. */
 const MULTIPLY_1 = 0x85ebca6b
 const MULTIPLY_2 = 0xc2b2ae35
 const MULTIPLY_PORT = 0x9e3779b1
 
-/** @param sockets number of receiving sockets @param key of the hash, 32 bits @param first index of the first of them among all sockets of the address */
-export function steeringProgram(format: SteeredFormat, sockets: number, key: number, first = 0): Instruction[] {
+/**
+ * @param sockets number of receiving sockets
+ * @param key of the hash, 32 bits
+ * @param first index of the first of them among all sockets of the address
+ * @param vxlanPorts UDP ports of VXLAN besides those known, at most a few dozen
+ */
+export function steeringProgram(
+  format: SteeredFormat,
+  sockets: number,
+  key: number,
+  first = 0,
+  vxlanPorts: readonly number[] = [],
+): Instruction[] {
   const p = new BpfAssembler()
   if (sockets === 1) {
     p.return(first)
@@ -59,7 +74,7 @@ export function steeringProgram(format: SteeredFormat, sockets: number, key: num
   p.label('early')
   p.return(first)
   ipv6(p, key)
-  transport(p, sockets, first)
+  transport(p, sockets, first, [...Object.values(TunnelPort), ...vxlanPorts])
   p.label('other')
   p.return(first)
   return p.build()
@@ -82,6 +97,8 @@ function encapsulation(p: BpfAssembler, format: SteeredFormat): void {
     p.jumpIfEqual(GpeProtocol.ipv4, 'ipv4')
     p.jumpIfEqual(GpeProtocol.ipv6, 'ipv6')
     p.jumpUnlessEqual(GpeProtocol.ethernet, 'early')
+  } else if (format === 'tzsp') {
+    tzsp(p)
   } else {
     p.setX(0)
     p.loadHalf(GENEVE_PROTOCOL)
@@ -97,6 +114,33 @@ function encapsulation(p: BpfAssembler, format: SteeredFormat): void {
     p.jumpIfEqual(EtherType.ipv6, 'ipv6')
     p.jumpUnlessEqual(EtherType.transparentEthernet, 'early')
   }
+}
+
+/** X = behind the list of tags. */
+function tzsp(p: BpfAssembler): void {
+  p.setX(0)
+  p.loadHalf(TZSP_PROTOCOL)
+  p.jumpUnlessEqual(TZSP_ETHERNET, 'early')
+  p.setX(TZSP_HEADER_LEN)
+  for (let tag = 0; tag < STEERED_TZSP_TAGS; tag++) {
+    p.loadByte(0)
+    p.jumpIfEqual(TZSP_TAG_END, 'tags end')
+    p.jumpIfEqual(TZSP_TAG_PAD, `pad ${tag}`)
+    p.loadByte(1)
+    p.add(2)
+    p.jump(`skip tag ${tag}`)
+    p.label(`pad ${tag}`)
+    p.loadByte(0)
+    p.add(1)
+    p.label(`skip tag ${tag}`)
+    p.addX()
+    p.toX()
+  }
+  p.jump('early')
+  p.label('tags end')
+  p.fromX()
+  p.add(1)
+  p.toX()
 }
 
 /** X at the frame → X at the IP header. */
@@ -213,14 +257,17 @@ function address(p: BpfAssembler, name: string, words: readonly number[], key: n
   }
 }
 
-function transport(p: BpfAssembler, sockets: number, first: number): void {
+function transport(p: BpfAssembler, sockets: number, first: number, tunnelPorts: readonly number[]): void {
   p.label('transport')
   p.recallX('ports')
   p.recallA('protocol')
   p.jumpIfEqual(IpProtocol.tcp, 'flow')
   p.jumpUnlessEqual(IpProtocol.udp, 'other')
-  p.loadHalf(2)
-  for (const port of Object.values(TunnelPort)) p.jumpIfEqual(port, 'other')
+  // Teredo is told by the source port, too. Whatever has a tunnel's port at either end goes to the same socket.
+  for (const at of [UDP_SOURCE_PORT, UDP_DESTINATION_PORT]) {
+    p.loadHalf(at)
+    for (const port of tunnelPorts) p.jumpIfEqual(port, 'other')
+  }
   p.label('flow')
   // Address and port are joined behind a keyed mix, and the sum of the two ends does not know which came first.
   p.loadHalf(0)

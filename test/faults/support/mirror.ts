@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { other, TcpConversation } from '../../../src/demo/traffic/tcp-conversation.ts'
 import { type Endpoint, tcpFrames } from '../../../src/demo/traffic/wire-builder.ts'
-import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN } from '../../../src/wire/tunnel.ts'
+import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN } from '../../../src/wire/vxlan.ts'
 
 export interface Wanted {
   readonly method: string

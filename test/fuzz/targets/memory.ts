@@ -1,6 +1,8 @@
 /** Between threads and in the kernel: ring records come out as they went in; the steering program keeps to its rule. */
-import { Decapsulator, Layer, Verdict } from '../../../src/decapsulation/decapsulator.ts'
+import { Decapsulator } from '../../../src/decapsulation/decapsulator.ts'
+import { Layer } from '../../../src/decapsulation/layer.ts'
 import { PacketView } from '../../../src/decapsulation/packet-view.ts'
+import { Verdict } from '../../../src/decapsulation/verdict.ts'
 import { CounterBlock } from '../../../src/metrics/counters.ts'
 import { RING_MIN_CAPACITY, RingConsumer, RingProducer, ringBytes } from '../../../src/ring/ring.ts'
 import { steeringProgram } from '../../../src/sources/live/steering.ts'
@@ -8,7 +10,7 @@ import { SAMPLES } from '../../decapsulation/samples.ts'
 import { OPTIONS } from '../../decapsulation/walk.ts'
 import { steeredTo } from '../../sources/live/steering-rule.ts'
 import { runBpf } from '../../support/bpf-interpreter.ts'
-import { geneve, gpe, vxlan } from '../../support/packets.ts'
+import { geneve, gpe, tzsp, vxlan } from '../../support/packets.ts'
 import { Choices } from '../input.ts'
 import { lie, mutateBytes } from '../mutate.ts'
 import { hold, type Target } from '../target.ts'
@@ -86,7 +88,7 @@ export const ring: Target = {
   },
 }
 
-const FORMATS = ['vxlan', 'gpe', 'geneve'] as const
+const FORMATS = ['vxlan', 'gpe', 'geneve', 'tzsp'] as const
 const KEY = 0x9abcdef1
 
 /** Part 0: format, sockets; part 1: the payload of a mirrored datagram. */
@@ -96,12 +98,13 @@ export const steering: Target = {
   make(random, corpus) {
     const sample = SAMPLES[random.pick(corpus.samples)]!.bytes
     const frame = random.chance(0.5) ? sample : random.pick(random.pick(corpus.captures)).bytes
-    const format = random.below(3)
+    const format = random.below(4)
     const options = Buffer.alloc(4 * random.below(4), 0)
     let payload = [
       vxlan(7, frame),
       gpe(7, random.pick([1, 2, 3, 4]), frame),
       geneve({ protocol: 0x6558, payload: frame, options: [options] }),
+      tzsp(frame, random.chance(0.5) ? [Buffer.from([41, 2, 0, 9])] : []),
     ][format]!
     if (random.chance(0.5)) payload = lie(random, payload)
     if (random.chance(0.5)) payload = mutateBytes(random, payload, sample)

@@ -1,6 +1,6 @@
 /** Decapsulation: any frame or mirrored datagram, alone, and IP fragments in rows. */
-import { Layer } from '../../../src/decapsulation/decapsulator.ts'
-import { LinkType } from '../../../src/wire/ethernet.ts'
+import { Layer } from '../../../src/decapsulation/layer.ts'
+import { LinkType } from '../../../src/wire/link-type.ts'
 import { SAMPLES } from '../../decapsulation/samples.ts'
 import { type Entry, type Given, Walker, walk } from '../../decapsulation/walk.ts'
 import { vxlan } from '../../support/packets.ts'
@@ -14,6 +14,7 @@ const ENTRIES: readonly Entry[] = [
   { layer: Layer.vxlan },
   { layer: Layer.gpe },
   { layer: Layer.geneve },
+  { layer: Layer.tzsp },
   // A link type nobody reads.
   { linkType: 147 },
 ]

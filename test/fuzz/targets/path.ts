@@ -1,7 +1,7 @@
 /** The whole path: what adds up whatever comes in, and what is sent on when packets of known traffic are damaged. */
 import { createHash } from 'node:crypto'
 import type { Random } from '../../../src/demo/traffic/random.ts'
-import { LinkType } from '../../../src/wire/ethernet.ts'
+import { LinkType } from '../../../src/wire/link-type.ts'
 import type { Frame } from '../corpus.ts'
 import { InlinePath, type PathShape, USUAL_SHAPE } from '../inline-path.ts'
 import { Choices, type Input } from '../input.ts'

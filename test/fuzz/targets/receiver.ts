@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Random } from '../../../src/demo/traffic/random.ts'
-import { LinkType } from '../../../src/wire/ethernet.ts'
+import { LinkType } from '../../../src/wire/link-type.ts'
 import { TcpFlag } from '../../../src/wire/tcp.ts'
 import { ParserJsConnection } from '../../differential/readers/parser-js.ts'
 import { makeConversation } from '../../kernel/conversation.ts'

@@ -1,9 +1,15 @@
 /** The steering rule in plain TypeScript, from its description and with nothing of the product: the oracle of the BPF programs. */
 
 /** Index of the socket for the payload of a mirrored datagram. */
-export function steeredTo(format: 'vxlan' | 'gpe' | 'geneve', payload: Buffer, sockets: number, key: number): number {
+export function steeredTo(
+  format: 'vxlan' | 'gpe' | 'geneve' | 'tzsp',
+  payload: Buffer,
+  sockets: number,
+  key: number,
+  vxlanPorts: readonly number[] = [],
+): number {
   try {
-    return choose(format, payload, sockets, key)
+    return choose(format, payload, sockets, key, vxlanPorts)
   } catch (error) {
     // What ends early goes to socket 0.
     if (error instanceof RangeError) return 0
@@ -11,7 +17,9 @@ export function steeredTo(format: 'vxlan' | 'gpe' | 'geneve', payload: Buffer, s
   }
 }
 
-function choose(format: string, bytes: Buffer, sockets: number, key: number): number {
+const TUNNELS = [4789, 8472, 4790, 6081, 2152, 3544, 6080, 37_008]
+
+function choose(format: string, bytes: Buffer, sockets: number, key: number, vxlanPorts: readonly number[]): number {
   const frameOrPacket = unwrap(format, bytes)
   if (frameOrPacket === null) return 0
   let { at, type } = frameOrPacket
@@ -28,7 +36,8 @@ function choose(format: string, bytes: Buffer, sockets: number, key: number): nu
   const ip = type === 'ipv4' ? ipv4(bytes, at) : ipv6(bytes, at)
   if (ip === null || (ip.protocol !== 6 && ip.protocol !== 17)) return 0
   const [source, destination] = [bytes.readUInt16BE(ip.ports), bytes.readUInt16BE(ip.ports + 2)]
-  if (ip.protocol === 17 && [4789, 4790, 6081].includes(destination)) return 0
+  const isTunnel = (port: number) => TUNNELS.includes(port) || vxlanPorts.includes(port)
+  if (ip.protocol === 17 && (isTunnel(source) || isTunnel(destination))) return 0
   const both = endOf(bytes, ip.source, source, key) + endOf(bytes, ip.destination, destination, key)
   return mix(both, 0x85ebca6b) % sockets
 }
@@ -40,6 +49,16 @@ function unwrap(format: string, bytes: Buffer): { at: number; type: 'ethernet' |
     const types = { 1: 'ipv4', 2: 'ipv6', 3: 'ethernet' } as const
     const type = hasProtocol ? types[bytes.readUInt8(3) as 1 | 2 | 3] : 'ethernet'
     return type === undefined ? null : { at: 8, type }
+  }
+  if (format === 'tzsp') {
+    if (bytes.readUInt16BE(2) !== 1) return null
+    let at = 4
+    for (let tags = 0; tags < 4; tags++) {
+      const tag = bytes.readUInt8(at)
+      if (tag === 1) return { at: at + 1, type: 'ethernet' }
+      at += tag === 0 ? 1 : 2 + bytes.readUInt8(at + 1)
+    }
+    return null
   }
   const types = new Map([
     [0x6558, 'ethernet'],

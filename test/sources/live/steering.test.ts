@@ -23,13 +23,14 @@ import {
   ipv6,
   optionsHeader,
   tcp,
+  tzsp,
   udp,
   vxlan,
 } from '../../support/packets.ts'
 import { steeredTo } from './steering-rule.ts'
 
 const KEY = 0x9abcdef1
-const FORMATS = ['vxlan', 'gpe', 'geneve'] as const
+const FORMATS = ['vxlan', 'gpe', 'geneve', 'tzsp'] as const
 
 interface Inner {
   readonly version: 4 | 6
@@ -42,6 +43,7 @@ interface Inner {
   readonly optionWords: number
   readonly extensions: readonly Extension[]
   readonly geneveOptions: readonly Buffer[]
+  readonly tzspTags: readonly Buffer[]
 }
 
 const FLOW: Inner = {
@@ -55,6 +57,7 @@ const FLOW: Inner = {
   optionWords: 0,
   extensions: [],
   geneveOptions: [],
+  tzspTags: [],
 }
 
 function packetOf(f: Inner): Buffer {
@@ -71,6 +74,7 @@ function encapsulated(format: SteeredFormat, f: Inner, packet = packetOf(f)): Bu
   const frame = ethernet(f.version === 4 ? EtherType.ipv4 : EtherType.ipv6, packet, f.tags)
   if (format === 'vxlan') return vxlan(7, frame)
   if (format === 'gpe') return gpe(7, 3, frame)
+  if (format === 'tzsp') return tzsp(frame, f.tzspTags)
   return geneve({ protocol: EtherType.transparentEthernet, payload: frame, options: f.geneveOptions })
 }
 
@@ -98,7 +102,7 @@ const inner: fc.Arbitrary<Inner> = fc.constantFrom(4 as const, 6 as const).chain
     source: version === 4 ? v4 : v6,
     destination: version === 4 ? v4 : v6,
     sourcePort: word,
-    destinationPort: fc.oneof(word, fc.constantFrom(80, 4789, 4790, 6081)),
+    destinationPort: fc.oneof(word, fc.constantFrom(80, 4789, 4790, 6081, 2152, 3544, 5555, 37_008)),
     protocol: fc.constantFrom(IpProtocol.tcp, IpProtocol.tcp, IpProtocol.udp, 1),
     tags: fc.array(fc.constantFrom(0x8100, 0x88a8, 0x9100), { maxLength: 5 }),
     optionWords: fc.integer({ min: 0, max: 10 }),
@@ -107,6 +111,10 @@ const inner: fc.Arbitrary<Inner> = fc.constantFrom(4 as const, 6 as const).chain
       fc.integer({ min: 0, max: 5 }).map((words) => geneveOption(0x0108, 1, Buffer.alloc(words * 4, 9))),
       { maxLength: 4 },
     ),
+    tzspTags: fc.array(
+      fc.oneof(fc.constant(Buffer.from([0])), fc.constantFrom(Buffer.from([41, 2, 0, 9]), Buffer.from([10, 1, 7]))),
+      { maxLength: 5 },
+    ),
   }),
 )
 
@@ -114,10 +122,10 @@ describe('the steering program', () => {
   test.each(FORMATS)('of %s chooses what the rule says, for any packet, whole or cut', (format) => {
     fc.assert(
       fc.property(inner, fc.integer({ min: 2, max: 9 }), fc.nat(), fc.boolean(), (f, sockets, cut, isWhole) => {
-        const program = steeringProgram(format, sockets, KEY)
+        const program = steeringProgram(format, sockets, KEY, 0, [5555])
         const whole = encapsulated(format, f)
         const payload = isWhole ? whole : whole.subarray(0, cut % (whole.length + 1))
-        expect(runBpf(program, payload)).toBe(steeredTo(format, payload, sockets, KEY))
+        expect(runBpf(program, payload)).toBe(steeredTo(format, payload, sockets, KEY, [5555]))
       }),
       { numRuns: 500 },
     )
@@ -234,7 +242,9 @@ describe('the steering program', () => {
     const six = flows.map((f) =>
       ipv6({ payload: tcp({ ...f }), extensions: [optionsHeader(0), fragmentHeader(7, 0, true)] }),
     )
-    const tunnel = flows.map((f) => packetOf({ ...f, protocol: IpProtocol.udp, destinationPort: 4789 }))
+    const tunnel = [4789, 8472, 2152, 3544].map((port) =>
+      packetOf({ ...FLOW, protocol: IpProtocol.udp, destinationPort: port }),
+    )
     for (const format of FORMATS) {
       expect([
         ...chosen(

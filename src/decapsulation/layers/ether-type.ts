@@ -1,0 +1,47 @@
+/** What an EtherType says follows. GRE and GENEVE use the same numbers. */
+import { PassedOver } from '../../metrics/passed-over.ts'
+import { ETHERNET_MAX_LENGTH, EtherType } from '../../wire/ethernet.ts'
+import type { Cursor } from '../cursor.ts'
+import { Layer } from '../layer.ts'
+
+/** The cursor stands behind the type. */
+export function byEtherType(c: Cursor, type: number): number {
+  switch (type) {
+    case EtherType.ipv4:
+      return Layer.ipv4
+    case EtherType.ipv6:
+      return Layer.ipv6
+    case EtherType.vlan:
+    case EtherType.serviceVlan:
+    case EtherType.oldServiceVlan:
+      return Layer.vlan
+    case EtherType.mpls:
+    case EtherType.mplsMulticast:
+      return Layer.mpls
+    case EtherType.pppoeSession:
+      return Layer.pppoe
+    case EtherType.transparentEthernet:
+      return c.frameInside()
+    case EtherType.vnTag:
+      return Layer.vnTag
+    case EtherType.eTag:
+      return Layer.eTag
+    case EtherType.ciscoMetadata:
+      return Layer.ciscoMetadata
+    case EtherType.ciscoTimestamp:
+      return Layer.ciscoTimestamp
+    case EtherType.providerBackbone:
+      return Layer.providerBackbone
+    default:
+      return type <= ETHERNET_MAX_LENGTH ? Layer.llc : c.passOver(PassedOver.etherType, type)
+  }
+}
+
+/** Whether the type is one of those above. */
+export function isRead(type: number): boolean {
+  return READ.has(type)
+}
+
+const READ: ReadonlySet<number> = new Set(
+  Object.values(EtherType).filter((type) => type !== EtherType.erspan && type !== EtherType.erspan3),
+)
