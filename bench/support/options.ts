@@ -103,6 +103,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
   const { quick } = values
   if ((values.file === undefined) !== (values.requests === undefined))
     throw new Error('--file and --requests go together: without the expected number nothing can be checked')
+  if (values['max-ratio'] !== undefined && values.base === undefined)
+    throw new Error('--max-ratio needs --base REF: it bounds a ratio to that commit')
   return {
     names: positionals,
     quick,

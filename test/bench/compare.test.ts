@@ -138,8 +138,10 @@ describe('the options of compare', () => {
   })
 
   it('refuse a bound that is none', () => {
-    expect(parseOptions(['--max-ratio', '1.03']).maxRatio).toBe(1.03)
+    const maxRatio = (text: string) => parseOptions(['--base', 'main', `--max-ratio=${text}`]).maxRatio
+    expect(maxRatio('1.03')).toBe(1.03)
     for (const text of ['0', '-1', '3%', '', 'Infinity'])
-      expect(() => parseOptions([`--max-ratio=${text}`]), text).toThrow('--max-ratio: expected a number above 0')
+      expect(() => maxRatio(text), text).toThrow('--max-ratio: expected a number above 0')
+    expect(() => parseOptions(['--max-ratio', '1.03'])).toThrow('--max-ratio needs --base REF')
   })
 })
