@@ -20,6 +20,8 @@ import type { LiveSent } from './live-source.ts'
 
 const NAME = 'endurance'
 const SAMPLE_MS = 1_000
+/** Packets per second. */
+const RATE = 60_000
 /** Buffers grow and code is compiled in the first fifth. */
 const SETTLED = 0.2
 const PROGRESS_SECONDS = 60
@@ -36,7 +38,7 @@ export async function benchEndurance(options: BenchOptions, report: Report, dire
     return
   }
   const seconds = options.quick ? 5 : options.minutes * 60
-  const { rate } = options
+  const rate = options.rate ?? RATE
   report.heading(NAME, `VXLAN over UDP on loopback → nginx, ${count(rate)} packets/s for ${seconds} s`)
   // Minutes are spent on one engine: the one asked for, else the first that the build names.
   const [engine] = await enginesFor(options, report)

@@ -49,7 +49,7 @@ export async function benchLiveReplay(options: BenchOptions, report: Report, dir
     report.heading(NAME, 'skipped: no nginx on PATH')
     return
   }
-  const rate = options.quick ? QUICK_RATE : options.rate
+  const rate = options.rate ?? (options.quick ? QUICK_RATE : GOAL_RATE)
   const rounds = options.runs ?? 5
   report.heading(
     NAME,

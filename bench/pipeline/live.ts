@@ -17,6 +17,8 @@ const NAME = 'pipeline/live'
 /** Before the rate that is measured: as many packets as it takes until the compiler has nothing left to do, also for low rates. */
 const WARM_UP_RATE = 100_000
 const WARM_UP_SECONDS = 3
+const RATES = [20_000, 60_000, 120_000]
+const QUICK_RATES = [20_000]
 /** The sender goes on a little behind the window. */
 const TAIL_SECONDS = 0.2
 
@@ -40,12 +42,13 @@ interface Measured {
 
 export async function benchLive(options: BenchOptions, report: Report, directory: string): Promise<void> {
   const rounds = options.runs ?? 5
+  const rates = options.rates ?? (options.quick ? QUICK_RATES : RATES)
   report.heading(NAME, 'VXLAN over UDP on loopback → null, CPU of the `run` process')
-  const variants = await variantsOf(options, report, directory)
+  const variants = await variantsOf(rates, options, report, directory)
   const sources = new Map<number, MirrorSource>()
   try {
-    for (const rate of options.rates) sources.set(rate, await MirrorSource.open(rate))
-    const { kind, bytesPerDatagram } = sources.get(options.rates[0]!)!.ready
+    for (const rate of rates) sources.set(rate, await MirrorSource.open(rate))
+    const { kind, bytesPerDatagram } = sources.get(rates[0]!)!.ready
     const runs = await inTurns(variants, rounds, (variant) =>
       runOnce(variant, sources.get(variant.packetsPerSecond)!, options, report, directory),
     )
@@ -62,15 +65,20 @@ export async function benchLive(options: BenchOptions, report: Report, directory
 }
 
 /** Several receivers are for high rates, and need as many workers at least to be worth anything. */
-async function variantsOf(options: BenchOptions, report: Report, directory: string): Promise<Variant[]> {
+async function variantsOf(
+  rates: readonly number[],
+  options: BenchOptions,
+  report: Report,
+  directory: string,
+): Promise<Variant[]> {
   const workers = options.workers ?? (options.quick ? [1] : [0, 1, 2])
   const receivers: number[] = []
   for (const n of options.receivers ?? (options.quick ? [1] : [1, 2])) {
     if (await knowsReceivers(n, directory)) receivers.push(n)
     else report.line(`--receivers ${n}: not in this build`)
   }
-  const highest = Math.max(...options.rates)
-  return options.rates.flatMap((packetsPerSecond) =>
+  const highest = Math.max(...rates)
+  return rates.flatMap((packetsPerSecond) =>
     receivers
       .filter((r) => r === 1 || options.receivers !== null || packetsPerSecond === highest)
       .flatMap((r) =>

@@ -25,7 +25,7 @@ const MOST_EXAMPLES = 5
 
 export async function benchScrapes(options: BenchOptions, report: Report, directory: string): Promise<void> {
   const seconds = options.quick ? QUICK_SECONDS : options.minutes * 60
-  const rate = options.rateGiven ?? RATE
+  const rate = options.rate ?? RATE
   const receivers = (await knowsReceivers(THREADS, directory)) ? THREADS : 1
   const workers = options.workers?.[0] ?? THREADS
   report.heading(

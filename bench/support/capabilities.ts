@@ -8,14 +8,19 @@ import { openService } from './service.ts'
 
 /** The engines to measure: all that the build has, or the one that was asked for; what is not there is said. */
 export async function enginesFor(options: BenchOptions, report: Report): Promise<readonly (string | null)[]> {
-  const { stdout } = await runTimed(process.execPath, [MAIN, 'replay', '--help'])
-  const known = enginesInHelp(stdout)
+  const known = await enginesOf(MAIN)
   if (known.includes(null)) report.line('--engine: not in this build, which has undici alone')
   const { engine } = options
   if (engine === null) return known
   const found = known.filter((one) => engineName(one) === engine)
   if (found.length === 0) report.line(`--engine ${engine}: not in this build`)
   return found
+}
+
+/** @param main of a build @returns as enginesInHelp */
+export async function enginesOf(main: string): Promise<readonly (string | null)[]> {
+  const { stdout } = await runTimed(process.execPath, [main, 'replay', '--help'])
+  return enginesInHelp(stdout)
 }
 
 /** @param help the text of `replay --help` @returns [null] where it has no such option: then undici is all there is */

@@ -13,24 +13,25 @@ export interface BenchOptions {
   /** Live traffic before a measured window. */
   readonly warmUpMs: number
   readonly workers: readonly number[] | null
-  /** Packets per second of live traffic. */
-  readonly rates: readonly number[]
+  /** Packets per second of live traffic; null: the bench's own choice. */
+  readonly rates: readonly number[] | null
   /** Receiving threads of live traffic; null: the bench's own choice. */
   readonly receivers: readonly number[] | null
   /** Of replay; null: every engine that the build has. */
   readonly engine: string | null
-  /** Length and packets per second of the endurance run. */
+  /** Length of the endurance run. */
   readonly minutes: number
-  readonly rate: number
-  /** The same where it was asked for; null: the bench's own choice. */
-  readonly rateGiven: number | null
+  /** Packets per second of live traffic that is replayed; null: the bench's own choice. */
+  readonly rate: number | null
   /** A capture instead of the generated one, and the complete requests in it. */
   readonly file: string | null
   readonly requests: number | null
   /** What `compare` compares with: anything that git can check out. */
   readonly base: string | null
   /** Which benches `compare` compares; null: its own choice. */
-  readonly compared: readonly string[] | null
+  readonly compared: readonly Comparable[] | null
+  /** Most CPU of this checkout over the base's; null: `compare` only tells. */
+  readonly maxRatio: number | null
   /** Takes what `gate` measures as the new bounds. */
   readonly write: boolean
 }
@@ -53,7 +54,8 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   endurance             minutes of live-replay, plotted
   scrapes               minutes of scrapes under load: every sum of each must hold
   overload              one shard slower than its traffic: requests that still come out whole, plotted
-  compare --base REF    this checkout against a commit, in turns; --workers as for pipeline/file
+  compare --base REF    this checkout against a commit, in turns: CPU of file and live traffic, to null and
+                        to nginx with every engine; --max-ratio X: exit code 1 above it
   nodes                 file to null and micro benches on Node 20, 22 and 24
   profile/file, …/live  a flame graph, and the functions with the most time of their own
   caches                inline caches and deoptimisations in the hot path
@@ -63,14 +65,16 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   --quick               small and short, for checking that it works
   --runs N              runs of each variant, in turns (default 5; live-limit and idle 2, start 11)
   --seconds N           measured seconds of live traffic, and of wrk (default 2)
-  --workers N,N         worker counts to compare (default 0,1,2; replay 0,1)
-  --rates N,N           packets per second of live traffic (default 20000,60000,120000)
+  --workers N,N         worker counts to compare (default 0,1,2; replay, compare 0,1)
+  --rates N,N           packets per second of live traffic to null (default 20000,60000,120000; compare 20000,60000)
   --receivers N,N       receiving threads of live traffic to compare (default 1, and 2 at the highest rate)
   --engine NAME         engine of replay (default all; endurance the first)
-  --minutes N, --rate N of endurance (default 10, 60000) and of scrapes (10, 12000)
+  --minutes N           of endurance and scrapes (default 10)
+  --rate N              packets per second of live traffic to nginx (default 60000; compare 30000; scrapes 12000)
   --file F --requests N a capture of your own for file and replay, and its number of complete requests
   --base REF            the commit to compare with
-  --bench NAME,NAME     what to compare: pipeline/file (default), pipeline/replay
+  --bench NAME,NAME     what to compare, of pipeline/file, /replay, /live and /live-replay (default all)
+  --max-ratio X         compare: most CPU of this checkout over the base's, by the median of the rounds, as 1.03
   --write               gate: what was measured, with room, becomes the bounds; floods: its page
 `
 
@@ -93,12 +97,15 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
       requests: { type: 'string' },
       base: { type: 'string' },
       bench: { type: 'string' },
+      'max-ratio': { type: 'string' },
       write: { type: 'boolean', default: false },
     },
   })
   const { quick } = values
   if ((values.file === undefined) !== (values.requests === undefined))
     throw new Error('--file and --requests go together: without the expected number nothing can be checked')
+  if (values['max-ratio'] !== undefined && values.base === undefined)
+    throw new Error('--max-ratio needs --base REF: it bounds a ratio to that commit')
   return {
     names: positionals,
     quick,
@@ -106,21 +113,16 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     seconds: values.seconds === undefined ? (quick ? 0.5 : 2) : wholeNumber('--seconds', values.seconds, 1),
     warmUpMs: quick ? 300 : 2_000,
     workers: values.workers === undefined ? null : wholeNumbers('--workers', values.workers, 0),
-    rates:
-      values.rates === undefined
-        ? quick
-          ? [20_000]
-          : [20_000, 60_000, 120_000]
-        : wholeNumbers('--rates', values.rates, 1),
+    rates: values.rates === undefined ? null : wholeNumbers('--rates', values.rates, 1),
     receivers: values.receivers === undefined ? null : wholeNumbers('--receivers', values.receivers, 1),
     engine: values.engine ?? null,
     minutes: values.minutes === undefined ? 10 : wholeNumber('--minutes', values.minutes, 1),
-    rate: values.rate === undefined ? 60_000 : wholeNumber('--rate', values.rate, 1),
-    rateGiven: values.rate === undefined ? null : wholeNumber('--rate', values.rate, 1),
+    rate: values.rate === undefined ? null : wholeNumber('--rate', values.rate, 1),
     file: values.file ?? null,
     requests: values.requests === undefined ? null : wholeNumber('--requests', values.requests, 0),
     base: values.base ?? null,
     compared: values.bench === undefined ? null : comparedBenches(values.bench),
+    maxRatio: values['max-ratio'] === undefined ? null : positiveNumber('--max-ratio', values['max-ratio']),
     write: values.write,
   }
 }
@@ -133,13 +135,16 @@ export function isAsked(options: BenchOptions, name: string, isExtra = false): b
   )
 }
 
-const COMPARABLE = ['pipeline/file', 'pipeline/replay']
+/** What `compare` can compare, and does when it is not told. */
+export const COMPARABLE = ['pipeline/file', 'pipeline/replay', 'pipeline/live', 'pipeline/live-replay'] as const
+export type Comparable = (typeof COMPARABLE)[number]
 
-function comparedBenches(text: string): string[] {
-  const names = text.split(',')
-  const other = names.find((name) => !COMPARABLE.includes(name))
-  if (other !== undefined) throw new Error(`--bench: expected ${COMPARABLE.join(' or ')}, got ${JSON.stringify(other)}`)
-  return names
+function comparedBenches(text: string): Comparable[] {
+  return text.split(',').map((name) => {
+    const known = COMPARABLE.find((one) => one === name)
+    if (known === undefined) throw new Error(`--bench: expected ${COMPARABLE.join(', ')}, got ${JSON.stringify(name)}`)
+    return known
+  })
 }
 
 function wholeNumbers(option: string, text: string, least: number): number[] {
@@ -150,5 +155,12 @@ function wholeNumber(option: string, text: string, least: number): number {
   const n = Number(text)
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(n) || n < least)
     throw new Error(`${option}: expected a whole number from ${least}, got ${JSON.stringify(text)}`)
+  return n
+}
+
+function positiveNumber(option: string, text: string): number {
+  const n = Number(text)
+  if (!/^\d+(\.\d+)?$/.test(text) || n <= 0)
+    throw new Error(`${option}: expected a number above 0, got ${JSON.stringify(text)}`)
   return n
 }

@@ -17,7 +17,7 @@ export function watchPeakRss(shell: number | undefined): PeakWatch {
   let program = 0
   const look = () => {
     if (program === 0) program = childOf(shell ?? 0)
-    if (program > 0) peak = Math.max(peak, highWaterBytes(program))
+    if (program > 0) peak = Math.max(peak, peakRssOf(program))
   }
   const timer = setInterval(look, LOOK_MS)
   return {
@@ -32,7 +32,8 @@ function childOf(pid: number): number {
   return Number(read(`/proc/${pid}/task/${pid}/children`).trim().split(' ')[0] ?? 0)
 }
 
-function highWaterBytes(pid: number): number {
+/** Most memory that a running process had resident at once, so far. @returns bytes; 0 where the system does not tell */
+export function peakRssOf(pid: number): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024
 }
 

@@ -12,6 +12,7 @@ import { benchEnvironment, stop } from './processes.ts'
 
 /** How long packets that were sent may take to be counted. */
 const SETTLE_MS = 5_000
+const LOOK_MS = 50
 const MOST_ATTEMPTS = 5
 /** A start takes a quarter of a second, beside much other load many seconds: only what hangs is ended. */
 const START_LIMIT_MS = 60_000
@@ -58,6 +59,8 @@ export interface Service {
   metrics(): Promise<string>
   /** Waits until everything sent is counted. */
   settle(sent: Pick<LiveSent, 'packets'>): Promise<LiveSummary>
+  /** Waits until nothing of it is under way either: no packet in a ring, no request without its end. */
+  drain(sent: Pick<LiveSent, 'packets'>): Promise<LiveSummary>
   /** Ends it as an operator does. @returns its last summary */
   finish(): Promise<LiveSummary>
   /** For a bench that failed: nothing stays behind. */
@@ -133,14 +136,9 @@ function serviceOf(
     startMs,
     summary,
     metrics: async () => (await fetch(`${admin}/metrics`)).text(),
-    settle: async (sent) => {
-      const untilMs = performance.now() + SETTLE_MS
-      for (;;) {
-        const now = await summary()
-        if (takenOf(now) >= sent.packets || performance.now() > untilMs) return now
-        await sleep(50)
-      }
-    },
+    settle: (sent) => summaryWhen(summary, (now) => takenOf(now) >= sent.packets),
+    drain: (sent) =>
+      summaryWhen(summary, (now) => takenOf(now) >= sent.packets && now.packets.held === 0 && now.requests.held === 0),
     finish: async () => {
       const code = await stop(child)
       if (code !== 0) throw new Error(`ended with ${code}: ${words()}`)
@@ -149,6 +147,19 @@ function serviceOf(
     close: async () => {
       await stop(child)
     },
+  }
+}
+
+/** @returns the first summary that `isDone`, or after SETTLE_MS whatever it says: the counts are judged afterwards */
+async function summaryWhen(
+  summary: () => Promise<LiveSummary>,
+  isDone: (now: LiveSummary) => boolean,
+): Promise<LiveSummary> {
+  const untilMs = performance.now() + SETTLE_MS
+  for (;;) {
+    const now = await summary()
+    if (isDone(now) || performance.now() > untilMs) return now
+    await sleep(LOOK_MS)
   }
 }
 

@@ -19,6 +19,24 @@ export function pairedRatios(above: readonly number[], below: readonly number[])
   return spreadOf(above.slice(0, below.length).map((value, round) => value / below[round]!))
 }
 
+/** The middle half of several values, and its middle: one slow run in five moves none of the three far. */
+export interface Quartiles {
+  readonly lower: number
+  readonly median: number
+  readonly upper: number
+}
+
+/** In proportion between the two values beside a quartile. @param values at least one */
+export function quartilesOf(values: readonly number[]): Quartiles {
+  const sorted = [...values].sort((a, b) => a - b)
+  const at = (share: number) => {
+    const place = share * (sorted.length - 1)
+    const below = sorted[Math.floor(place)]!
+    return below + (sorted[Math.ceil(place)]! - below) * (place % 1)
+  }
+  return { lower: at(0.25), median: at(0.5), upper: at(0.75) }
+}
+
 export interface Line {
   readonly slope: number
   readonly intercept: number

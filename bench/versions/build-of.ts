@@ -1,6 +1,6 @@
-/** Another commit of the project, checked out and built in a folder of its own. */
+/** Builds of the project that stand apart: another commit, and this checkout as it was built last. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { CHECKOUT } from '../support/machine.ts'
 
@@ -13,7 +13,7 @@ export interface Build {
   remove(): void
 }
 
-/** @throws Error with what git, npm or the compiler said */
+/** Built as that commit builds itself: with its own bundler, if it has one. @throws Error with what git, npm or the compiler said */
 export function buildOf(ref: string, directory: string): Build {
   const commit = run('git', ['rev-parse', '--verify', `${ref}^{commit}`], CHECKOUT).trim()
   const folder = join(directory, `base-${commit.slice(0, 12)}`)
@@ -38,7 +38,7 @@ export function buildOf(ref: string, directory: string): Build {
       readFileSync(join(CHECKOUT, 'package-lock.json'), 'utf8')
     if (hasOurPackages) symlinkSync(join(CHECKOUT, 'node_modules'), join(folder, 'node_modules'))
     else run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], folder)
-    run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], folder)
+    run('npm', ['run', '--silent', 'build'], folder)
     return {
       main: join(folder, 'dist/src/main.js'),
       commit: commit.slice(0, 12),
@@ -49,6 +49,16 @@ export function buildOf(ref: string, directory: string): Build {
     remove()
     throw error
   }
+}
+
+/** A copy of this checkout's build: it stands as the other one does, and a build made meanwhile does not change it. @returns its main */
+export function copyOfThisBuild(directory: string): string {
+  const folder = join(directory, 'this-checkout')
+  mkdirSync(folder)
+  for (const part of ['package.json', 'dist/src', 'dist/workers'])
+    cpSync(join(CHECKOUT, part), join(folder, part), { recursive: true })
+  symlinkSync(join(CHECKOUT, 'node_modules'), join(folder, 'node_modules'))
+  return join(folder, 'dist/src/main.js')
 }
 
 function run(program: string, args: readonly string[], cwd: string): string {
