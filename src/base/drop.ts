@@ -106,7 +106,8 @@ export const REQUEST_DROP_HELP = {
   path: 'The path is refused by --include or --exclude.',
   sampledOut: 'Not in the share that --percent keeps.',
   rateLimited: 'Beyond --rate (live traffic only; files wait).',
-  queueFull: 'The replay queue is full (live traffic only; files wait).',
+  queueFull:
+    'The replay queue is full, and no captured connection has more in it than the one of this request (live traffic only; files wait).',
   circuitOpen: 'The origin does not answer, and the circuit breaker is open.',
   unsendable:
     'The replay engine cannot send this request unaltered: a target of an unknown form, two Host headers with --keep-host; with undici also OPTIONS * and control characters in a value.',

@@ -272,7 +272,7 @@ export const SCALARS = {
   replayPoisoned: {
     metric: 'mirrorshard_replay_poisoned_connections_total',
     kind: 'counter',
-    help: 'Connections closed because the origin sent bytes that answer no request (wire engine).',
+    help: 'Connections closed because the origin sent bytes that answer no request (--engine wire).',
   },
   replayBodyBytes: {
     metric: 'mirrorshard_replay_response_bytes_total',
