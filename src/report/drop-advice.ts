@@ -27,7 +27,8 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   sourceNotAllowed:
     'Name the networks of your mirror sources in `--allow-from`. Otherwise somebody else sends to the port.',
   vniNotAllowed: 'Expected where `--vni` is set. Otherwise compare it with the VNIs of the mirror sessions.',
-  linkType: 'Capture Ethernet, raw IP, Linux cooked or loopback; or convert the file.',
+  linkType:
+    '[encapsulations.md](encapsulations.md#link-types-of-files-and-interfaces) has those that are read. Capture Ethernet or raw IP, or convert the file.',
   linkTruncated: CUT,
   vlanDepth: 'Raise `--vlan-depth` if your network really stacks that many tags.',
   tunnelDepth: 'Raise `--tunnel-depth` if your network really nests that many tunnels.',
