@@ -23,6 +23,7 @@ const USAGE = `npm run test:kernel -- [options]
   --scenario I    that one of the seed, with its packets and what became of it
   --variants N    times each noise of a mirror is tried on a scenario, default 3
   --save DIR      captures of scenarios that fail, as DIR/SEED-I.pcap
+  --strict        fails also where noise left more than one reading
   --details       prints each failure
 `
 /** Set where the process runs in the namespace made for it. */
@@ -39,6 +40,7 @@ async function main(): Promise<number> {
       scenario: { type: 'string' },
       variants: { type: 'string', default: '3' },
       save: { type: 'string' },
+      strict: { type: 'boolean', default: false },
       details: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -66,7 +68,7 @@ async function main(): Promise<number> {
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, indexes.length) }, worker))
   scenarios.sort((a, b) => a.index - b.index)
   const ran = performance.now()
-  const judgement = new Judgement(Number(values.variants))
+  const judgement = new Judgement(Number(values.variants), values.strict)
   for (const scenario of scenarios) judgement.add(scenario, new Random(seed ^ scenario.index))
   inspectAll(scenarios, judgement)
   const packets = scenarios.reduce((sum, s) => sum + s.capture.length, 0)
