@@ -3,7 +3,7 @@ import type { Random } from '../../src/demo/traffic/random.ts'
 import { NOISES } from './mirror-noise.ts'
 import { disagreement } from './modelled.ts'
 import { notAmong, readCapture } from './our-reading.ts'
-import { HONEST, type Scenario, WITHOUT_FORGED_BYTES } from './scenario.ts'
+import { type Captured, HONEST, type Scenario, WITHOUT_FORGED_BYTES } from './scenario.ts'
 
 class Tally {
   scenarios = 0
@@ -29,6 +29,8 @@ const HARMLESS = new Set(['', 'doubled', 'reordered'])
 
 export class Judgement {
   readonly failed: Scenario[] = []
+  /** Captures with noise in which something was wrong. */
+  readonly noisy: { readonly scenario: Scenario; readonly name: string; readonly capture: readonly Captured[] }[] = []
   private undecided = 0
   private readonly variants: number
   private readonly isStrict: boolean
@@ -68,10 +70,11 @@ export class Judgement {
     let isFailed = found.length > 0
     for (const [name, noise] of Object.entries(NOISES)) {
       for (let i = 0; i < this.variants; i++) {
-        const noisy = readCapture(noise(random, scenario.capture))
-        const problems = this.problems(scenario, tally, name, noisy, theirs)
+        const capture = noise(random, scenario.capture)
+        const problems = this.problems(scenario, tally, name, readCapture(capture), theirs)
         found.push(...problems)
         if (problems.length === 0) continue
+        this.noisy.push({ scenario, name, capture })
         if (this.isStrict || DECIDED.has(name) || WITHOUT_FORGED_BYTES.has(subject)) isFailed = true
         break
       }

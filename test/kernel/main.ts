@@ -22,7 +22,7 @@ const USAGE = `npm run test:kernel -- [options]
   --only KIND     scenarios whose kind contains KIND; repeatable
   --scenario I    that one of the seed, with its packets and what became of it
   --variants N    times each noise of a mirror is tried on a scenario, default 3
-  --save DIR      captures of scenarios that fail, as DIR/SEED-I.pcap
+  --save DIR      captures of scenarios that fail, as DIR/SEED-I.pcap, and with the noise with which they fail
   --strict        fails also where noise left more than one reading
   --details       prints each failure
 `
@@ -75,8 +75,11 @@ async function main(): Promise<number> {
   process.stdout.write(judgement.text(values.details || values.scenario !== undefined))
   if (values.save !== undefined) {
     mkdirSync(values.save, { recursive: true })
+    const file = (scenario: Scenario, noise: string): string =>
+      join(values.save!, `${seed}-${scenario.index}${noise === '' ? '' : `-${noise.replace(' ', '-')}`}.pcap`)
     for (const scenario of values.scenario !== undefined ? scenarios : judgement.failed)
-      writeFileSync(join(values.save, `${seed}-${scenario.index}.pcap`), pcapOf([scenario.capture]))
+      writeFileSync(file(scenario, ''), pcapOf([scenario.capture]))
+    for (const { scenario, name, capture } of judgement.noisy) writeFileSync(file(scenario, name), pcapOf([capture]))
   }
   process.stdout.write(
     `seed ${seed}: ${scenarios.length} scenarios, ${packets} packets, ${((ran - started) / 1000).toFixed(1)} s with the kernel, ${((performance.now() - ran) / 1000).toFixed(1)} s of reading\n`,
