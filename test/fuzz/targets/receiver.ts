@@ -61,6 +61,8 @@ export const receiver: Target = {
       for (const answer of peer.take(packet)) path.frame(answer, LinkType.raw, 0, TIME_BETWEEN_US)
     }
     path.end()
+    // Where it ends in a hole, what stands behind it was received and will be read: it is not wrong to send it on.
+    if (peer.hasHole) return null
     // Whether urgent bytes are in the stream is the server's choice (SO_OOBINLINE): in neither case is more sent than was read.
     for (const withUrgent of [true, false]) {
       const theirs = peer.streams.flatMap((stream) => requestsIn(stream, withUrgent))
