@@ -68,7 +68,7 @@ export class InlinePath {
       reader: new HeadReader({
         maxHeadBytes: 65_536,
         maxFields: MAX_HEADERS,
-        readsWideLines: false,
+        lenientWhiteSpace: false,
         skipsResponseFields: true,
       }),
       view: new MessageView(MAX_HEADERS),

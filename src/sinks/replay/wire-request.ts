@@ -2,7 +2,7 @@
  * An outgoing request as bytes: what the wire engine writes. Between the edits of a HeadPlan the captured head is copied as it
  * is, so names, values, their order and the blanks between them stay by construction.
  */
-import type { Connection } from '../../exchange/connection.ts'
+import { type Connection, clientOf } from '../../exchange/connection.ts'
 import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import type { Lane } from './lanes.ts'
@@ -157,7 +157,7 @@ export class WireRequestBuilder {
       } else if (action === Action.appendClient) {
         this.copy(bytes, from, fields[f + 3]!)
         if (fields[f + 3]! > fields[f + 2]!) this.bytes(COMMA)
-        this.text(connection.clientAddress)
+        this.text(clientOf(connection))
         from = fields[f + 3]!
       } else {
         this.copy(bytes, from, fields[f]!)
@@ -233,7 +233,7 @@ function latin1(text: string): Uint8Array {
 }
 
 function forwardedFor(connection: Connection): string {
-  return `X-Forwarded-For: ${connection.clientAddress}\r\n`
+  return `X-Forwarded-For: ${clientOf(connection)}\r\n`
 }
 
 function forwardedPort(connection: Connection): string {
