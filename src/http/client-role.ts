@@ -7,7 +7,7 @@ import { type LineProbe, Probe, probeRequestLine, probeStatusLine, RequestLinePr
 import { Gathered } from './gathered.ts'
 
 /** Ports below are for services (RFC 6335 section 6): clients are not given them. */
-const SYSTEM_PORTS = 1024
+export const SYSTEM_PORTS = 1024
 
 /** What a piece says about who is the client. */
 export const Evidence = {
@@ -26,6 +26,8 @@ export class ClientRole {
   private readonly seenData: [boolean, boolean]
   /** What was seen of it before ended inside a message: a request line is no evidence then. */
   private readonly isMidMessage: boolean
+  /** The handshake and the ports contradict each other. */
+  trustsNoPort = false
   /** Of the last piece: whether it was the first of its direction. */
   isFirst = false
   /** The beginning of a request line, and the side it came from. */
@@ -45,6 +47,7 @@ export class ClientRole {
    * download, say, whoever put it there.
    */
   canBeClient(direction: number): boolean {
+    if (this.trustsNoPort) return true
     return this.ports[direction]! >= SYSTEM_PORTS || this.ports[direction ^ 1]! < SYSTEM_PORTS
   }
 

@@ -4,8 +4,16 @@
  */
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import { Demand, End, GapReason, Phase, type StreamParser, type StreamPiece } from '../reassembly/stream-parser.ts'
-import { ClientRole, Evidence } from './client-role.ts'
+import {
+  Demand,
+  End,
+  GapReason,
+  NO_OFFSET,
+  Phase,
+  type StreamParser,
+  type StreamPiece,
+} from '../reassembly/stream-parser.ts'
+import { ClientRole, Evidence, SYSTEM_PORTS } from './client-role.ts'
 import { Fault, requestDropOf, responseDropOf } from './fault.ts'
 import { Probe, probeStatusLine } from './first-line.ts'
 import type { HttpEvents, PendingRequest } from './http-events.ts'
@@ -29,6 +37,8 @@ export interface HttpContext extends ParserContext {
   readonly upgradeWaitUs: number
   /** Server ports taken; null: any. */
   ports: ReadonlySet<number> | null
+  /** Requests behind Connection: close of the server are passed on, and dropped later where they were not answered. Replay does not set it. */
+  readonly showsUnanswered: boolean
   /** Requests recognised and not yet complete or dropped, over all connections. */
   requestsInParsing: number
 }
@@ -101,13 +111,18 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     this.openEvents = openEvents
     this.isMidMessage = isMidMessage
     this.role = new ClientRole(ports, isMidMessage)
-    this.transactions = new Transactions(context.memory, (missed) => this.open.responsesMissed(missed))
+    this.transactions = new Transactions(context.memory, (missed) => this.missed(missed))
     this.beganInMiddle = clientDirection < 0
+    const isContradicted = clientDirection >= 0 && ports[clientDirection]! < SYSTEM_PORTS
     context.memory.connection(CONNECTION_BYTES)
     if (clientDirection >= 0) {
       context.tunnels.delete(flowHash)
-      this.proxyHeader = new ProxyHeaderReader()
-      this.decide(clientDirection, false, false, false)
+      // Its port is no client's, as where both sides opened it at once: whoever sends a request first is the client.
+      if (isContradicted) this.role.trustsNoPort = true
+      else {
+        this.proxyHeader = new ProxyHeaderReader()
+        this.decide(clientDirection, false, false, false)
+      }
     } else if (context.tunnels.has(flowHash)) this.over(Counter.tunnelBytes)
   }
 
@@ -161,9 +176,9 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     // that it looks like another connection.
     const mayGoOn = reason === End.expired || reason === End.evicted || reason === End.replaced
     if (!mayGoOn && this.mode !== Mode.undecided) tunnels.delete(this.flowHash)
+    this.transactions.close()
     this.events?.closed()
     memory.connection(-CONNECTION_BYTES)
-    this.transactions.close()
   }
 
   demand(direction: number): number {
@@ -227,12 +242,13 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
       const isOthersFirst = !role.hasSeen(direction ^ 1)
       role.gathered = null
       if (gathered !== null && !isGathering) this.skipped(gathered.length, Skipped.unproven)
-      this.decide(direction, true, isGathering || role.isFirst, isOthersFirst)
+      this.decide(direction, this.beganInMiddle, isGathering || role.isFirst, isOthersFirst)
       if (gathered !== null && isGathering && this.mode === Mode.http) this.requests!.data(gathered.piece)
       return true
     }
     if (isGathering || seen === Evidence.response) this.context.counters.add(Counter.resyncUnproven, role.forget())
-    if (seen === Evidence.response) this.decide(direction ^ 1, true, !role.hasSeen(direction ^ 1), isFirst)
+    if (seen === Evidence.response)
+      this.decide(direction ^ 1, this.beganInMiddle, !role.hasSeen(direction ^ 1), isFirst)
     else if (isFirst && isTlsRecord(bytes, at, end)) this.isOther('tls', Math.min(this.ports[0], this.ports[1]))
     else {
       this.context.counters.add(Counter.resyncUnproven, end - at)
@@ -327,9 +343,17 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     this.context.requestsInParsing++
   }
 
-  requestHead(view: MessageView, peerOffset: number): void {
-    this.server.requestBegins(peerOffset, this.responses!.isUntouched)
-    this.transactions.begin(view, peerOffset)
+  requestHead(view: MessageView, peerOffset: number): number {
+    const { server, transactions, context } = this
+    server.requestBegins(peerOffset, this.responses!.isUntouched)
+    const { last } = transactions
+    // Behind HTTP/1.0 without keep-alive nothing is a request that was sent before a byte of the answer had come.
+    const isPipelined = last?.isLast === true && peerOffset <= last.peerOffset && peerOffset !== NO_OFFSET
+    const { closesAt } = server
+    const isBehindClose = closesAt !== NO_OFFSET
+    transactions.begin(view, peerOffset, isBehindClose)
+    if (isPipelined) return Fault.behindClose
+    return isBehindClose && (peerOffset <= closesAt || !context.showsUnanswered) ? Fault.behindClose : 0
   }
 
   requestComplete(view: MessageView, endOffset: number): void {
@@ -422,7 +446,7 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     this.open.responseHead(view, asked)
     switching.isAccepted = switching.isAcceptedBy(status, asked)
     if (switching.isAccepted) return Body.tunnel
-    if (!isInterim && view.endsConnection) this.closesBehind(asked)
+    if (!isInterim && (view.has(MessageFlag.close) || view.isOneShot)) this.closesBehind(asked, offset)
     if (asked !== null && !isInterim) this.httpGoesOn(asked)
     else if (this.mayBeUnseenAcceptance(view)) this.endRequests()
     if (isInterim || status === 204 || status === 304 || asked?.isHead === true) return Body.none
@@ -499,15 +523,22 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
   }
 
   /** Connection: close, by the server: it reads nothing behind the request that it answers (RFC 9112 section 9.6). */
-  private closesBehind(asked: PendingRequest | null): void {
-    const { transactions, switching } = this
-    const requests = this.requests!
+  private closesBehind(asked: PendingRequest | null, offset: number): void {
+    const { server, transactions } = this
+    if (server.closesAt === NO_OFFSET) server.closesAt = offset
     // Of several that may be the one that was answered, none is known to stand behind it.
-    const isAnswerTo = asked !== null && (asked.state === 'reading' || asked === switching.awaited)
-    if (isAnswerTo || (asked === null && transactions.reading !== null)) this.requestRole!.isLast = true
-    else if (!requests.isWaiting || asked !== null) requests.stop(Fault.behindClose)
     if (asked === null) return
-    for (const behind of transactions.withdraw()) if (behind.state === 'complete') this.open.requestDropped(behind)
+    for (const behind of transactions.withdraw(offset)) {
+      if (behind === transactions.reading) this.requestRole!.giveUp(Fault.behindClose)
+      else if (behind.state === 'complete') this.open.requestDropped(behind)
+    }
+  }
+
+  /** The answers to these will not be recognised; those behind Connection: close have none. */
+  private missed(pending: readonly PendingRequest[]): void {
+    const unread = pending.filter((asked) => asked.isBehindClose && asked.state === 'complete')
+    for (const asked of unread) this.open.requestDropped(asked)
+    if (unread.length < pending.length) this.open.responsesMissed(pending.filter((asked) => !unread.includes(asked)))
   }
 
   // --- tunnels -----------------------------------------------------------------------------------------------------------------

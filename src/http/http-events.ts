@@ -18,6 +18,10 @@ export interface PendingRequest {
   isAnswered: boolean
   /** Offset of the first byte of its final answer; NO_OFFSET until it was seen. */
   answerOffset: number
+  /** HTTP/1.0 without keep-alive: the connection ends behind its answer (RFC 9112 section 9.3). */
+  readonly isLast: boolean
+  /** The client sent it though the server had said that it closes: a request only if it is answered. */
+  readonly isBehindClose: boolean
   attachment: unknown
 }
 

@@ -77,9 +77,8 @@ export class MessageView {
     return this.bytes.toString('latin1', at, end)
   }
 
-  /** The connection ends behind this message and its answer (RFC 9112 section 9.3). */
-  get endsConnection(): boolean {
-    if ((this.flags & MessageFlag.close) !== 0) return true
+  /** HTTP/1.0 that does not ask to go on: the connection ends behind this message and its answer (RFC 9112 section 9.3). */
+  get isOneShot(): boolean {
     return this.minorVersion === 0 && (this.flags & MessageFlag.keepAlive) === 0
   }
 

@@ -12,10 +12,10 @@ export interface RequestEvents {
   /** A first line was recognised: the request counts from here on and ends in exactly one of `requestComplete` and `requestDropped`. */
   requestBegan(): void
   /**
-   * Its head is complete. `view` is borrowed.
+   * Its head is complete. `view` is borrowed. Returns a code of Fault where it is dropped for where it stands, else 0.
    * @param peerOffset how far the client had the server's stream when it sent the first byte; NO_OFFSET: unknown
    */
-  requestHead(view: MessageView, peerOffset: number): void
+  requestHead(view: MessageView, peerOffset: number): number
   /** @param endOffset offset behind its last byte */
   requestComplete(view: MessageView, endOffset: number): void
   /** @param fault a code of Fault */
@@ -41,6 +41,7 @@ export class RequestRole implements MessageRole, ReservationOwner {
   readonly isPaused = false
   /** The message in hand is a CONNECT or an upgrade. */
   waits = false
+  /** It says Connection: close. */
   isLast = false
   private readonly context: ParserContext
   private readonly events: RequestEvents
@@ -108,8 +109,9 @@ export class RequestRole implements MessageRole, ReservationOwner {
     view.bodyEnd = 0
     view.bodyKept = true
     this.waits = (view.flags & (MessageFlag.connect | MessageFlag.upgrade)) !== 0
-    this.isLast = view.endsConnection
-    this.events.requestHead(view, start.peerOffset)
+    this.isLast = view.has(MessageFlag.close)
+    const fault = this.events.requestHead(view, start.peerOffset)
+    if (fault !== 0) this.drop(fault)
     const { reader, maxBodyBytes } = this.context
     if (reader.recoverable !== 0) this.drop(reader.recoverable)
     if (view.contentLength > maxBodyBytes && !view.has(MessageFlag.chunked)) this.drop(Fault.bodyTooLarge)
@@ -194,6 +196,11 @@ export class RequestRole implements MessageRole, ReservationOwner {
   evict(): void {
     this.reservation = null
     this.drop(Fault.memoryLimit)
+  }
+
+  /** The request in hand stands behind what closes the connection. Its end is still read. */
+  giveUp(fault: number): void {
+    this.drop(fault)
   }
 
   private handOn(view: MessageView, endOffset: number, timeUs: number): void {

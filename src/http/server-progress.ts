@@ -6,6 +6,8 @@ import { NO_OFFSET } from '../reassembly/stream-parser.ts'
 import type { PendingRequest } from './http-events.ts'
 
 export class ServerProgress {
+  /** Offset of the answer that says Connection: close; NO_OFFSET: none did. */
+  closesAt: number = NO_OFFSET
   /** Offset of the piece being read. */
   at = 0
   /** Everything in front of it was delivered, or is known to be lost. */

@@ -44,7 +44,7 @@ export class Transactions {
   }
 
   /** The head of a request was read. */
-  begin(view: MessageView, peerOffset: number): void {
+  begin(view: MessageView, peerOffset: number, isBehindClose: boolean): void {
     const { flags } = view
     const asked: PendingRequest = {
       isHead: isHead(view),
@@ -56,6 +56,8 @@ export class Transactions {
       state: 'reading',
       isAnswered: false,
       answerOffset: NO_OFFSET,
+      isLast: view.isOneShot,
+      isBehindClose,
       attachment: null,
     }
     this.requestsWereLost = false
@@ -106,12 +108,18 @@ export class Transactions {
     if (count > 0) this.onMissed(this.take(count))
   }
 
-  /** Takes out the requests of which no server read a byte. */
-  withdraw(): PendingRequest[] {
-    return this.take(this.pending.length)
+  /** Takes out the requests that the client sent before it had heard so much: pipelined ones, which a server that closes does not read. */
+  withdraw(peerOffset: number): PendingRequest[] {
+    const { pending } = this
+    let count = 0
+    while (count < pending.length && pending[count]!.peerOffset <= peerOffset) count++
+    return count === 0 ? [] : this.take(count)
   }
 
   close(): void {
+    // Those that a server would not have read were not read by it.
+    const unread = this.pending.filter((asked) => asked.isBehindClose)
+    if (unread.length > 0) this.onMissed(unread)
     this.memory.connection(-this.pending.length * PENDING_BYTES)
     this.pending.length = 0
   }

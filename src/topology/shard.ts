@@ -92,6 +92,7 @@ export class Shard implements StreamParserFactory {
       tunnels: parts.tunnels,
       upgradeWaitUs: http.upgradeWaitMs * 1000,
       ports: portsOf(plan),
+      showsUnanswered: work.kind === 'print',
       requestsInParsing: 0,
     }
   }

@@ -75,6 +75,7 @@ export class InlinePath {
       maxHeadBytes: 65_536,
       maxBodyBytes,
       keepBodies: true,
+      showsUnanswered: false,
       memory: new HttpMemory(shape, counters),
       takePartialHead: () => {
         this.partialHeads++

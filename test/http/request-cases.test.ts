@@ -39,7 +39,6 @@ const READ: readonly Row[] = [
     `POST /a HTTP/1.0\r\nProxy-Connection: keep-alive\r\nContent-Length: 2\r\n\r\nab${NEXT}`,
     BOTH_READ,
   ],
-  ['nothing behind HTTP/1.0 (RFC 9112 section 9.3)', `GET /a HTTP/1.0\r\n\r\n${NEXT}`, ['GET /a']],
   ['GET with a body', 'GET /a HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc', ['GET /a']],
   ['empty lines in front', `\r\n\r\n${get('')}`, GETS],
   ['duplicate headers', get('A: 1\r\nA: 1\r\na: 2\r\nHost: a\r\nHost: b\r\n'), GETS],

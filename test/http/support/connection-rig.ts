@@ -20,6 +20,7 @@ export class RigContext extends TestContext implements HttpContext {
   readonly census = new ProtocolCensus()
   readonly tunnels = new TunnelRegister()
   readonly upgradeWaitUs = UPGRADE_WAIT_US
+  showsUnanswered = true
   readonly ports: ReadonlySet<number> | null
   requestsInParsing = 0
 

@@ -160,9 +160,10 @@ export class RequestLog implements RequestEvents {
     if (++this.open !== 1) throw new Error('a request began inside another')
   }
 
-  requestHead(view: MessageView): void {
+  requestHead(view: MessageView): number {
     if (this.open !== 1) throw new Error('a head of no request')
     shown(view)
+    return 0
   }
 
   requestComplete(view: MessageView, endOffset: number): void {
