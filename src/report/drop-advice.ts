@@ -102,6 +102,9 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   chunkSize: STRICT,
   chunkEnd: STRICT,
   trailer: STRICT,
+  earlyAnswer:
+    'Nothing: neither reading can be proven. Expected where servers answer 401, 413 or 417 before the body and keep the connection open.',
+  behindClose: 'Nothing: the server never read it. Look at the client if it is one of yours.',
   bodyTooLarge: 'Raise `--max-body-bytes`; mind the memory, bodies are held whole.',
   memoryLimit:
     'Raise `--message-bytes` or `--memory-limit`, or lower `--max-body-bytes`. A sudden count is a flood of messages that never end.',
@@ -125,6 +128,9 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
 export const RESPONSE_DROP_ADVICE: Advice<typeof RESPONSE_DROP_HELP> = {
   gap: LOST,
   truncated: CUT,
+  urgentData: SERVER,
+  conflictingCopies: SERVER,
+  multipath: 'As for [requests](#request-multipath).',
   incomplete: SERVER,
   expired: SERVER,
   shardLost: 'Read the log: it names the error of the worker that died.',
