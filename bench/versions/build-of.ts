@@ -1,8 +1,11 @@
 /** Another commit of the project, checked out and built in a folder of its own. */
 import { spawnSync } from 'node:child_process'
-import { readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { CHECKOUT } from '../support/machine.ts'
+
+/** Makes one file of each entry point's files; commits before it have none. */
+const BUNDLES = 'rolldown.config.mjs'
 
 export interface Build {
   readonly main: string
@@ -39,6 +42,9 @@ export function buildOf(ref: string, directory: string): Build {
     if (hasOurPackages) symlinkSync(join(CHECKOUT, 'node_modules'), join(folder, 'node_modules'))
     else run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], folder)
     run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], folder)
+    // As this checkout was built: without it the other side pays a fifth more for loading its files one by one.
+    if (existsSync(join(folder, BUNDLES)))
+      run(process.execPath, ['node_modules/rolldown/bin/cli.mjs', '-c', BUNDLES], folder)
     return {
       main: join(folder, 'dist/src/main.js'),
       commit: commit.slice(0, 12),
