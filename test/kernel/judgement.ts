@@ -156,8 +156,9 @@ export class Judgement {
     const altered = notAmong(ours, theirs)
     if (altered.length > 0) {
       tally.altered.set(noise, (tally.altered.get(noise) ?? 0) + 1)
+      const asBytes = altered.filter((request) => isInBytes(scenario, request)).length
       problems.push(
-        `${label}${altered.length} of ${ours.length} requests the receiver did not read (it read ${theirs.length}): ${requestLine(altered[0]!)}`,
+        `${label}${altered.length} of ${ours.length} requests the receiver did not read (it read ${theirs.length}${asBytes > 0 ? `, and the heads of ${asBytes} as bytes but not as requests` : ''}): ${requestLine(altered[0]!)}`,
       )
     }
     if (scenario.subject === HONEST && HARMLESS.has(noise) && ours.length < theirs.length) {
@@ -166,6 +167,12 @@ export class Judgement {
     }
     return problems
   }
+}
+
+/** Its head is among the bytes that the server read, but where its HTTP parser had given up, or was inside something else. */
+function isInBytes({ connections }: Scenario, key: string): boolean {
+  const head = `${key.slice(0, key.lastIndexOf('\n\n')).replaceAll('\n', '\r\n')}\r\n\r\n`
+  return connections.some(({ bytes }) => bytes.includes(head, 0, 'latin1'))
 }
 
 function requestLine(key: string): string {
