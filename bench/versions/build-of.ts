@@ -4,9 +4,6 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { CHECKOUT } from '../support/machine.ts'
 
-/** Makes one file of each entry point's files; commits before it have none. */
-const BUNDLES = 'rolldown.config.mjs'
-
 export interface Build {
   readonly main: string
   /** Short hash of the commit. */
