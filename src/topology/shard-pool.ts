@@ -17,6 +17,7 @@ import {
 import { MirrorError, type PlainError } from '../base/errors.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Shedding, ShedLevels, shedLevelBytes } from '../dispatch/shedding.ts'
+import { PROGRESS_REGISTER_BYTES } from '../flow/progress-register.ts'
 import { TUNNEL_REGISTER_BYTES } from '../http/tunnel-register.ts'
 import {
   COUNTER_BLOCK_BYTES,
@@ -27,7 +28,6 @@ import {
   REQUEST_DROPS,
   RESPONSE_DROPS,
 } from '../metrics/counters.ts'
-import { PROGRESS_REGISTER_BYTES } from '../reassembly/progress-register.ts'
 import { ArrivalOrder, arrivalOrderBytes } from '../ring/arrival-order.ts'
 import { DOORBELL_BYTES, Doorbell } from '../ring/doorbell.ts'
 import { RingMemory, RingProducer, ringBytes } from '../ring/ring.ts'
