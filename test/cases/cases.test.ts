@@ -11,7 +11,7 @@ import { resolveOptions } from '../../src/config/resolve.ts'
 import { type Summary, summaryInWords } from '../../src/report/summary.ts'
 import { total } from '../../src/report/totals.ts'
 import { runOffline } from '../../src/topology/offline-run.ts'
-import { printingWork } from '../../src/topology/plans.ts'
+import { printingSinkConfig } from '../../src/topology/stage-configs.ts'
 
 interface Wanted {
   readonly method: string
@@ -66,8 +66,9 @@ async function inspect(c: Case): Promise<{ printed: Printed[]; summary: Summary 
   let lines = ''
   const { exitCode, summary } = await runOffline({
     options,
-    work: printingWork(options),
+    sinkConfig: printingSinkConfig(options),
     ratePerSecond: null,
+    maxPauseMs: null,
     speed: Number.POSITIVE_INFINITY,
     loops: 1,
     verb: 'printed',
