@@ -356,6 +356,9 @@ export class CounterBlock {
   readonly values = new Float64Array(BLOCK_VALUES)
   private readonly version: Int32Array
   private readonly shared: Float64Array
+  private readonly counters = this.values.subarray(0, COUNTERS)
+  /** Of `values` from PASSED_OVER_AT on there is something new: most threads never write there. */
+  private hasPassedOver = false
 
   /** @param byteOffset start of the block in `memory`, a multiple of 64. With no `memory` the block is for one thread. */
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_BLOCK_BYTES), byteOffset = 0) {
@@ -396,6 +399,7 @@ export class CounterBlock {
   /** A packet that is not read, for this number of it. @param kind of PassedOver */
   passOver(kind: number, number: number): void {
     passOver(this.values, PASSED_OVER_AT, kind, number)
+    this.hasPassedOver = true
   }
 
   latency(us: number): void {
@@ -414,7 +418,8 @@ export class CounterBlock {
     const version = this.version
     // Odd: readers that see it, or a change of it, read again.
     Atomics.store(version, 0, version[0]! | 1 | 0)
-    this.shared.set(this.values)
+    this.shared.set(this.hasPassedOver ? this.values : this.counters)
+    this.hasPassedOver = false
     // Even again, after the values it covers.
     Atomics.store(version, 0, (version[0]! + 1) | 0)
   }
