@@ -164,6 +164,7 @@ function exchange({ isIncomplete }: { isIncomplete: boolean }): Exchange {
     clientPort: 40000,
     serverAddress: '10.0.0.2',
     serverPort: 80,
+    proxied: null,
     vni: null,
     clientHash: 1,
     flowHash: 1,

@@ -148,7 +148,7 @@ function sinkMs(n: number): number {
   message.bytes = Buffer.from('GET / HTTP/1.1\r\n\r\n')
   message.methodEnd = 3
   const ends = { clientAddress: '', serverAddress: '', clientPort: 1, serverPort: 80 }
-  const connection = { id: 1, vni: null, clientHash: 1, flowHash: 1, ...ends }
+  const connection = { id: 1, vni: null, proxied: null, clientHash: 1, flowHash: 1, ...ends }
   const startedMs = performance.now()
   for (let i = 0; i < n; i++) sink.request(message, connection)
   return performance.now() - startedMs

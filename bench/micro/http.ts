@@ -33,7 +33,7 @@ export function httpBench(): MicroBench[] {
 function headCases(): MicroCase[] {
   const heads = Array.from({ length: HEADS }, (_, n) => headOf(n))
   const { bytes, offsets } = packed(heads)
-  const reader = new HeadReader({ maxHeadBytes: 65_536, maxFields: 128, readsWideLines: false })
+  const reader = new HeadReader({ maxHeadBytes: 65_536, maxFields: 128, lenientWhiteSpace: false })
   const view = new MessageView(128)
   // Ends of heads, fields, and Content-Length.
   let expected = 0

@@ -96,6 +96,10 @@ export const REQUEST_DROP_HELP = {
   chunkSize: 'A chunk size or its extension is not as RFC 9112 section 7.1 writes it.',
   chunkEnd: 'No CRLF stands behind the data of a chunk.',
   trailer: 'A trailer line is malformed, or the trailer is longer than the head limit.',
+  earlyAnswer:
+    'The server gave its final answer before the body was sent, and what followed reads like another request: the body, or a client that gave it up (RFC 9110 section 10.1.1).',
+  behindClose:
+    'It stands behind Connection: close of either side, where no server reads a request (RFC 9112 section 9.6).',
   bodyTooLarge: 'The body is longer than --max-body-bytes.',
   memoryLimit:
     'The oldest message being read when those of all connections reached --message-bytes, or one on a connection that had to give way to another.',
@@ -106,7 +110,8 @@ export const REQUEST_DROP_HELP = {
   path: 'The path is refused by --include or --exclude.',
   sampledOut: 'Not in the share that --percent keeps.',
   rateLimited: 'Beyond --rate (live traffic only; files wait).',
-  queueFull: 'The replay queue is full (live traffic only; files wait).',
+  queueFull:
+    'The replay queue is full, and no captured connection has more in it than the one of this request (live traffic only; files wait).',
   circuitOpen: 'The origin does not answer, and the circuit breaker is open.',
   unsendable:
     'The replay engine cannot send this request unaltered: a target of an unknown form, two Host headers with --keep-host; with undici also OPTIONS * and control characters in a value.',
@@ -117,6 +122,9 @@ export const REQUEST_DROP_HELP = {
 export const RESPONSE_DROP_HELP = {
   gap: 'Bytes of the response never arrived.',
   truncated: 'A packet of the response was cut by the mirror or the capture.',
+  urgentData: 'A byte of the response was sent as urgent data (RFC 6093).',
+  conflictingCopies: 'Two different copies of bytes of the response were seen.',
+  multipath: 'The connection is multipath TCP (RFC 8684).',
   incomplete: 'The connection or the capture ended inside the response.',
   expired: 'The connection was silent for the idle time-out inside the response.',
   shardLost: 'The shard that held the response died.',

@@ -28,10 +28,9 @@ export interface DecapsulatorOptions {
 
 export const NO_VNI = -1
 const NO_NETWORK = 0
-/** 2^32 over the golden ratio: an odd number whose multiples lie far apart. */
+/** 2^32 over the golden ratio, and the first multiplier of MurmurHash3's finaliser. */
 const SPREAD = 0x9e3779b1
-/** Sets numbers made of identifiers apart from a VNI alone. */
-const OF_IDENTIFIERS = 0x80000000
+const MIX = 0x85ebca6b
 /** Of an I-SID, which has 24 bits as a VNI has. */
 const OF_SERVICE = 1 << 24
 
@@ -187,7 +186,9 @@ function allowsFastPath({ verifyChecksums, vnis }: DecapsulatorOptions): boolean
   return !verifyChecksums && vnis === null
 }
 
-/** Networks inside each other. One number in 2^32 is met by chance; then the addresses and ports must be equal as well. */
+/** A network inside another. Two get one number once in 2^32 by chance, and are then still told apart by addresses and ports. */
 function joined(network: number, identifier: number): number {
-  return (Math.imul(network, SPREAD) ^ identifier) | OF_IDENTIFIERS
+  const both = Math.imul(network, SPREAD) ^ identifier
+  const mixed = Math.imul(both ^ (both >>> 16), MIX)
+  return mixed ^ (mixed >>> 13)
 }

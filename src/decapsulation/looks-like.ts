@@ -20,8 +20,9 @@ export function looksLikeIp(c: Cursor, at: number): boolean {
   const version = bytes[at]! >> 4
   if (version === 6) {
     if (end - at < IPV6_HEADER_LEN) return false
-    const behind = wireEnd - at - IPV6_HEADER_LEN - u16(bytes, at + IPV6_PAYLOAD_LENGTH)
-    return behind >= 0 && behind <= MOST_PADDING
+    const length = u16(bytes, at + IPV6_PAYLOAD_LENGTH)
+    const behind = wireEnd - at - IPV6_HEADER_LEN - length
+    return length > 0 && behind >= 0 && behind <= MOST_PADDING
   }
   const headerLength = (bytes[at]! & 15) << 2
   const total = u16(bytes, at + IPV4_TOTAL_LENGTH)

@@ -1,5 +1,5 @@
 /** Numbers while the demo runs: one line that renews itself on a terminal, elsewhere a plain line now and then. */
-import { count } from '../report/numbers.ts'
+import { count } from '../base/plural.ts'
 import type { Totals } from '../report/totals.ts'
 import type { HarnessState } from './harness.ts'
 

@@ -1,5 +1,5 @@
 /** The verdict as a person reads it: one sentence, a table, where the time went. At most 80 columns wide. */
-import { count, plural } from '../report/numbers.ts'
+import { count, plural } from '../base/plural.ts'
 import type { Summary } from '../report/summary.ts'
 import { total } from '../report/totals.ts'
 import type { HarnessState } from './harness.ts'

@@ -1,5 +1,6 @@
 /** The one implementation of Connection: made from the flow table's columns when a connection's first message comes. */
 import type { FlowTable } from '../flow/flow-table.ts'
+import type { ProxiedEnds } from '../http/proxy-header.ts'
 import type { Connection } from './connection.ts'
 
 export class CapturedConnection implements Connection {
@@ -7,14 +8,16 @@ export class CapturedConnection implements Connection {
   readonly clientPort: number
   readonly serverPort: number
   readonly vni: number | null
+  readonly proxied: ProxiedEnds | null
   private readonly ipVersion: number
   private readonly clientWords: Int32Array
   private readonly serverWords: Int32Array
   private clientText = ''
   private serverText = ''
 
-  constructor(id: number, table: FlowTable, slot: number, clientDirection: number) {
+  constructor(id: number, table: FlowTable, slot: number, clientDirection: number, proxied: ProxiedEnds | null = null) {
     this.id = id
+    this.proxied = proxied
     this.ipVersion = table.ipVersion[slot]!
     this.clientWords = table.addressOf(slot, clientDirection)
     this.serverWords = table.addressOf(slot, clientDirection ^ 1)

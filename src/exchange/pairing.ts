@@ -3,20 +3,20 @@
  * not seen is null.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { HttpEvents, PendingRequest } from '../http/http-connection.ts'
-import { type Holding, type HttpMemory, MESSAGE_OVERHEAD, type MessageHolder } from '../http/http-memory.ts'
+import type { HttpEvents, PendingRequest } from '../http/http-events.ts'
+import { type HttpMemory, MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from '../http/http-memory.ts'
 import type { MessageView } from '../http/message.ts'
 import type { Connection } from './connection.ts'
 import { type BodyUse, type CapturedRequest, type CapturedResponse, type ExchangeSink, headersOf } from './exchange.ts'
 
 /** An exchange in the making. */
-class Item implements MessageHolder {
+class Item implements ReservationOwner {
   request: CapturedRequest | null = null
   isRequestOver: boolean
   response: CapturedResponse | null = null
   isResponseOver = false
   interim: CapturedResponse[] = []
-  private holding: Holding | null = null
+  private reservation: Reservation | null = null
   private readonly pairing: Pairing
 
   constructor(pairing: Pairing, isRequestOver: boolean) {
@@ -26,25 +26,25 @@ class Item implements MessageHolder {
 
   /** It waits, and `bytes` more are kept meanwhile. */
   hold(memory: HttpMemory, bytes: number): void {
-    this.holding ??= memory.open(this)
-    memory.resize(this.holding, this.holding.bytes + bytes + MESSAGE_OVERHEAD)
+    this.reservation ??= memory.open(this)
+    memory.resize(this.reservation, this.reservation.bytes + bytes + MESSAGE_OVERHEAD)
   }
 
   /** It waits no more. */
   release(memory: HttpMemory): void {
-    if (this.holding !== null) memory.close(this.holding)
-    this.holding = null
+    if (this.reservation !== null) memory.close(this.reservation)
+    this.reservation = null
   }
 
-  shed(): void {
+  evict(): void {
     // What is kept from here on needs another.
-    this.holding = null
-    this.pairing.shed(this)
+    this.reservation = null
+    this.pairing.evict(this)
   }
 }
 
 /** The response being read. */
-class Reading implements MessageHolder {
+class Reading implements ReservationOwner {
   readonly item: Item
   readonly isInterim: boolean
   readonly status: number
@@ -55,7 +55,7 @@ class Reading implements MessageHolder {
   keptBytes = 0
   bodyBytes = 0
   /** While its body is kept. */
-  private holding: Holding | null = null
+  private reservation: Reservation | null = null
   private isKept: boolean
   private readonly options: PairingOptions
 
@@ -75,8 +75,8 @@ class Reading implements MessageHolder {
     this.hash?.update(piece)
     const { memory, maxBodyBytes } = this.options
     if (!this.isKept || this.bodyBytes > maxBodyBytes) return
-    this.holding ??= memory.open(this)
-    if (!memory.resize(this.holding, this.holding.bytes + piece.length + CHUNK_OVERHEAD)) return
+    this.reservation ??= memory.open(this)
+    memory.resize(this.reservation, this.reservation.bytes + piece.length + CHUNK_OVERHEAD)
     const chunk = Buffer.allocUnsafeSlow(piece.length)
     piece.copy(chunk)
     this.chunks.push(chunk)
@@ -85,13 +85,13 @@ class Reading implements MessageHolder {
 
   /** The body where all of it was kept. */
   end(isComplete: boolean): Buffer | null {
-    if (this.holding !== null) this.options.memory.close(this.holding)
+    if (this.reservation !== null) this.options.memory.close(this.reservation)
     const isWhole = this.isKept && isComplete && this.keptBytes === this.bodyBytes
     return isWhole ? Buffer.concat(this.chunks) : null
   }
 
   /** The body is hashed on, and not kept. */
-  shed(): void {
+  evict(): void {
     this.isKept = false
     this.chunks = []
     this.options.onShed()
@@ -110,6 +110,8 @@ export interface PairingOptions {
   readonly memory: HttpMemory
   /** An exchange lost its answer, or the answer's body, because memory was short. */
   readonly onShed: () => void
+  /** A complete request was dropped after all: it stands behind Connection: close. */
+  readonly onWithdrawn: () => void
 }
 
 export class Pairing implements HttpEvents {
@@ -150,7 +152,15 @@ export class Pairing implements HttpEvents {
 
   requestDropped(pending: PendingRequest | null): void {
     if (pending === null) return
-    this.itemOf(pending).isRequestOver = true
+    const item = this.itemOf(pending)
+    // Not where it was handed on already, to make room.
+    if (item.request !== null && this.items.includes(item)) {
+      item.request = null
+      item.isResponseOver = true
+      this.options.held.count--
+      this.options.onWithdrawn()
+    }
+    item.isRequestOver = true
     this.flush()
   }
 
@@ -198,7 +208,7 @@ export class Pairing implements HttpEvents {
   }
 
   /** The oldest exchange has to make room: it is handed on without its answer. */
-  shed(item: Item): void {
+  evict(item: Item): void {
     this.options.onShed()
     // While its request is being read only the interim answers before it can go.
     if (!item.isRequestOver) {

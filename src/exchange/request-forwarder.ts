@@ -1,5 +1,5 @@
 /** For sinks that read requests only: complete requests go straight on, responses are not looked at. */
-import type { HttpEvents } from '../http/http-connection.ts'
+import type { HttpEvents } from '../http/http-events.ts'
 import type { MessageView } from '../http/message.ts'
 import type { Connection } from './connection.ts'
 

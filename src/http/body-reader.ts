@@ -2,8 +2,9 @@
  * Reads the body of one message (RFC 9112 section 6): by length, by chunks, or until the connection ends. Incremental over any
  * split, and able to jump over a gap where the framing stays certain.
  */
-import { RequestDrop } from '../base/drop.ts'
+
 import { BACKSLASH, CHARACTERS, Char, COLON, CR, hexValue, LF, QUOTE, SEMICOLON } from './characters.ts'
+import { Fault } from './fault.ts'
 
 export interface BodyTarget {
   /** Transfer-decoded bytes [at, end), lent until this returns. */
@@ -40,7 +41,7 @@ const MAX_CHUNK_DIGITS = 13
 const MAX_CHUNK_SIZE_LINE = 16 * 1024
 
 export class BodyReader {
-  /** What was wrong, after `read` returned -1: a code of RequestDrop. */
+  /** What was wrong, after `read` returned -1: a code of Fault. */
   fault = 0
   /** Index of the byte that was wrong. */
   faultAt = 0
@@ -143,33 +144,33 @@ export class BodyReader {
   private framingByte(c: number): number {
     switch (this.state) {
       case State.chunkSize:
-        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE) return RequestDrop.chunkSize
+        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE) return Fault.chunkSize
         if ((CHARACTERS[c]! & Char.hex) !== 0) {
           this.sizeSeen = true
           this.remaining = this.remaining * 16 + hexValue(c)
-          return this.remaining > 0 && ++this.digits > MAX_CHUNK_DIGITS ? RequestDrop.chunkSize : 0
+          return this.remaining > 0 && ++this.digits > MAX_CHUNK_DIGITS ? Fault.chunkSize : 0
         }
-        if (!this.sizeSeen) return RequestDrop.chunkSize
+        if (!this.sizeSeen) return Fault.chunkSize
         if (c === CR) this.state = State.chunkSizeLf
         else if (c === SEMICOLON) this.state = State.chunkExtension
-        else return RequestDrop.chunkSize
+        else return Fault.chunkSize
         return 0
       case State.chunkExtension:
-        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE) return RequestDrop.chunkSize
+        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE) return Fault.chunkSize
         if (c === CR) this.state = State.chunkSizeLf
         else if (c === QUOTE) this.state = State.chunkQuoted
-        else if ((CHARACTERS[c]! & Char.value) === 0) return RequestDrop.chunkSize
+        else if ((CHARACTERS[c]! & Char.value) === 0) return Fault.chunkSize
         return 0
       case State.chunkQuoted:
       case State.chunkQuotedPair:
         // No line ends inside: one that seems to is its end to some readers, and text to others.
-        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE || (CHARACTERS[c]! & Char.value) === 0) return RequestDrop.chunkSize
+        if (++this.lineBytes > MAX_CHUNK_SIZE_LINE || (CHARACTERS[c]! & Char.value) === 0) return Fault.chunkSize
         if (this.state === State.chunkQuotedPair) this.state = State.chunkQuoted
         else if (c === BACKSLASH) this.state = State.chunkQuotedPair
         else if (c === QUOTE) this.state = State.chunkExtension
         return 0
       case State.chunkSizeLf:
-        if (c !== LF) return RequestDrop.chunkSize
+        if (c !== LF) return Fault.chunkSize
         if (this.remaining > 0) this.state = State.chunkData
         else {
           this.state = State.trailerStart
@@ -177,11 +178,11 @@ export class BodyReader {
         }
         return 0
       case State.chunkDataCr:
-        if (c !== CR) return RequestDrop.chunkEnd
+        if (c !== CR) return Fault.chunkEnd
         this.state = State.chunkDataLf
         return 0
       case State.chunkDataLf:
-        if (c !== LF) return RequestDrop.chunkEnd
+        if (c !== LF) return Fault.chunkEnd
         this.state = State.chunkSize
         this.startSize()
         return 0
@@ -191,28 +192,28 @@ export class BodyReader {
   }
 
   private trailerByte(c: number): number {
-    if (++this.lineBytes > this.maxTrailerBytes) return RequestDrop.trailer
+    if (++this.lineBytes > this.maxTrailerBytes) return Fault.trailer
     const bits = CHARACTERS[c]!
     switch (this.state) {
       case State.trailerStart:
         if (c === CR) this.state = State.lastLf
         else if ((bits & Char.token) !== 0) this.state = State.trailerName
-        else return RequestDrop.trailer
+        else return Fault.trailer
         return 0
       case State.trailerName:
         if (c === COLON) this.state = State.trailerValue
-        else if ((bits & Char.token) === 0) return RequestDrop.trailer
+        else if ((bits & Char.token) === 0) return Fault.trailer
         return 0
       case State.trailerValue:
         if (c === CR) this.state = State.trailerLf
-        else if ((bits & Char.value) === 0) return RequestDrop.trailer
+        else if ((bits & Char.value) === 0) return Fault.trailer
         return 0
       case State.trailerLf:
-        if (c !== LF) return RequestDrop.trailer
+        if (c !== LF) return Fault.trailer
         this.state = State.trailerStart
         return 0
       default:
-        if (c !== LF) return RequestDrop.trailer
+        if (c !== LF) return Fault.trailer
         this.state = State.done
         return 0
     }

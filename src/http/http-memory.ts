@@ -1,9 +1,9 @@
 /**
  * What HTTP holds in one shard, against its bounds: the state of connections, and messages that are not complete.
  *
- * A message whose bytes have to be kept has a Holding, and the holdings stand in a line, oldest first. When the bound is reached
- * the oldest is shed: a message that never ends makes room for those that do. Each is shed once and found at the front of the
- * line, so a flood costs its packets nothing more; and what is shed is a whole message, dropped with a reason.
+ * A message whose bytes have to be kept has a Reservation, and the reservations stand in a list, oldest first. Beyond the bound the oldest is
+ * evicted, between packets: a message that never ends makes room for those that do. Each is evicted once and found at the front of the
+ * list, so a flood costs its packets nothing more; and what is evicted is a whole message, dropped with a reason.
  */
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
@@ -21,20 +21,20 @@ export const PENDING_BYTES = 160
 export const MESSAGE_OVERHEAD = 512
 
 /** Whoever keeps bytes of a message. */
-export interface MessageHolder {
-  /** Gives up the message. Its holding is closed already. */
-  shed(): void
+export interface ReservationOwner {
+  /** Gives up the message. Its reservation is closed already. Called between packets only. */
+  evict(): void
 }
 
-export class Holding {
-  readonly holder: MessageHolder
+export class Reservation {
+  readonly owner: ReservationOwner
   bytes = 0
   isOpen = true
-  next: Holding | null = null
-  previous: Holding | null = null
+  next: Reservation | null = null
+  previous: Reservation | null = null
 
-  constructor(holder: MessageHolder) {
-    this.holder = holder
+  constructor(owner: ReservationOwner) {
+    this.owner = owner
   }
 }
 
@@ -43,8 +43,8 @@ export class HttpMemory {
   private readonly counters: CounterBlock
   private connectionBytes = 0
   private messageBytes = 0
-  private first: Holding | null = null
-  private last: Holding | null = null
+  private first: Reservation | null = null
+  private last: Reservation | null = null
 
   constructor(limits: HttpMemoryLimits, counters: CounterBlock) {
     this.limits = limits
@@ -63,47 +63,58 @@ export class HttpMemory {
     return this.connectionBytes + PENDING_BYTES <= this.limits.connectionBytes
   }
 
+  /** Messages hold more than their bound: `enforce` is due. */
+  get isOver(): boolean {
+    return this.messageBytes > this.limits.messageBytes
+  }
+
   /** @param bytes negative: given back */
   connection(bytes: number): void {
     this.connectionBytes += bytes
     this.counters.set(Counter.connectionBytes, this.connectionBytes)
   }
 
-  open(holder: MessageHolder): Holding {
-    const holding = new Holding(holder)
-    holding.previous = this.last
-    if (this.last === null) this.first = holding
-    else this.last.next = holding
-    this.last = holding
-    return holding
+  open(owner: ReservationOwner): Reservation {
+    const reservation = new Reservation(owner)
+    reservation.previous = this.last
+    if (this.last === null) this.first = reservation
+    else this.last.next = reservation
+    this.last = reservation
+    return reservation
   }
 
-  /** The message now needs `bytes` in all: asked for before they are taken. False: it was shed itself, being the oldest, or had ended before. */
-  resize(holding: Holding, bytes: number): boolean {
-    if (!holding.isOpen) return false
-    this.messageBytes += bytes - holding.bytes
-    holding.bytes = bytes
-    while (this.messageBytes > this.limits.messageBytes && this.first !== null) {
+  /** The message now needs `bytes` in all. */
+  resize(reservation: Reservation, bytes: number): void {
+    if (!reservation.isOpen) return
+    this.messageBytes += bytes - reservation.bytes
+    reservation.bytes = bytes
+    this.counters.set(Counter.messageBytes, this.messageBytes)
+  }
+
+  /**
+   * Evicts the oldest messages until the others are within their bound. The shard calls it between packets, when no message is being
+   * parsed; in between the bound is exceeded by what one packet brings, and by one doubling of a body.
+   */
+  enforce(): void {
+    while (this.isOver && this.first !== null) {
       const oldest = this.first
       this.close(oldest)
-      oldest.holder.shed()
+      oldest.owner.evict()
     }
-    this.counters.set(Counter.messageBytes, this.messageBytes)
-    return holding.isOpen
   }
 
   /** The message ended. Idempotent. */
-  close(holding: Holding): void {
-    if (!holding.isOpen) return
-    holding.isOpen = false
-    this.messageBytes -= holding.bytes
-    const { next, previous } = holding
+  close(reservation: Reservation): void {
+    if (!reservation.isOpen) return
+    reservation.isOpen = false
+    this.messageBytes -= reservation.bytes
+    const { next, previous } = reservation
     if (previous === null) this.first = next
     else previous.next = next
     if (next === null) this.last = previous
     else next.previous = previous
-    holding.next = null
-    holding.previous = null
+    reservation.next = null
+    reservation.previous = null
     this.counters.set(Counter.messageBytes, this.messageBytes)
   }
 }

@@ -1,5 +1,5 @@
 /**
- * A parsed HTTP/1 message as the parser lends it: offsets into the captured bytes, no strings.
+ * A parsed HTTP/1 message as the parser hands it out: offsets into the captured bytes, no strings.
  *
  * The view and everything it points to belong to the parser and are valid only during the call that hands them out. Who
  * wants to keep something copies it (`text`, `copyBody`).
@@ -25,6 +25,8 @@ export const MessageFlag = {
   expect: 128,
   /** An Upgrade header names something else than h2c, or nothing. */
   foreignUpgrade: 256,
+  /** Connection: keep-alive. */
+  keepAlive: 512,
 } as const
 
 /** Int32 entries per header field in `MessageView.fields`: name start, name end, value start, value end (blanks around the value excluded). */
@@ -75,6 +77,11 @@ export class MessageView {
     return this.bytes.toString('latin1', at, end)
   }
 
+  /** HTTP/1.0 that does not ask to go on: the connection ends behind this message and its answer (RFC 9112 section 9.3). */
+  get isOneShot(): boolean {
+    return this.minorVersion === 0 && (this.flags & MessageFlag.keepAlive) === 0
+  }
+
   method(): string {
     return this.text(this.headAt, this.methodEnd)
   }
@@ -89,6 +96,26 @@ export class MessageView {
 
   fieldValue(i: number): string {
     return this.text(this.fields[i * FIELD_STRIDE + 2]!, this.fields[i * FIELD_STRIDE + 3]!)
+  }
+
+  /** A view with the head copied into memory of its own, so that it outlives the piece it lies in. */
+  ownHead(): MessageView {
+    const own = new MessageView(this.fieldCount)
+    const base = this.headAt
+    // In memory of its own, and not in a slab that it would hold on to as a whole.
+    own.bytes = Buffer.allocUnsafeSlow(this.headEnd - base)
+    this.bytes.copy(own.bytes, 0, base, this.headEnd)
+    own.headEnd = this.headEnd - base
+    own.methodEnd = this.methodEnd - base
+    own.targetAt = this.targetAt - base
+    own.targetEnd = this.targetEnd - base
+    own.minorVersion = this.minorVersion
+    own.flags = this.flags
+    own.fieldCount = this.fieldCount
+    own.contentLength = this.contentLength
+    own.firstUs = this.firstUs
+    for (let i = 0; i < own.fields.length; i++) own.fields[i] = this.fields[i]! - base
+    return own
   }
 
   /** A copy of the transfer-decoded body, or null when there is none. The copy belongs to the caller. */

@@ -1,6 +1,6 @@
 /** Names for traffic that is not HTTP/1, from its first bytes: so that "nothing was replayed" has an explanation. */
 
-export const PROTOCOLS = ['tls', 'http2', 'ssh', 'unknown'] as const
+export const PROTOCOLS = ['tls', 'http2', 'ssh', 'proxyHeader', 'unknown'] as const
 export type Protocol = (typeof PROTOCOLS)[number]
 
 /** What the first bytes of a stream, [at, end), look like. Not HTTP/1: that was tried before. */

@@ -195,6 +195,21 @@ export const SCALARS = {
     kind: 'counter',
     help: 'Packets that have the addresses and ports of an open connection, come from another network (VNI, VLAN tags) and do not fit it: two connections that --flow-key does not tell apart.',
   },
+  behindCloseBytes: {
+    metric: 'mirrorshard_http_behind_close_bytes_total',
+    kind: 'counter',
+    help: 'Bytes that clients sent behind Connection: close of either side, where no server reads a request (RFC 9112 section 9.6).',
+  },
+  unreadableConnections: {
+    metric: 'mirrorshard_http_unreadable_connections_total',
+    kind: 'counter',
+    help: 'Connections whose client began with something that is no HTTP/1 request, and whose server answered in HTTP/1 all the same.',
+  },
+  unaskedResponses: {
+    metric: 'mirrorshard_http_unasked_responses_total',
+    kind: 'counter',
+    help: 'Final answers for which no request was read: it was lost, or is none to us.',
+  },
   otherProtocolBytes: {
     metric: 'mirrorshard_http_other_protocol_bytes_total',
     kind: 'counter',
@@ -272,7 +287,7 @@ export const SCALARS = {
   replayPoisoned: {
     metric: 'mirrorshard_replay_poisoned_connections_total',
     kind: 'counter',
-    help: 'Connections closed because the origin sent bytes that answer no request (wire engine).',
+    help: 'Connections closed because the origin sent bytes that answer no request (--engine wire).',
   },
   replayBodyBytes: {
     metric: 'mirrorshard_replay_response_bytes_total',

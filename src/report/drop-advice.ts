@@ -27,7 +27,8 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   sourceNotAllowed:
     'Name the networks of your mirror sources in `--allow-from`. Otherwise somebody else sends to the port.',
   vniNotAllowed: 'Expected where `--vni` is set. Otherwise compare it with the VNIs of the mirror sessions.',
-  linkType: 'Capture Ethernet, raw IP, Linux cooked or loopback; or convert the file.',
+  linkType:
+    '[encapsulations.md](encapsulations.md#link-types-of-files-and-interfaces) has those that are read. Capture Ethernet or raw IP, or convert the file.',
   linkTruncated: CUT,
   vlanDepth: 'Raise `--vlan-depth` if your network really stacks that many tags.',
   tunnelDepth: 'Raise `--tunnel-depth` if your network really nests that many tunnels.',
@@ -101,6 +102,9 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   chunkSize: STRICT,
   chunkEnd: STRICT,
   trailer: STRICT,
+  earlyAnswer:
+    'Nothing: neither reading can be proven. Expected where servers answer 401, 413 or 417 before the body and keep the connection open.',
+  behindClose: 'Nothing: the server never read it. Look at the client if it is one of yours.',
   bodyTooLarge: 'Raise `--max-body-bytes`; mind the memory, bodies are held whole.',
   memoryLimit:
     'Raise `--message-bytes` or `--memory-limit`, or lower `--max-body-bytes`. A sudden count is a flood of messages that never end.',
@@ -124,6 +128,9 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
 export const RESPONSE_DROP_ADVICE: Advice<typeof RESPONSE_DROP_HELP> = {
   gap: LOST,
   truncated: CUT,
+  urgentData: SERVER,
+  conflictingCopies: SERVER,
+  multipath: 'As for [requests](#request-multipath).',
   incomplete: SERVER,
   expired: SERVER,
   shardLost: 'Read the log: it names the error of the worker that died.',

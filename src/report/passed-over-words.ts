@@ -1,6 +1,13 @@
 /** What came and was not read: keys of the summary, and the same in words. */
-import { PASSED_FRAME_NAMES, PASSED_OVER, type PassedOverName, type PassedOverTotals } from '../metrics/passed-over.ts'
-import { count } from './numbers.ts'
+
+import { count } from '../base/plural.ts'
+import {
+  PASSED_FRAME_NAMES,
+  PASSED_OVER,
+  PassedFrame,
+  type PassedOverName,
+  type PassedOverTotals,
+} from '../metrics/passed-over.ts'
 
 /** Numbers of each kind named in words; the summary has all. */
 const MOST_NAMED = 4
@@ -33,6 +40,22 @@ const NAMES: Partial<Record<PassedOverName, Readonly<Record<string, string>>>> =
   pppProtocol: { '0x003d': 'multilink', '0x00fd': 'compressed or encrypted', '0xc021': 'LCP' },
 }
 
+/** What never carries a TCP connection: that it was passed over says nothing about what was read. */
+const HARMLESS: Partial<Record<PassedOverName, ReadonlySet<string>>> = {
+  // DNS, DHCP, NTP, NetBIOS, SNMP, syslog, DHCPv6, SSDP, mDNS, LLMNR, statsd.
+  udpPort: new Set(
+    [53, 67, 68, 123, 137, 138, 161, 162, 514, 546, 547, 1900, 5353, 5355, 8125].map((port) => String(port)),
+  ),
+  // ARP, RARP, slow protocols (LACP), PPPoE discovery, EAPOL, LLDP, CFM, PTP, configuration test.
+  etherType: new Set(['0x0806', '0x8035', '0x8809', '0x8863', '0x888e', '0x88cc', '0x8902', '0x88f7', '0x9000']),
+  // ICMP, IGMP, ICMPv6, EIGRP, OSPF, PIM, VRRP.
+  ipProtocol: new Set(['1', '2', '58', '88', '89', '103', '112']),
+  // Control protocols: IPCP, IPv6CP, LCP, PAP, LQR, CHAP.
+  pppProtocol: new Set(['0x8021', '0x8057', '0xc021', '0xc023', '0xc025', '0xc223']),
+  // STP and its like; management and control frames.
+  frame: new Set([PASSED_FRAME_NAMES[PassedFrame.llc]!, PASSED_FRAME_NAMES[PassedFrame.wifi]!]),
+}
+
 const WORDS: Readonly<Record<PassedOverName, readonly [label: string, unit: string]>> = {
   udpPort: ['UDP port ', 'datagram'],
   etherType: ['EtherType ', 'frame'],
@@ -58,6 +81,20 @@ export function passedOverCounts(totals: PassedOverTotals): Record<string, Recor
 /** `UDP port 4790 1,203 datagrams`, … */
 export function passedOverInWords(passedOver: Readonly<Record<string, Readonly<Record<string, number>>>>): string[] {
   return KINDS.flatMap((kind) => wordsOf(kind, passedOver[PASSED_OVER[kind].key] ?? {}))
+}
+
+/** Of what was passed over, that which may have carried requests. */
+export function mayHideRequests(
+  passedOver: Readonly<Record<string, Readonly<Record<string, number>>>>,
+): Record<string, Record<string, number>> {
+  return Object.fromEntries(
+    KINDS.map((kind) => [
+      PASSED_OVER[kind].key,
+      Object.fromEntries(
+        Object.entries(passedOver[PASSED_OVER[kind].key] ?? {}).filter(([number]) => !HARMLESS[kind]?.has(number)),
+      ),
+    ]),
+  )
 }
 
 function wordsOf(kind: PassedOverName, counts: Readonly<Record<string, number>>): string[] {

@@ -1,5 +1,5 @@
 /** One line on a terminal that follows a live run: rates since the last look, outcomes, drops. Nothing where nobody watches. */
-import { count, plural } from './numbers.ts'
+import { count, plural } from '../base/plural.ts'
 import type { Totals } from './totals.ts'
 import { total } from './totals.ts'
 

@@ -1,8 +1,9 @@
 /** The summary: fixed keys for scripts (docs/summary.md), and the same in plain words for people. */
-import { count, plural } from './numbers.ts'
+import { count, plural } from '../base/plural.ts'
 import { passedOverCounts, passedOverInWords } from './passed-over-words.ts'
 import type { Quantiles, Totals } from './totals.ts'
 import { total } from './totals.ts'
+import { named, PROTOCOL_NAMES, verdict } from './verdict.ts'
 
 export interface Summary {
   readonly packets: {
@@ -24,8 +25,15 @@ export interface Summary {
     readonly evicted: number
     /** Packets of another network than the open connection that has their addresses and ports, and that do not fit it. */
     readonly otherNetworkPackets: number
+    /** Began with something that is no HTTP/1 request, and were answered in HTTP/1. */
+    readonly unreadable: number
   }
-  readonly responses: { readonly parsed: number; readonly dropped: Record<string, number> }
+  readonly responses: {
+    readonly parsed: number
+    readonly dropped: Record<string, number>
+    /** Final ones for which no request was read. */
+    readonly unasked: number
+  }
   readonly requests: {
     readonly parsed: number
     readonly dropped: Record<string, number>
@@ -42,6 +50,7 @@ export interface Summary {
     readonly afterAmbiguous: number
     readonly tunnel: number
     readonly otherProtocol: number
+    readonly behindClose: number
   }
   /** Connections that are not HTTP/1: protocol → server port → count; port 0 stands for further ports. */
   readonly otherProtocols: Record<string, Record<string, number>>
@@ -86,8 +95,13 @@ export function makeSummary(
       expired: totals.get('flowsExpired'),
       evicted: totals.get('flowsEvicted'),
       otherNetworkPackets: totals.get('otherNetworkPackets'),
+      unreadable: totals.get('unreadableConnections'),
     },
-    responses: { parsed: totals.get('responsesParsed'), dropped: totals.responseDrops() },
+    responses: {
+      parsed: totals.get('responsesParsed'),
+      dropped: totals.responseDrops(),
+      unasked: totals.get('unaskedResponses'),
+    },
     requests: {
       parsed: totals.get('requestsParsed'),
       dropped: totals.requestDrops(),
@@ -102,6 +116,7 @@ export function makeSummary(
       afterAmbiguous: totals.get('afterAmbiguous'),
       tunnel: totals.get('tunnelBytes'),
       otherProtocol: totals.get('otherProtocolBytes'),
+      behindClose: totals.get('behindCloseBytes'),
     },
     otherProtocols: groupProtocolCounts(protocolCounts),
     passedOver: passedOverCounts(totals.passedOver),
@@ -117,35 +132,6 @@ function groupProtocolCounts(protocolCounts: readonly [string, number][]): Recor
     grouped[protocol][port] = (grouped[protocol][port] ?? 0) + count
   }
   return grouped
-}
-
-/** Drops that were asked for, or that replay never does: not a loss. */
-const ASKED_FOR: ReadonlySet<string> = new Set([
-  'connect',
-  'upgrade',
-  'loop',
-  'method',
-  'path',
-  'sampledOut',
-  'rateLimited',
-  'vniNotAllowed',
-])
-const FAILED: ReadonlySet<string> = new Set([
-  'refused',
-  'unreachable',
-  'tls',
-  'connectTimeout',
-  'reset',
-  'timeout',
-  'truncated',
-  'invalid',
-  'answerTooLarge',
-])
-const PROTOCOL_NAMES: Readonly<Record<string, string>> = {
-  tls: 'TLS',
-  http2: 'HTTP/2',
-  ssh: 'SSH',
-  unknown: 'an unrecognised protocol',
 }
 
 /** The summary as lines for a person. The first says whether anything was lost, and where. */
@@ -169,8 +155,10 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
     `${count(requests.parsed)} parsed, ${count(ended)} ${verb}${outcomes}${listed(requests.dropped, 'dropped')}`,
   )
   if (requests.held > 0) line('', `${count(requests.held)} still held`)
-  const { parsed, dropped } = summary.responses
-  if (total(dropped) > 0) line('responses', `${count(parsed)} captured${listed(dropped, 'not whole')}`)
+  const { parsed, dropped, unasked } = summary.responses
+  const withoutRequest = unasked > 0 ? `, ${count(unasked)} to requests that were not read` : ''
+  if (total(dropped) + unasked > 0)
+    line('responses', `${count(parsed)} captured${listed(dropped, 'not whole')}${withoutRequest}`)
   if (summary.latencyMs.max > 0) {
     const { p50, p90, p99, max } = summary.latencyMs
     line('latency', `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, max ${ms(max)}`)
@@ -188,11 +176,12 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   if (others.length > 0) line('not HTTP/1', others.join(', '))
   const passedOver = passedOverInWords(summary.passedOver)
   if (passedOver.length > 0) line('not read', passedOver.join(', '))
-  const { resyncUnproven, afterAmbiguous, tunnel } = summary.skippedBytes
+  const { resyncUnproven, afterAmbiguous, tunnel, behindClose } = summary.skippedBytes
   const skipped = [
     ...(resyncUnproven > 0 ? [`${plural(resyncUnproven, 'byte')} without a proven message boundary`] : []),
     ...(afterAmbiguous > 0 ? [`${plural(afterAmbiguous, 'byte')} behind ambiguous messages`] : []),
     ...(tunnel > 0 ? [`${plural(tunnel, 'byte')} in tunnels`] : []),
+    ...(behindClose > 0 ? [`${plural(behindClose, 'byte')} behind Connection: close`] : []),
   ]
   if (skipped.length > 0) line('skipped', skipped.join(', '))
   const { seconds, cpuSeconds } = summary
@@ -200,63 +189,10 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   return lines
 }
 
-/** Says first whether anything was lost, and where; then what was left out on purpose. */
-function verdict(summary: Summary): string {
-  const { packets, requests, flows } = summary
-  const places: string[] = []
-  if (packets.kernelDropped) places.push(`${plural(packets.kernelDropped, 'packet')} in the kernel's receive buffer`)
-  if (flows.gaps > 0) {
-    const isHarmless = !['gap', 'truncated', 'incomplete'].some((reason) => requests.dropped[reason])
-    places.push(
-      `${plural(flows.gaps, 'gap')} in the captured streams${isHarmless ? ', in no request that was recognised' : ''}`,
-    )
-  }
-  if (flows.otherNetworkPackets > 0)
-    places.push(
-      `${plural(flows.otherNetworkPackets, 'packet')} of connections that have the addresses and ports of others in another network (--flow-key vlan tells them apart)`,
-    )
-  const [wantedPackets, otherPackets] = divided(packets.dropped, ASKED_FOR)
-  if (total(otherPackets) > 0)
-    places.push(`${plural(total(otherPackets), 'packet')} dropped here (${names(otherPackets)})`)
-  const [wanted, unwanted] = divided(requests.dropped, ASKED_FOR)
-  if (total(unwanted) > 0) places.push(`${plural(total(unwanted), 'request')} dropped (${names(unwanted)})`)
-  const [failed] = divided(requests.replayed, FAILED)
-  if (total(failed) > 0)
-    places.push(`${plural(total(failed), 'request')} without an answer from the target (${names(failed)})`)
-  if (requests.held > 0) places.push(`${plural(requests.held, 'request')} still held`)
-  const leftOut = [
-    ...(total(wanted) > 0
-      ? [`${count(total(wanted))} of ${plural(requests.parsed, 'request')} (${names(wanted)})`]
-      : []),
-    ...(total(wantedPackets) > 0 ? [plural(total(wantedPackets), 'packet')] : []),
-  ]
-  const purpose = leftOut.length === 0 ? '' : ` Left out on purpose: ${leftOut.join(', ')}.`
-  if (places.length > 0) return `Lost: ${places.join('; ')}.${purpose}`
-  if (requests.parsed === 0) return `Nothing was lost, but no HTTP/1 request was seen.${purpose}`
-  return `Nothing was lost.${purpose}`
-}
-
-type Counts = Readonly<Record<string, number>>
-
-/** The counts whose names are in the set, and the others. */
-function divided(counts: Counts, set: ReadonlySet<string>): [Counts, Counts] {
-  const entries = Object.entries(counts)
-  return [
-    Object.fromEntries(entries.filter(([name]) => set.has(name))),
-    Object.fromEntries(entries.filter(([name]) => !set.has(name))),
-  ]
-}
-
-function names(counts: Counts): string {
-  return Object.entries(counts)
-    .map(([name, n]) => `${name} ${count(n)}`)
-    .join(', ')
-}
-
 function listed(counts: Readonly<Record<string, number>>, word: string): string {
   const entries = Object.entries(counts)
   if (entries.length === 0) return ''
-  return word === '' ? ` (${names(counts)})` : `, ${count(total(counts))} ${word} (${names(counts)})`
+  return word === '' ? ` (${named(counts)})` : `, ${count(total(counts))} ${word} (${named(counts)})`
 }
 
 function ms(value: number): string {

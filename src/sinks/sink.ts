@@ -21,7 +21,7 @@ export interface Sink {
   readonly wantsBodies: boolean
   /** Whether `exchange` wants the captured responses. */
   readonly wantsResponses: boolean
-  /** A complete captured request, in capture order within its connection. `message` is lent until this returns. */
+  /** A complete captured request, in capture order within its connection. `message` is borrowed until this returns. */
   request(message: MessageView, connection: Connection): void
   /** The captured connection is gone: no more requests will come from it. */
   connectionClosed(connection: Connection): void

@@ -2,10 +2,11 @@
 
 import { MonotonicClock } from '../base/clock.ts'
 import { EXIT } from '../base/errors.ts'
+import { plural } from '../base/plural.ts'
 import { printable } from '../base/printable.ts'
 import type { InspectOptions, ReplayOptions } from '../config/options.ts'
-import { plural } from '../report/numbers.ts'
 import { type Summary, summaryInWords } from '../report/summary.ts'
+import { total } from '../report/totals.ts'
 import { Captures, LinkTypeWatch } from './captures.ts'
 import { pumpFiles } from './file-pump.ts'
 import { tell, warn } from './output.ts'
@@ -122,8 +123,9 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   if (stop.requested) tell('Interrupted: the rest of the input was not read. Of what was read:')
   if (captures.failed > 0) tell(`${plural(captures.failed, 'file')} could not be read; of the rest:`)
   if (options.summary !== null) writeSummary(options.summary, summary)
-  const sawNothing = summary.requests.parsed === 0 && summary.responses.parsed === 0
-  if (run.tellsSummary || sawNothing) for (const line of summaryInWords(summary, run.verb)) tell(line)
+  // Who sees no request is told why.
+  const isSilent = total(summary.requests.replayed) === 0
+  if (run.tellsSummary || isSilent) for (const line of summaryInWords(summary, run.verb)) tell(line)
   if (captures.failed > 0) exitCode = EXIT.failure
   return { exitCode, summary }
 }

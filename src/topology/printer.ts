@@ -1,7 +1,8 @@
 /** What a shard that prints has instead of a sink: exchanges are paired, hashed and written as lines. Loaded for `inspect` only: it needs node:crypto. */
+import { RequestDrop } from '../base/drop.ts'
 import type { Connection } from '../exchange/connection.ts'
 import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
-import type { HttpEvents } from '../http/http-connection.ts'
+import type { HttpEvents } from '../http/http-events.ts'
 import type { HttpMemory } from '../http/http-memory.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { LineSink } from '../sinks/inspect/line-sink.ts'
@@ -18,7 +19,13 @@ export class Printer {
     counters: CounterBlock,
     memory: HttpMemory,
   ) {
-    this.options = { ...options, held: { count: 0 }, memory, onShed: () => counters.add(Counter.exchangesShed) }
+    this.options = {
+      ...options,
+      held: { count: 0 },
+      memory,
+      onShed: () => counters.add(Counter.exchangesShed),
+      onWithdrawn: () => counters.requestDrop(RequestDrop.behindClose),
+    }
     this.lines = new LineSink(write, counters, redaction === null ? null : new Redaction(redaction))
   }
 

@@ -1,6 +1,6 @@
 /** How far a run over files has come: on a terminal only, a few times a second. */
 import type { Bar } from 'cli-progress'
-import { count } from '../report/numbers.ts'
+import { count } from '../base/plural.ts'
 import type { Totals } from '../report/totals.ts'
 
 /** Runs shorter than this need no bar. */

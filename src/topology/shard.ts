@@ -8,11 +8,13 @@ import type { PacketView } from '../decapsulation/packet-view.ts'
 import { CapturedConnection } from '../exchange/captured-connection.ts'
 import { RequestForwarder } from '../exchange/request-forwarder.ts'
 import { HeadReader } from '../http/head.ts'
-import { HttpConnection, type HttpContext, type HttpEvents } from '../http/http-connection.ts'
+import { HttpConnection, type HttpContext } from '../http/http-connection.ts'
+import type { HttpEvents } from '../http/http-events.ts'
 import { HttpMemory } from '../http/http-memory.ts'
 import { MessageView } from '../http/message.ts'
 import { PartialHead } from '../http/partial-head.ts'
 import { ProtocolCensus } from '../http/protocol.ts'
+import type { ProxiedEnds } from '../http/proxy-header.ts'
 import type { TunnelRegister } from '../http/tunnel-register.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { ProgressRegister } from '../reassembly/progress-register.ts'
@@ -72,7 +74,7 @@ export class Shard implements StreamParserFactory {
       reader: new HeadReader({
         maxHeadBytes: http.maxHeadBytes,
         maxFields: http.maxHeaders,
-        readsWideLines: sinkConfig.kind === 'print',
+        lenientWhiteSpace: sinkConfig.kind === 'print',
         skipsResponseFields: sinkConfig.kind !== 'print',
       }),
       view: new MessageView(http.maxHeaders),
@@ -90,6 +92,7 @@ export class Shard implements StreamParserFactory {
       tunnels: parts.tunnels,
       upgradeWaitUs: http.upgradeWaitMs * 1000,
       ports: portsOf(shardConfig),
+      showsUnanswered: sinkConfig.kind === 'print',
       requestsInParsing: 0,
     }
   }
@@ -107,11 +110,14 @@ export class Shard implements StreamParserFactory {
 
   packet(view: PacketView): void {
     this.reassembler.packet(view)
+    const { memory } = this.context
+    if (memory.isOver) memory.enforce()
   }
 
   /** Live time passes, also without packets. */
   tick(nowUs: number): void {
     this.reassembler.tick(nowUs)
+    this.context.memory.enforce()
   }
 
   /** Takes over what may change while it runs. @param rateMemory of the new shard config's rate, shared by all shards */
@@ -172,12 +178,13 @@ export class Shard implements StreamParserFactory {
   open(slot: number, clientDirection: number, _nowUs: number, isMidMessage: boolean): StreamParser {
     const { table } = this.reassembler
     const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
-    const events = (client: number) => this.events(slot, client)
+    const events = (client: number, proxied: ProxiedEnds | null) => this.events(slot, client, proxied)
     return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, events, isMidMessage)
   }
 
-  private events(slot: number, clientDirection: number): HttpEvents {
-    const connection = new CapturedConnection(++this.connections, this.reassembler.table, slot, clientDirection)
+  private events(slot: number, clientDirection: number, proxied: ProxiedEnds | null): HttpEvents {
+    const { table } = this.reassembler
+    const connection = new CapturedConnection(++this.connections, table, slot, clientDirection, proxied)
     if (this.sink !== null) return new RequestForwarder(connection, this.sink)
     return this.printer!.events(connection)
   }

@@ -174,6 +174,31 @@ describe('a cut packet', () => {
 })
 
 describe('caps and lists', () => {
+  test('VXLAN on ports that were named, and on no others', () => {
+    const given = (port: number) => ({ entry: ETHERNET, bytes: inUdp(port, vxlan(5, FRAME4)) })
+    const vxlanPorts = [5555, 6081]
+    for (const port of [4789, 8472, ...vxlanPorts])
+      expect(walk(given(port), { vxlanPorts })).toMatchObject({ verdict: 'tcp', vni: 5 })
+    expect(walk(given(5555))).toEqual({ verdict: 'other' })
+    expect(walk(given(5556), { vxlanPorts })).toEqual({ verdict: 'other' })
+  })
+
+  test('tags of switches up to the cap of VLAN tags', () => {
+    let bytes = Buffer.concat([Buffer.from([8, 0]), INNER4])
+    for (let tags = 1; tags <= 6; tags++) {
+      bytes = Buffer.concat([Buffer.from([0x89, 0x26, 0, 0, 0, 0]), bytes])
+      const frame = Buffer.concat([Buffer.alloc(12), bytes])
+      expect(walk({ entry: ETHERNET, bytes: frame }, { vlanDepth: 5 }).verdict).toBe(tags <= 5 ? 'tcp' : 'vlanDepth')
+    }
+  })
+
+  test('headers behind each other without end are given up', () => {
+    const chain = Buffer.alloc(14)
+    chain.writeUInt16BE(0x6558, 12)
+    const bytes = Buffer.concat([...Array<Buffer>(600).fill(chain), FRAME4])
+    expect(walk({ entry: ETHERNET, bytes })).toEqual({ verdict: 'tunnelDepth' })
+  })
+
   const tags = (n: number) => ethernet(EtherType.ipv4, INNER4, Array<number>(n).fill(EtherType.vlan))
   test('VLAN tags up to the cap', () => {
     expect(walk({ entry: ETHERNET, bytes: tags(3) }, { vlanDepth: 3 })).toMatchObject({ verdict: 'tcp' })

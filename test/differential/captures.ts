@@ -72,7 +72,17 @@ function connectionOf({ src, dst }: Shown): Connection {
   }
   const [clientAddress, clientPort] = split(src)
   const [serverAddress, serverPort] = split(dst)
-  return { id: 1, clientAddress, clientPort, serverAddress, serverPort, vni: null, clientHash: 0, flowHash: 0 }
+  return {
+    id: 1,
+    clientAddress,
+    clientPort,
+    serverAddress,
+    serverPort,
+    vni: null,
+    proxied: null,
+    clientHash: 0,
+    flowHash: 0,
+  }
 }
 
 /** What a reader tells of a request, as one text that is equal where the request is. */

@@ -41,6 +41,17 @@ describe('a packet', () => {
     expect(new Set(rig.taken).size).toBe(4)
   })
 
+  test('of other VLAN tags is another flow where they are in the key, the same for both directions', () => {
+    const rig = new Rig({ vniInKey: true, vlanInKey: true })
+    const there = { source: '10.0.0.1', destination: '10.0.0.2', sourcePort: 5, destinationPort: 80 }
+    for (const network of [0, 1, -7]) {
+      rig.dispatcher.dispatch(viewOf({ ...there, network }))
+      rig.dispatcher.dispatch(viewOf({ ...reversed(there), network }))
+    }
+    expect(new Set(rig.taken).size).toBe(3)
+    expect(rig.taken[4]).toBe(rig.taken[5])
+  })
+
   test('between other ports than those asked for is processed, and goes nowhere', () => {
     const rig = new Rig({ ports: new Set([80]) })
     rig.dispatcher.dispatch(viewOf({ sourcePort: 4000, destinationPort: 80 }))

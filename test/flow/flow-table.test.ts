@@ -50,6 +50,15 @@ describe('a flow', () => {
     }
   })
 
+  test('of other VLAN tags is the same flow, or another where they are in the key', () => {
+    for (const vlanInKey of [false, true]) {
+      const table = new FlowTable(10, vlanInKey, vlanInKey)
+      const slot = table.insert(flow({ ...A, network: 5 }))
+      expect(table.find(flow({ ...A, network: 6 })) < 0).toBe(vlanInKey)
+      expect(table.find(flow(reversed({ ...A, network: 5 })))).toBe(slot * 2 + 1)
+    }
+  })
+
   test('begins with nothing of what used its slot before', () => {
     const table = new FlowTable(10, false)
     const slot = table.insert(flow(A))

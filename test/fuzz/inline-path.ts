@@ -68,13 +68,14 @@ export class InlinePath {
       reader: new HeadReader({
         maxHeadBytes: 65_536,
         maxFields: MAX_HEADERS,
-        readsWideLines: false,
+        lenientWhiteSpace: false,
         skipsResponseFields: true,
       }),
       view: new MessageView(MAX_HEADERS),
       maxHeadBytes: 65_536,
       maxBodyBytes,
       keepBodies: true,
+      showsUnanswered: false,
       memory: new HttpMemory(shape, counters),
       takePartialHead: () => {
         this.partialHeads++

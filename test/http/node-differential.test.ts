@@ -7,7 +7,6 @@
  *   methods node does not know                           any token is a method (RFC 9110 section 9.1)
  *   control characters and DEL in values                 kept as captured (RFC 9110 section 5.5 allows it)
  *   obs-text or a fragment in the target                 kept as captured
- *   data behind a request with Connection: close         the client sent it; framing is certain
  *   control characters in chunk extensions               passed over
  *   an Upgrade without Connection: upgrade               waits for its answer like the others
  */
@@ -74,7 +73,6 @@ test('in damaged streams node:http reads what we accept in the same way, or refu
 test.each([
   ['a method node does not know', 'M!y / HTTP/1.1\r\n\r\n'],
   ['a control character in a value', 'GET / HTTP/1.1\r\nA: \x01\r\n\r\n'],
-  ['data behind Connection: close', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\n\r\n'],
 ])('we accept and node:http refuses: %s', async (_what, wire) => {
   expect(await compare(wire)).toBe('node refuses some')
 })

@@ -1,6 +1,6 @@
 /** Gaps, mid-stream starts and resynchronisation: what is read again behind a hole, and on which evidence. */
 import { expect, test } from 'vitest'
-import { RequestDrop } from '../../src/base/drop.ts'
+import { Fault } from '../../src/http/fault.ts'
 import { End } from '../../src/reassembly/stream-parser.ts'
 import { RequestLog } from './support/parsing.ts'
 
@@ -82,7 +82,7 @@ test('a first line that was not whole before the gap was no request', () => {
 test('bytes cut off a packet are named as such', () => {
   const log = new RequestLog()
   log.data(`${POST_10}ab`)
-  log.gap(8, RequestDrop.truncated)
+  log.gap(8, Fault.truncated)
   expect(goesOn(log)).toEqual(['-truncated', 'GET /next', 'GET /proven'])
 })
 

@@ -1,7 +1,7 @@
 /** Responses: framing as a table, each row fed whole and byte by byte, and the laws of every parser. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Body } from '../../src/http/response-parser.ts'
+import { Body } from '../../src/http/message-role.ts'
 import { End } from '../../src/reassembly/stream-parser.ts'
 import { cuts, damaged, noise } from './support/messages.ts'
 import { bytesOf, cutAt, inBytes, type Limits, ResponseLog, statedFraming } from './support/parsing.ts'
@@ -22,6 +22,21 @@ const ROWS: readonly Row[] = [
     'another coding in front of chunked',
     `HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n${NEXT}`,
     ['200 1', N],
+  ],
+  [
+    'white space before a colon is taken away (RFC 9112 section 5.1)',
+    `HTTP/1.1 200 OK\r\nA : b\r\nContent-Length \t: 1\r\n\r\na${NEXT}`,
+    ['200 1', N],
+  ],
+  [
+    'white space before the colon of a coding, too',
+    `HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\n\r\n1\r\na\r\n0\r\n\r\n${NEXT}`,
+    ['200 1', N],
+  ],
+  [
+    'a length, and a coding behind white space',
+    `HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding : chunked\r\n\r\n${NEXT}`,
+    ['-framing'],
   ],
   [
     'a coding without chunked runs until the end',
@@ -69,7 +84,7 @@ const ROWS: readonly Row[] = [
   ['HTTP/2 at the start', 'HTTP/2 200 OK\r\n\r\n', ['-statusLine']],
   ['bare LF behind a header', `HTTP/1.1 200 OK\r\nA: b\n\r\n${NEXT}`, ['-head']],
   ['a continued line', `HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n${NEXT}`, ['-head']],
-  ['a blank before the colon', `HTTP/1.1 200 OK\r\nA : b\r\n\r\n${NEXT}`, ['-head']],
+  ['a blank inside a name', `HTTP/1.1 200 OK\r\nA b: c\r\n\r\n${NEXT}`, ['-head']],
   ['NUL', `HTTP/1.1 200 OK\r\nA: \0\r\n\r\n${NEXT}`, ['-head']],
   ['too long a head', `HTTP/1.1 200 OK\r\nA: ${'b'.repeat(70_000)}\r\n\r\n${NEXT}`, ['-headerTooLarge']],
   [

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { HeadReader } from '../../src/http/head.ts'
 import { MessageFlag, MessageView } from '../../src/http/message.ts'
 
-const LIMITS = { maxHeadBytes: 4096, maxFields: 20, readsWideLines: false }
+const LIMITS = { maxHeadBytes: 4096, maxFields: 20, lenientWhiteSpace: false }
 const FRAMING = MessageFlag.hasLength | MessageFlag.chunked
 
 function read(skipsResponseFields: boolean, bytes: Buffer, end: number) {

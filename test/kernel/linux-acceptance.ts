@@ -39,6 +39,8 @@ export interface Unseen {
   readonly coalescing: Coalescing
   /** Whether header prediction is on, which takes a segment with an old acknowledgement: depends on buffers and on what was read when. */
   predictsHeader(seen: Seen): boolean
+  /** Whether the end of a handshake must echo the timestamp of a SYN+ACK: since Linux 6.14. */
+  readonly checksEcho: boolean
 }
 
 const { syn, fin, rst, ack, urg } = TcpFlag
@@ -155,6 +157,11 @@ export class LinuxReceiver {
     }
   }
 
+  /** Something was taken that cannot be read yet. */
+  get hasHole(): boolean {
+    return this.isEstablished && !this.ahead.isEmpty
+  }
+
   get isHandshaking(): boolean {
     return this.state === 'synReceived'
   }
@@ -240,7 +247,7 @@ export class LinuxReceiver {
     if (seen.seq === this.irs && (flags & (syn | ack | rst | fin)) === syn && !isOld) return 'ignored'
     if ((flags & (ack | rst)) === ack && seen.ack !== this.sndNxt) return 'ignored'
     const end = endOf(seen)
-    const echo = time === null || this.wasAsking ? 0 : time.readInt32BE(4)
+    const echo = time === null || this.wasAsking || !this.unseen.checksEcho ? 0 : time.readInt32BE(4)
     const isEchoWrong = echo !== 0 && (seqBefore(echo, this.firstSynAckTime) || seqBefore(this.lastSynAckTime, echo))
     if (isOld || isEchoWrong || !overlapsWindow(seen.seq, end, this.rcvNxt, this.windowEnd))
       return (flags & rst) !== 0 ? 'ignored' : 'challenge'

@@ -22,7 +22,8 @@ const USAGE = `npm run test:kernel -- [options]
   --only KIND     scenarios whose kind contains KIND; repeatable
   --scenario I    that one of the seed, with its packets and what became of it
   --variants N    times each noise of a mirror is tried on a scenario, default 3
-  --save DIR      captures of scenarios that fail, as DIR/SEED-I.pcap
+  --save DIR      captures of scenarios that fail, as DIR/SEED-I.pcap, and with the noise with which they fail
+  --strict        fails also where noise left more than one reading
   --details       prints each failure
 `
 /** Set where the process runs in the namespace made for it. */
@@ -39,6 +40,7 @@ async function main(): Promise<number> {
       scenario: { type: 'string' },
       variants: { type: 'string', default: '3' },
       save: { type: 'string' },
+      strict: { type: 'boolean', default: false },
       details: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -66,15 +68,18 @@ async function main(): Promise<number> {
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, indexes.length) }, worker))
   scenarios.sort((a, b) => a.index - b.index)
   const ran = performance.now()
-  const judgement = new Judgement(Number(values.variants))
+  const judgement = new Judgement(Number(values.variants), values.strict)
   for (const scenario of scenarios) judgement.add(scenario, new Random(seed ^ scenario.index))
   inspectAll(scenarios, judgement)
   const packets = scenarios.reduce((sum, s) => sum + s.capture.length, 0)
   process.stdout.write(judgement.text(values.details || values.scenario !== undefined))
   if (values.save !== undefined) {
     mkdirSync(values.save, { recursive: true })
+    const file = (scenario: Scenario, noise: string): string =>
+      join(values.save!, `${seed}-${scenario.index}${noise === '' ? '' : `-${noise.replace(' ', '-')}`}.pcap`)
     for (const scenario of values.scenario !== undefined ? scenarios : judgement.failed)
-      writeFileSync(join(values.save, `${seed}-${scenario.index}.pcap`), pcapOf([scenario.capture]))
+      writeFileSync(file(scenario, ''), pcapOf([scenario.capture]))
+    for (const { scenario, name, capture } of judgement.noisy) writeFileSync(file(scenario, name), pcapOf([capture]))
   }
   process.stdout.write(
     `seed ${seed}: ${scenarios.length} scenarios, ${packets} packets, ${((ran - started) / 1000).toFixed(1)} s with the kernel, ${((performance.now() - ran) / 1000).toFixed(1)} s of reading\n`,

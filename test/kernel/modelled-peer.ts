@@ -53,7 +53,12 @@ export class ModelledPeer {
     this.receiver = new LinuxReceiver({
       coalescing: settings.coalescing ? 'always' : 'never',
       predictsHeader: () => settings.predictsHeaders,
+      checksEcho: false,
     })
+  }
+
+  get hasHole(): boolean {
+    return this.receiver.hasHole
   }
 
   get streams(): readonly ModelledStream[] {

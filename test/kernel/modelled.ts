@@ -21,7 +21,7 @@ export function modelledStreams(capture: readonly Captured[], coalescing: Coales
     const seen = readSegment(bytes)
     if (seen === null || (!isFromServer && !hasRightChecksums(bytes))) continue
     const port = (isFromServer ? seen.to : seen.from).port
-    const receiver = receivers.get(port) ?? new LinuxReceiver({ coalescing, predictsHeader })
+    const receiver = receivers.get(port) ?? new LinuxReceiver({ coalescing, predictsHeader, checksEcho: true })
     receivers.set(port, receiver)
     if (isFromServer) receiver.sent(seen)
     else receiver.segment(seen)

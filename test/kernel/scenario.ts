@@ -15,6 +15,18 @@ import type { Tun } from './tun.ts'
 export const HONEST = 'honest'
 const MIXED = 'mixed'
 
+/** Subjects in which the client never says anything but its one stream. */
+export const WITHOUT_FORGED_BYTES: ReadonlySet<string> = new Set([
+  HONEST,
+  'retransmission with other boundaries',
+  'half-open, then again',
+  'refused, then accepted',
+  'port reuse after FIN',
+  'port reuse after RST',
+  'simultaneous open',
+  'MPTCP: one subflow',
+])
+
 /** What scenarios are about, in turn. */
 export const SUBJECTS: readonly string[] = [
   HONEST,

@@ -6,6 +6,8 @@ export interface ViewFields extends TcpFields {
   readonly source?: string
   readonly destination?: string
   readonly vni?: number
+  /** VNI and VLAN tags: see PacketView. */
+  readonly network?: number
   readonly hash?: number
   readonly timeUs?: number
   /** Data bytes cut off the end. */
@@ -28,6 +30,7 @@ export function viewOf(fields: ViewFields = {}): PacketView {
   view.trueEnd = view.bytes.length
   view.end = view.trueEnd - (fields.missing ?? 0)
   view.vni = fields.vni ?? -1
+  view.network = fields.network ?? view.vni + 1
   view.hash = fields.hash ?? 0
   view.timeUs = fields.timeUs ?? 0
   view.nowUs = view.timeUs

@@ -67,7 +67,7 @@ export const REPLAY_FIELDS = {
     reloads: true,
     group: 'Replay',
     value: 'N/s',
-    help: 'Most requests per second. Beyond it live traffic is dropped and counted; files wait.',
+    help: 'Most requests per second. Beyond it live requests are dropped, from the longest per-connection queue, and counted; files wait.',
   }),
   keepHost: optional(truth, false, {
     reloads: true,
@@ -126,7 +126,7 @@ export const ORIGIN_FIELDS = {
   queueRequests: optional(integer(1, 10_000_000), 10_000, {
     group: 'Connections to the origin (advanced)',
     value: 'N',
-    help: 'Most requests waiting for a connection, of the whole process. Beyond it live traffic is dropped and counted; files wait.',
+    help: 'Most requests waiting for a connection, of the whole process. Beyond it live requests are dropped, from the longest per-connection queue, and counted; files wait.',
     reason: 'A slow second of the origin is ridden out; a longer one shows in the counters instead of in memory.',
   }),
   queueBytes: optional(bytes(64 * 1024, 64 * 1024 ** 3), 64 * 1024 ** 2, {

@@ -2,6 +2,7 @@
 import { printableJson } from '../../base/printable.ts'
 import { endpointText } from '../../exchange/captured-connection.ts'
 import type { CapturedRequest, CapturedResponse, Exchange } from '../../exchange/exchange.ts'
+import type { ProxiedEnds } from '../../http/proxy-header.ts'
 import type { Redaction } from './redaction.ts'
 
 /** RFC 3339 in UTC with microseconds. Times a calendar cannot hold (damaged captures) are shown as its nearest end. */
@@ -20,12 +21,21 @@ export function exchangeLine(exchange: Exchange, redaction: Redaction | null = n
     ts: rfc3339(request?.timeUs ?? answer?.timeUs ?? 0),
     src: endpointText(connection.clientAddress, connection.clientPort),
     dst: endpointText(connection.serverAddress, connection.serverPort),
+    ...(connection.proxied === null ? {} : { proxied: proxiedFields(connection.proxied) }),
     vni: connection.vni,
     ...(request === null ? { method: null } : requestFields(request, redaction)),
     response: response === null ? null : responseFields(response, request, redaction),
   }
   if (interim.length > 0) line.interim = interim.map((r) => responseFields(r, request, redaction))
   return printableJson(line)
+}
+
+/** What the PROXY header in front of the connection said. */
+function proxiedFields(ends: ProxiedEnds): Record<string, string> {
+  return {
+    client: endpointText(ends.clientAddress, ends.clientPort),
+    server: endpointText(ends.serverAddress, ends.serverPort),
+  }
 }
 
 function requestFields(request: CapturedRequest, redaction: Redaction | null): Record<string, unknown> {

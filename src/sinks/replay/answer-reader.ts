@@ -35,7 +35,7 @@ export class AnswerContext {
   readonly reader = new HeadReader({
     maxHeadBytes: MAX_ANSWER_HEAD_BYTES,
     maxFields: MAX_ANSWER_FIELDS,
-    readsWideLines: false,
+    lenientWhiteSpace: false,
   })
   readonly view = new MessageView(MAX_ANSWER_FIELDS)
   private readonly partials: PartialHead[] = []

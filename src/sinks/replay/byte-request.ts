@@ -2,7 +2,7 @@
  * An outgoing request as bytes: what the raw HTTP/1 client writes. Between the edits of a HeadPlan the captured head is copied as it
  * is, so names, values, their order and the blanks between them stay by construction.
  */
-import type { Connection } from '../../exchange/connection.ts'
+import { type Connection, clientOf } from '../../exchange/connection.ts'
 import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
@@ -148,7 +148,7 @@ export class ByteRequestBuilder {
       } else if (action === Action.appendClient) {
         this.copy(bytes, from, fields[f + 3]!)
         if (fields[f + 3]! > fields[f + 2]!) this.bytes(COMMA)
-        this.text(connection.clientAddress)
+        this.text(clientOf(connection))
         from = fields[f + 3]!
       } else {
         this.copy(bytes, from, fields[f]!)
@@ -165,7 +165,7 @@ export class ByteRequestBuilder {
     const { plan } = this
     if (plan.addsForwardedFor) {
       this.bytes(FORWARDED_FOR)
-      this.text(connection.clientAddress)
+      this.text(clientOf(connection))
       this.bytes(CRLF)
     }
     if (plan.addsForwardedPort) {

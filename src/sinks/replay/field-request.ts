@@ -1,5 +1,5 @@
 /** An outgoing request as strings: what undici takes. Strings are latin-1: one character per byte sent. */
-import type { Connection } from '../../exchange/connection.ts'
+import { type Connection, clientOf } from '../../exchange/connection.ts'
 import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
@@ -33,6 +33,7 @@ export function buildFieldRequest(
   const { fields, fieldCount } = message
   const { actions } = plan
   const headers: string[] = []
+  const client = clientOf(connection)
   if (plan.addedHost !== null) headers.push('Host', plan.addedHost)
   for (let i = 0, at = 0; i < fieldCount; i++, at += FIELD_STRIDE) {
     const action = actions[i]!
@@ -46,9 +47,9 @@ export function buildFieldRequest(
     if (action === Action.keep) headers.push(name, value)
     else if (action === Action.host) headers.push(name, originHost)
     else if (action === Action.length) headers.push(name, String(message.bodyBytes))
-    else headers.push(name, value === '' ? connection.clientAddress : `${value}, ${connection.clientAddress}`)
+    else headers.push(name, value === '' ? client : `${value}, ${client}`)
   }
-  if (plan.addsForwardedFor) headers.push('X-Forwarded-For', connection.clientAddress)
+  if (plan.addsForwardedFor) headers.push('X-Forwarded-For', client)
   if (plan.addsForwardedPort) headers.push('X-Forwarded-Port', String(connection.serverPort))
   if (plan.addsForwardedProto) headers.push('X-Forwarded-Proto', 'http')
   const forwardedHost = plan.forwardedHostAt < 0 ? plan.forwardedHost : message.fieldValue(plan.forwardedHostAt)

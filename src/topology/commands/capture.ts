@@ -1,9 +1,9 @@
 /** `mirrorshard capture`: packets of an interface into a pcap file, for local testing. */
 import { MonotonicClock } from '../../base/clock.ts'
 import { EXIT } from '../../base/errors.ts'
+import { plural } from '../../base/plural.ts'
 import { printable } from '../../base/printable.ts'
 import type { CaptureOptions } from '../../config/options.ts'
-import { plural } from '../../report/numbers.ts'
 import { PcapWriter } from '../../sources/files/pcap-writer.ts'
 import { openInterfaceCapture } from '../../sources/live/interface-capture.ts'
 import { tell } from '../output.ts'

@@ -1,7 +1,7 @@
 /** HTTP parsers, each direction alone and the two of a connection: any split says the same. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Random } from '../../../src/demo/traffic/random.ts'
-import { Body } from '../../../src/http/response-parser.ts'
+import { Body } from '../../../src/http/message-role.ts'
 import { End, GapReason } from '../../../src/reassembly/stream-parser.ts'
 import { CLIENT, ConnectionRig, SERVER } from '../../http/support/connection-rig.ts'
 import {
@@ -184,7 +184,7 @@ function isSplitAlike([, ...events]: Input, client: number): boolean {
 
 function converse([settings, ...events]: Input, splits: boolean) {
   const choices = new Choices(settings)
-  const limits = choices.pick([{}, {}, { maxHeadBytes: 300 }, { maxBodyBytes: 100 }, { readsWideLines: true }])
+  const limits = choices.pick([{}, {}, { maxHeadBytes: 300 }, { maxBodyBytes: 100 }, { lenientWhiteSpace: true }])
   const client = choices.below(5) === 4 ? -1 : choices.below(8) === 7 ? SERVER : CLIENT
   const rig = new ConnectionRig({
     limits,

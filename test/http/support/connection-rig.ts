@@ -1,5 +1,5 @@
 /** One HttpConnection, fed the way reassembly feeds it (order, waits, gaps), with real pairing behind it. */
-import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../../../src/base/drop.ts'
+import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES, RequestDrop } from '../../../src/base/drop.ts'
 import type { Connection } from '../../../src/exchange/connection.ts'
 import type { BodyUse, Exchange } from '../../../src/exchange/exchange.ts'
 import { Pairing } from '../../../src/exchange/pairing.ts'
@@ -20,6 +20,7 @@ export class RigContext extends TestContext implements HttpContext {
   readonly census = new ProtocolCensus()
   readonly tunnels = new TunnelRegister()
   readonly upgradeWaitUs = UPGRADE_WAIT_US
+  showsUnanswered = true
   readonly ports: ReadonlySet<number> | null
   requestsInParsing = 0
 
@@ -81,6 +82,7 @@ export class ConnectionRig {
       held: this.held,
       memory: this.context.memory,
       onShed: () => this.shed++,
+      onWithdrawn: () => this.context.counters.requestDrop(RequestDrop.behindClose),
     } as const
     const events = () => new Pairing(CONNECTION, pairing, { exchange: (e) => this.note(e) })
     const { client = CLIENT, isInside = false, endpoints = PORTS } = options
@@ -205,6 +207,8 @@ export class ConnectionRig {
         }
       }
     }
+    // As the shard does it between packets.
+    this.context.memory.enforce()
     return this
   }
 
@@ -224,6 +228,7 @@ export const CONNECTION: Connection = {
   clientPort: PORTS[0],
   serverAddress: '10.0.0.2',
   serverPort: PORTS[1],
+  proxied: null,
   vni: null,
   clientHash: 1,
   flowHash: 2,

@@ -1,11 +1,15 @@
 /** Runs one parser over pieces of a stream and writes down what it says, in values that can be compared. */
 import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../../../src/base/drop.ts'
+import { Fault, requestDropOf, responseDropOf } from '../../../src/http/fault.ts'
 import { HeadReader } from '../../../src/http/head.ts'
 import { HttpMemory } from '../../../src/http/http-memory.ts'
 import { MessageFlag, MessageView } from '../../../src/http/message.ts'
+import { MessageReader } from '../../../src/http/message-reader.ts'
+import { Body, Skipped } from '../../../src/http/message-role.ts'
+import type { ParserContext } from '../../../src/http/parser-context.ts'
 import { PartialHead } from '../../../src/http/partial-head.ts'
-import { type ParserContext, type RequestEvents, RequestParser } from '../../../src/http/request-parser.ts'
-import { Body, type ResponseEvents, ResponseParser } from '../../../src/http/response-parser.ts'
+import { type RequestEvents, RequestRole } from '../../../src/http/request-role.ts'
+import { type ResponseEvents, ResponseRole } from '../../../src/http/response-role.ts'
 import { CounterBlock } from '../../../src/metrics/counters.ts'
 import { End, NO_OFFSET, StreamPiece } from '../../../src/reassembly/stream-parser.ts'
 
@@ -14,7 +18,7 @@ export interface Limits {
   readonly maxFields?: number
   readonly maxBodyBytes?: number
   readonly keepBodies?: boolean
-  readonly readsWideLines?: boolean
+  readonly lenientWhiteSpace?: boolean
   /** Bounds of what HTTP holds. */
   readonly connectionBytes?: number
   readonly messageBytes?: number
@@ -36,8 +40,8 @@ export class TestContext implements ParserContext {
     this.maxBodyBytes = limits.maxBodyBytes ?? 8 * 1024 * 1024
     this.keepBodies = limits.keepBodies ?? true
     const maxFields = limits.maxFields ?? 100
-    const readsWideLines = limits.readsWideLines ?? false
-    this.reader = new HeadReader({ maxHeadBytes: this.maxHeadBytes, maxFields, readsWideLines })
+    const lenientWhiteSpace = limits.lenientWhiteSpace ?? false
+    this.reader = new HeadReader({ maxHeadBytes: this.maxHeadBytes, maxFields, lenientWhiteSpace })
     this.view = new MessageView(maxFields)
     const { connectionBytes = 1 << 24, messageBytes = 1 << 28 } = limits
     this.memory = new HttpMemory({ connectionBytes, messageBytes }, this.counters)
@@ -111,19 +115,21 @@ export type Request = { method: string; target: string } & ReturnType<typeof sho
 /** `began` and its end as one word where nothing else matters: `POST /x`, `-gap`. */
 export class RequestLog implements RequestEvents {
   readonly context: TestContext
-  readonly parser: RequestParser
+  readonly parser: MessageReader
   readonly events: string[] = []
   readonly requests: Request[] = []
   readonly endOffsets: number[] = []
   readonly flags: string[][] = []
   skippedUnproven = 0
   skippedAmbiguous = 0
+  skippedBehindClose = 0
   offset = 0
   private open = 0
 
   constructor(limits: Limits = {}, start: { inMiddle?: boolean; mayBegin?: boolean; context?: TestContext } = {}) {
     this.context = start.context ?? new TestContext(limits)
-    this.parser = new RequestParser(this.context, this, start.inMiddle ?? false, start.mayBegin ?? false)
+    const role = new RequestRole(this.context, this)
+    this.parser = new MessageReader(this.context, role, start.inMiddle ?? false, start.mayBegin ?? false)
   }
 
   /** Feeds one piece; returns how many bytes were taken. */
@@ -137,7 +143,7 @@ export class RequestLog implements RequestEvents {
     return taken
   }
 
-  gap(length: number, reason = 1): this {
+  gap(length: number, reason: number = Fault.lost): this {
     this.parser.gap(length, reason)
     this.offset += length
     return this
@@ -154,9 +160,10 @@ export class RequestLog implements RequestEvents {
     if (++this.open !== 1) throw new Error('a request began inside another')
   }
 
-  requestHead(view: MessageView): void {
+  requestHead(view: MessageView): number {
     if (this.open !== 1) throw new Error('a head of no request')
     shown(view)
+    return 0
   }
 
   requestComplete(view: MessageView, endOffset: number): void {
@@ -167,9 +174,9 @@ export class RequestLog implements RequestEvents {
     this.events.push(`${view.method()} ${view.target()}`)
   }
 
-  requestDropped(reason: number): void {
+  requestDropped(fault: number): void {
     this.settle()
-    this.events.push(`-${REQUEST_DROP_NAMES[reason]}`)
+    this.events.push(`-${REQUEST_DROP_NAMES[requestDropOf(fault)]}`)
   }
 
   requestsWait(): void {
@@ -185,9 +192,19 @@ export class RequestLog implements RequestEvents {
     return false
   }
 
-  requestBytesSkipped(bytes: number, afterAmbiguous: boolean): void {
+  /** In these tests the client may have had an answer where it says that it had any byte of the server's. */
+  mayKnowAnswer(peerOffset: number): boolean {
+    return peerOffset > 0
+  }
+
+  mayResume(): boolean {
+    return true
+  }
+
+  requestBytesSkipped(bytes: number, why: number): void {
     if (bytes <= 0) throw new Error('nothing was skipped')
-    if (afterAmbiguous) this.skippedAmbiguous += bytes
+    if (why === Skipped.behindClose) this.skippedBehindClose += bytes
+    else if (why === Skipped.ambiguous) this.skippedAmbiguous += bytes
     else this.skippedUnproven += bytes
   }
 
@@ -233,12 +250,13 @@ export interface Response {
 
 export class ResponseLog implements ResponseEvents {
   readonly context: TestContext
-  readonly parser: ResponseParser
+  readonly parser: MessageReader
   readonly events: string[] = []
   readonly responses: Response[] = []
   readonly responsesPause = false
   skippedUnproven = 0
   skippedAmbiguous = 0
+  skippedBehindClose = 0
   offset = 0
   /** What pairing would answer, by status. */
   private readonly framing: (status: number) => number
@@ -247,7 +265,7 @@ export class ResponseLog implements ResponseEvents {
   constructor(framing = statedFraming, limits: Limits = {}) {
     this.context = new TestContext(limits)
     this.framing = framing
-    this.parser = new ResponseParser(this.context, this, false, false)
+    this.parser = new MessageReader(this.context, new ResponseRole(this.context, this), false, false)
   }
 
   data(content: Buffer | string, facts: PieceFacts = {}): this {
@@ -259,7 +277,7 @@ export class ResponseLog implements ResponseEvents {
     return this
   }
 
-  gap(length: number, reason = 1): this {
+  gap(length: number, reason: number = Fault.lost): this {
     this.parser.gap(length, reason)
     this.offset += length
     return this
@@ -286,14 +304,14 @@ export class ResponseLog implements ResponseEvents {
 
   responseEnd(fault: number): void {
     const response = this.open!
-    response.fault = RESPONSE_DROP_NAMES[fault]!
+    response.fault = RESPONSE_DROP_NAMES[responseDropOf(fault)]!
     this.responses.push(response)
     this.events.push(`${response.status} ${response.body.length}${fault === 0 ? '' : ` -${response.fault}`}`)
     this.open = null
   }
 
   responseDropped(fault: number): void {
-    this.events.push(`-${RESPONSE_DROP_NAMES[fault]}`)
+    this.events.push(`-${RESPONSE_DROP_NAMES[responseDropOf(fault)]}`)
   }
 
   responsesAreOther(): boolean {
@@ -307,9 +325,10 @@ export class ResponseLog implements ResponseEvents {
     this.events.push('lost')
   }
 
-  responseBytesSkipped(bytes: number, afterAmbiguous: boolean): void {
+  responseBytesSkipped(bytes: number, why: number): void {
     if (bytes <= 0) throw new Error('nothing was skipped')
-    if (afterAmbiguous) this.skippedAmbiguous += bytes
+    if (why === Skipped.behindClose) this.skippedBehindClose += bytes
+    else if (why === Skipped.ambiguous) this.skippedAmbiguous += bytes
     else this.skippedUnproven += bytes
   }
 }

@@ -11,6 +11,7 @@ const CONNECTION = {
   clientPort: 40_000,
   serverAddress: '10.0.0.2',
   serverPort: 80,
+  proxied: null,
   vni: 5,
   clientHash: 0,
   flowHash: 0,

@@ -85,9 +85,9 @@ function parsed({ method, target, version, fields, body }: Captured): MessageVie
   const head = `${method} ${target} HTTP/${version}\r\n${lines.join('')}\r\n`
   const bytes = Buffer.from(`....${head}`, 'latin1')
   const view = new MessageView(64)
-  const reader = new HeadReader({ maxHeadBytes: 65_536, maxFields: 64, readsWideLines: false })
+  const reader = new HeadReader({ maxHeadBytes: 65_536, maxFields: 64, lenientWhiteSpace: false })
   expect(reader.request(bytes, 4, bytes.length, view), JSON.stringify(head)).toBe(bytes.length)
-  expect(reader.mildFault).toBe(0)
+  expect(reader.recoverable).toBe(0)
   view.body = Buffer.concat([Buffer.from('in front'), body, Buffer.from('behind')])
   view.bodyAt = 8
   view.bodyEnd = 8 + body.length

@@ -69,18 +69,20 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
     })
 
     test('a connection that waits holds up no other', async () => {
+      let answerSlow = () => {}
       origin.answer = (request, socket) => {
         if (request.target !== '/slow') ok(request, socket)
+        else answerSlow = () => ok(request, socket)
       }
-      // Longer than a busy machine takes for the others.
-      const to = rig(origin.url, { connections: 2, requestTimeoutMs: 2000 })
+      const to = rig(origin.url, { connections: 2 })
       giveAll(to, ['/slow', '/behind'])
       for (let i = 0; i < 50; i++) giveAll(to, [`/fast/${i}`, `/fast/${i}`])
-      await expect.poll(() => to.outcomes['2xx'], { timeout: 1900 }).toBe(100)
+      await expect.poll(() => to.outcomes['2xx'], { timeout: 20_000 }).toBe(100)
       expect(origin.requests.some((request) => request.target === '/behind')).toBe(false)
       expect(to.sink.unsettledConnections).toBe(1)
+      answerSlow()
       await to.drain()
-      expect(to.outcomes).toEqual({ '2xx': 101, timeout: 1 })
+      expect(to.outcomes).toEqual({ '2xx': 102 })
       expect(origin.requests.at(-1)!.target).toBe('/behind')
     })
 
@@ -169,7 +171,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       )
 
     test('live: from the last packet of a request to its writing', async () => {
-      const clock = new MonotonicClock()
+      const clock = { nowUs: () => 1_000_000_000 }
       const to = rig(origin.url, { shed: true }, { clock })
       const message = get()
       message.lastUs = clock.nowUs() - 250_000
@@ -178,15 +180,15 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       const [bucket, ...more] = added(to)
       expect(more).toEqual([])
       expect(ADDED_LATENCY_BUCKETS.end(bucket!)).toBeGreaterThan(250_000)
-      expect(to.count('addedLatencySumUs')).toBeGreaterThanOrEqual(250_000)
-      expect(to.count('addedLatencySumUs')).toBeLessThan(2_000_000)
+      expect(to.count('addedLatencySumUs')).toBe(250_000)
     })
 
     test('a request that waits for its turn waits in it, too', async () => {
+      const clock = { us: 1_000_000_000, nowUs: () => clock.us }
       origin.answer = (request, socket) => {
-        setTimeout(() => ok(request, socket), 60)
+        clock.us += 60_000
+        ok(request, socket)
       }
-      const clock = new MonotonicClock()
       const to = rig(origin.url, { shed: true }, { clock })
       const from = connection()
       for (let i = 0; i < 3; i++) {
@@ -195,7 +197,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
         to.give(message, from)
       }
       await to.drain()
-      expect(to.count('addedLatencySumUs')).toBeGreaterThan(60_000 + 120_000 - 5_000)
+      expect(to.count('addedLatencySumUs')).toBe(60_000 + 120_000)
     })
 
     test('a request that is sent again counts once; one that does not leave, not at all', async () => {
@@ -224,7 +226,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       to.give(get(), connection())
       await to.drain()
       expect(origin.openSockets).toBe(1)
-      await expect.poll(() => origin.openSockets, { timeout: 3_000 }).toBe(0)
+      await origin.allClosed()
       to.give(get(), connection())
       await to.drain()
       expect(origin.connections).toBe(2)
@@ -412,7 +414,6 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       expect(to.outcomes).toEqual({ '2xx': 45 })
       // 40 after the burst, at 200/s.
       expect(performance.now() - before).toBeGreaterThan(180)
-      expect(performance.now() - before).toBeLessThan(2_000)
     })
   })
 
@@ -495,7 +496,8 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
         await pause(1)
       }
       await to.drain()
-      expect(performance.now() - before).toBeLessThan(2_000)
+      // Not the seconds that 2,000 probes would take.
+      expect(performance.now() - before).toBeLessThan(10_000)
       expect(to.outcomes.refused).toBeGreaterThanOrEqual(3)
       expect(to.drops).toEqual({ circuitOpen: 2_000 - to.outcomes.refused! })
     })

@@ -75,7 +75,7 @@ describe.each(ENGINE_NAMES)('an https origin, engine %s', (engine) => {
     for (let i = 0; i < requests; i++) {
       rig.give(captured('GET / HTTP/1.1\nHost: a'), connection())
       // One after the other, so that each may meet what the one before left.
-      while (rig.sink.held > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+      await rig.sink.drain(10_000)
     }
     await rig.drain()
     return rig.outcomes
@@ -210,8 +210,8 @@ describe.each(ENGINE_NAMES)('an https origin, engine %s', (engine) => {
 
   test('that took the client as it is and then closes without an answer counts as reset', async () => {
     const options = { ...FOR_LOCALHOST, ca: CA.cert, requestCert: true, rejectUnauthorized: false }
-    // Not at once: node:tls would take its session tickets along, which it writes after the data.
-    const port = await listen(options, (socket) => setTimeout(() => socket.destroy(), 20))
+    // Not at once: node:tls would take its session tickets along, which it writes after the data, in the same turn.
+    const port = await listen(options, (socket) => setImmediate(() => socket.destroy()))
     expect(await outcomes(`https://localhost:${port}`, { tlsCa: CA.cert })).toEqual({ reset: 1 })
     expect(seen).toHaveLength(1)
   })

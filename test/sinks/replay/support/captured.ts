@@ -55,6 +55,7 @@ export function connection(over: Partial<Connection> = {}): Connection {
     clientPort: 40_000 + (id % 20_000),
     serverAddress: '10.0.0.2',
     serverPort: 8080,
+    proxied: null,
     vni: 7,
     clientHash: Math.imul(id, 0x9e3779b1),
     flowHash: Math.imul(id, 0x85ebca77),

@@ -135,11 +135,11 @@ export function saysAndCloses(bytes: string): RawAnswer {
   }
 }
 
-/** These bytes, then RST as soon as they had time to arrive. */
+/** These bytes, then RST. The bytes are read first: what arrived before a reset stays readable (Linux). */
 export function saysAndResets(bytes: string): RawAnswer {
   return (_request, socket) => {
     if (bytes === '') socket.resetAndDestroy()
-    else socket.write(bytes, 'latin1', () => setTimeout(() => socket.resetAndDestroy(), 20))
+    else socket.write(bytes, 'latin1', () => socket.resetAndDestroy())
   }
 }
 

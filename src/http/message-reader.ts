@@ -1,0 +1,655 @@
+/**
+ * Reads the messages of one direction out of its stream: strict, incremental, byte-exact (RFC 9112). What requests and answers have in
+ * common stands here; in what they differ, the role decides (request-role.ts, response-role.ts).
+ *
+ * What it does at a fault or a gap is the product's promise that no altered request is sent:
+ *
+ *   error that leaves the length certain   that message is dropped, the next one is read
+ *   gap inside a body of certain length    the same
+ *   any other gap, mid-stream start        nothing is read until a message boundary is proven (resynchronisation)
+ *   ambiguous framing                      HTTP ends on this direction; the rest is counted
+ */
+import { End, type StreamPiece } from '../reassembly/stream-parser.ts'
+import { BodyReader } from './body-reader.ts'
+import { CR, LF } from './characters.ts'
+import { Fault } from './fault.ts'
+import { type LineProbe, Probe } from './first-line.ts'
+import { Gathered } from './gathered.ts'
+import { HEAD_INCOMPLETE } from './head.ts'
+import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './http-memory.ts'
+import { MessageFlag } from './message.ts'
+import { Body, type MessageRole, MessageStart, Skipped } from './message-role.ts'
+import type { ParserContext } from './parser-context.ts'
+import type { PartialHead } from './partial-head.ts'
+import { RequestLineSearch } from './request-line-search.ts'
+
+const State = {
+  /** At a message boundary. */
+  idle: 0,
+  /** Behind the CR of an empty line in front of a message. */
+  emptyLine: 1,
+  /** Gathering a head that began in an earlier piece. */
+  head: 2,
+  body: 3,
+  /** Gathering bytes until they say what they are: see `gathered`. */
+  gather: 4,
+  /** The other direction says what follows. */
+  waiting: 5,
+  /** Looking for a proven message boundary. */
+  resync: 6,
+  stopped: 7,
+} as const
+
+/** What is decided by the bytes that are gathered. */
+const Question = {
+  /** Is this the first line of a message at a proven boundary? */
+  boundary: 0,
+  /** Is this the body, or the next answer? */
+  bodyOrAnswer: 1,
+  /** Did a request line begin in what was taken for the body? */
+  endOfBody: 2,
+} as const
+
+export class MessageReader implements ReservationOwner {
+  private state: number
+  private readonly context: ParserContext
+  private readonly role: MessageRole
+  private readonly body: BodyReader
+  private readonly start = new MessageStart()
+  private partial: PartialHead | null = null
+  /** While bytes of a head, or of what may be one, are kept. */
+  private reservation: Reservation | null = null
+  /** No message was recognised on this stream yet. */
+  private isFresh = true
+  /** The next piece is the first data of a stream that began in the middle: its own first line is evidence enough. */
+  private mayBeginHere: boolean
+  private hadNoData = true
+  private readonly startsInMiddle: boolean
+  /** Bytes that wait for the answer to a question, and which. */
+  private gathered: Gathered | null = null
+  private question: number = Question.boundary
+  private probe: LineProbe | null = null
+  /** Of a body whose sender may have given it up. */
+  private search: RequestLineSearch | null = null
+  private gapWhileWaiting = false
+  /** Gathered bytes are read: the time for them to wait is over. */
+  private isReplaying = false
+  private endOffset = 0
+  /** Time of the last piece. */
+  lastUs = 0
+  private stopReason: number = Skipped.ambiguous
+
+  constructor(context: ParserContext, role: MessageRole, startsInMiddle: boolean, mayBeginHere: boolean) {
+    this.context = context
+    this.role = role
+    this.body = new BodyReader(context.maxHeadBytes)
+    this.state = startsInMiddle ? State.resync : State.idle
+    this.mayBeginHere = mayBeginHere
+    this.startsInMiddle = startsInMiddle
+  }
+
+  /** Nothing is read any more, because nobody can tell what follows. */
+  get isAmbiguous(): boolean {
+    return this.state === State.stopped && this.stopReason === Skipped.ambiguous
+  }
+
+  /** Nothing is read any more, because the connection ends. */
+  get isClosed(): boolean {
+    return this.state === State.stopped && this.stopReason === Skipped.behindClose
+  }
+
+  get isWaiting(): boolean {
+    return this.state === State.waiting
+  }
+
+  /** No message is in hand. */
+  get isIdle(): boolean {
+    return this.state === State.idle || this.state === State.stopped || this.isLost
+  }
+
+  /** No message boundary is known. */
+  get isLost(): boolean {
+    return this.state === State.resync || (this.state === State.gather && this.question === Question.boundary)
+  }
+
+  /** A body is being read, or what may be one. */
+  get isInBody(): boolean {
+    return this.state === State.body || (this.state === State.gather && this.question !== Question.boundary)
+  }
+
+  /** What comes next begins a message. */
+  get isAtBoundary(): boolean {
+    return this.state === State.idle
+  }
+
+  /** No message is in hand, as far as anything was seen. */
+  get isUntouched(): boolean {
+    return this.state === State.idle || this.hadNoData
+  }
+
+  /** What comes next will be recognised for what it is. */
+  get isReadable(): boolean {
+    return this.state !== State.stopped && !this.isLost
+  }
+
+  /** A body is whole, unless the next bytes go on with a request line that began in it. */
+  get isUndecided(): boolean {
+    return this.state === State.gather && this.question === Question.endOfBody
+  }
+
+  /** Takes the piece; returns the bytes taken, fewer only where the next message must wait for the other direction. */
+  data(piece: StreamPiece): number {
+    const { bytes, end } = piece
+    const { role } = this
+    this.hadNoData = false
+    this.lastUs = piece.timeUs
+    let i = piece.at
+    if (!role.isRequest && piece.startsSegment && !this.isAtHead(piece)) role.unproven(bytes, i, end)
+    while (i < end) {
+      switch (this.state) {
+        case State.idle: {
+          if (i > piece.at && role.isPaused && !this.isReplaying) return i - piece.at
+          const c = bytes[i]
+          if (c === CR && role.isRequest) {
+            this.state = State.emptyLine
+            i++
+          } else if (!role.isRequest && (c === CR || c === LF)) {
+            // Some servers send an empty line, or half of one, behind a body: no reader takes it for a response.
+            i++
+          } else i = this.beginHead(piece, i)
+          break
+        }
+        case State.emptyLine:
+          // At least one empty line in front of a request is to be ignored (RFC 9112 section 2.2).
+          if (bytes[i] === LF) {
+            this.state = State.idle
+            i++
+          } else {
+            role.begins()
+            this.headFault(Fault.bareCr, bytes, i, end, false)
+          }
+          break
+        case State.head:
+          i = this.continueHead(piece, i)
+          break
+        case State.body:
+          i = this.continueBody(piece, i)
+          break
+        case State.gather:
+          i = this.continueGathering(piece, i)
+          break
+        case State.waiting:
+          return i - piece.at
+        case State.resync:
+          i = this.resynchronise(piece, i)
+          break
+        default:
+          role.skipped(end - i, this.stopReason)
+          i = end
+      }
+    }
+    return end - piece.at
+  }
+
+  /** Bytes that will not come. @param fault why: a code of Fault */
+  gap(length: number, fault: number): void {
+    // What follows a hole in front of all data is the first data seen, as in a connection that began in the middle.
+    this.mayBeginHere = this.role.isRequest && !this.startsInMiddle && this.hadNoData
+    if (this.state === State.head) this.tryPartialHead()
+    switch (this.state) {
+      case State.body:
+        this.bodyGap(length, fault)
+        return
+      case State.head:
+        this.role.headLost(fault)
+        this.loseBoundary()
+        return
+      case State.gather:
+        this.gatherLost(fault)
+        return
+      case State.waiting:
+        this.gapWhileWaiting = true
+        return
+      case State.stopped:
+        return
+      default:
+        this.loseBoundary()
+    }
+  }
+
+  /** The stream ended. @param reason one of End */
+  end(reason: number): void {
+    this.endWith(endedBy(reason), reason === End.fin)
+  }
+
+  /** HTTP is over on this stream, though it may go on. */
+  stop(fault: number = Fault.incomplete): void {
+    // Half a head of an answer says nothing any more.
+    if (this.state === State.head && !this.role.isRequest) this.stopped()
+    this.endWith(fault, false)
+    if (fault === Fault.behindClose) this.stopReason = Skipped.behindClose
+  }
+
+  /** The other direction said that HTTP goes on. */
+  resume(): void {
+    if (this.state !== State.waiting) return
+    this.goOn()
+    if (this.gapWhileWaiting && !this.isClosed) this.loseBoundary()
+    this.gapWhileWaiting = false
+  }
+
+  /** What would have spoken against the body did not come. */
+  decide(): void {
+    if (this.isUndecided) this.settle(false)
+  }
+
+  /** ReservationOwner: the head in hand has to make room. Uses the reader and the view of all, which are free between packets. */
+  evict(): void {
+    this.reservation = null
+    if (this.state === State.gather) {
+      this.gatherLost(Fault.memoryLimit)
+      return
+    }
+    this.tryPartialHead()
+    if (this.state !== State.head) return
+    this.role.skipped(this.partial!.length, Skipped.unproven)
+    this.role.headLost(Fault.memoryLimit)
+    this.loseBoundary()
+  }
+
+  // --- heads -------------------------------------------------------------------------------------------------------------------
+
+  private beginHead(piece: StreamPiece, at: number): number {
+    const { bytes, end } = piece
+    const { start, role } = this
+    start.timeUs = piece.timeUs
+    start.offset = piece.offset + (at - piece.at)
+    start.peerOffset = piece.peerOffset
+    role.begins()
+    const headEnd = role.parse(bytes, at, end)
+    if (headEnd > 0) return this.headComplete(piece, headEnd)
+    const { reader } = this.context
+    if (reader.firstLineRead) this.firstLine()
+    if (headEnd === HEAD_INCOMPLETE) {
+      this.partial = this.context.takePartialHead()
+      this.partial.append(bytes, at, end)
+      this.state = State.head
+      this.reserve(this.partial.bytes.length)
+      return end
+    }
+    this.headFault(reader.fault, bytes, at, end, reader.firstLineRead || role.looksLikeOne(bytes, at, end))
+    return at
+  }
+
+  private continueHead(piece: StreamPiece, at: number): number {
+    const partial = this.partial!
+    const capacity = partial.bytes.length
+    const i = partial.append(piece.bytes, at, piece.end)
+    if (partial.bytes.length > capacity) this.reserve(partial.bytes.length)
+    if (!partial.shouldParse(this.context.maxHeadBytes)) return i
+    return this.tryPartialHead() > 0 ? this.headComplete(piece, i) : i
+  }
+
+  /**
+   * Parses what is gathered of a head; also where the head breaks off, so that its first line and its faults count however the
+   * bytes were cut into pieces.
+   */
+  private tryPartialHead(): number {
+    const { bytes, length } = this.partial!
+    const headEnd = this.role.parse(bytes, 0, length)
+    const { reader } = this.context
+    if (reader.firstLineRead) this.firstLine()
+    if (headEnd < 0 && headEnd !== HEAD_INCOMPLETE) {
+      const isMessage = reader.firstLineRead || this.role.looksLikeOne(bytes, 0, length)
+      this.headFault(reader.fault, bytes, 0, length, isMessage)
+      this.role.skipped(length, Skipped.ambiguous)
+    }
+    return headEnd
+  }
+
+  private firstLine(): void {
+    this.isFresh = false
+    this.role.firstLine()
+  }
+
+  /** @param isMessage what is wrong is a message all the same, not another protocol */
+  private headFault(fault: number, bytes: Buffer, at: number, end: number, isMessage: boolean): void {
+    const { role } = this
+    this.state = State.stopped
+    if (this.isFresh && !isMessage) {
+      if (role.isOther(bytes, at, end)) this.state = State.resync
+    } else {
+      this.isFresh = false
+      role.headFault(fault)
+    }
+    this.releasePartial()
+  }
+
+  /** The context's view holds a complete head; the message goes on at `at` of the piece. Returns the index behind what was taken. */
+  private headComplete(piece: StreamPiece, at: number): number {
+    const { view } = this.context
+    const { role, start, body } = this
+    const { bytes, end } = piece
+    this.firstLine()
+    view.firstUs = start.timeUs
+    const framing = role.head(view, start)
+    const isChunked = framing !== Body.none && view.has(MessageFlag.chunked)
+    const { contentLength } = view
+    if (role.takesWhole && !isChunked && contentLength <= end - at && !this.isInDoubt(piece, at)) {
+      const bodyEnd = at + contentLength
+      role.whole(view, bytes, at, bodyEnd, piece.offset + (bodyEnd - piece.at), piece.timeUs)
+      this.releasePartial()
+      this.messageEnds()
+      return bodyEnd
+    }
+    if (framing === Body.none || framing === Body.tunnel) body.stop()
+    else if (isChunked) body.startChunked()
+    else if (view.has(MessageFlag.hasLength) || role.isRequest) body.startLength(contentLength)
+    else body.startUntilClose()
+    role.bodyBegins(view)
+    this.releasePartial()
+    if (framing === Body.tunnel) this.state = State.stopped
+    else this.state = State.body
+    if (body.isDone) this.finish(piece.offset + (at - piece.at), piece.timeUs)
+    else if (framing === Body.unlessAnswer) {
+      this.endOffset = piece.offset + (at - piece.at)
+      this.ask(Question.bodyOrAnswer)
+    }
+    return at
+  }
+
+  // --- bodies ------------------------------------------------------------------------------------------------------------------
+
+  private continueBody(piece: StreamPiece, at: number): number {
+    const { bytes, end } = piece
+    const search = this.search ?? (this.isInDoubt(piece, at) ? this.beginSearch() : null)
+    const limit = search === null ? end : this.endOfSearch(search, bytes, at, end)
+    const i = this.body.read(bytes, at, limit, this.role)
+    if (i < 0) {
+      if (search !== null) this.refuse()
+      else {
+        this.role.bodyLost(this.body.fault, piece.timeUs)
+        this.stopped()
+      }
+      return this.body.faultAt
+    }
+    const found = search !== null && search.find(bytes, at, i) >= 0
+    if (found) this.refuse()
+    else if (this.body.isDone) this.bodyEnds(search, piece.offset + (i - piece.at), piece.timeUs)
+    return i
+  }
+
+  private bodyEnds(search: RequestLineSearch | null, endOffset: number, timeUs: number): void {
+    if (search === null) {
+      this.finish(endOffset, timeUs)
+      return
+    }
+    search.bodyEnds()
+    if (!search.isOpen) this.finish(endOffset, timeUs)
+    else if (this.role.waits) this.refuse()
+    else {
+      this.endOffset = endOffset
+      this.ask(Question.endOfBody)
+    }
+  }
+
+  /**
+   * From here on the sender may have known the final answer to the message in hand, and given up the body (RFC 9110 section 10.1.1): what
+   * follows is the body unless it reads like another request.
+   */
+  private isInDoubt(piece: StreamPiece, at: number): boolean {
+    return at < piece.end && this.role.isInDoubt(piece.peerOffset, this.start)
+  }
+
+  private beginSearch(): RequestLineSearch {
+    this.search = new RequestLineSearch()
+    return this.search
+  }
+
+  /** How far the body may be read: to the end of the first request line in it. */
+  private endOfSearch(search: RequestLineSearch, bytes: Buffer, at: number, end: number): number {
+    TRIAL.copyFrom(search)
+    const found = TRIAL.find(bytes, at, end)
+    return found < 0 ? end : found
+  }
+
+  /** A body and a request are both possible: neither is passed on, and reading goes on at a boundary that a further answer proves. */
+  private refuse(): void {
+    this.role.bodyGap(Fault.earlyAnswer)
+    this.role.bodyLost(Fault.earlyAnswer, this.lastUs)
+    this.dropGathered()
+    this.search = null
+    this.state = State.resync
+    this.role.lost(true)
+  }
+
+  private bodyGap(length: number, fault: number): void {
+    const { role, body } = this
+    if (this.search !== null) {
+      role.bodyGap(fault)
+      this.refuse()
+      return
+    }
+    role.bodyGap(fault)
+    if (body.skip(length)) {
+      if (body.isDone) this.finish(this.endOffset, this.lastUs)
+      return
+    }
+    role.bodyLost(fault, this.lastUs)
+    if (!role.waits) {
+      this.loseBoundary()
+      return
+    }
+    this.messageEnds()
+    if (this.isWaiting) this.gapWhileWaiting = true
+    else this.loseBoundary()
+  }
+
+  private finish(endOffset: number, timeUs: number): void {
+    this.role.complete(endOffset, timeUs)
+    if (this.state !== State.stopped) this.messageEnds()
+  }
+
+  /** At the boundary behind a message, complete or dropped. */
+  private messageEnds(): void {
+    this.search = null
+    if (this.role.waits) {
+      this.state = State.waiting
+      this.role.waitBegins()
+    } else this.goOn()
+  }
+
+  private goOn(): void {
+    if (this.role.isLast) {
+      this.state = State.stopped
+      this.stopReason = Skipped.behindClose
+    } else this.state = State.idle
+  }
+
+  // --- boundaries --------------------------------------------------------------------------------------------------------------
+
+  private resynchronise(piece: StreamPiece, at: number): number {
+    const seen = this.boundary(piece, at)
+    this.mayBeginHere = false
+    if (seen === Probe.yes) {
+      this.state = State.idle
+      return at
+    }
+    if (seen === Probe.more) {
+      this.ask(Question.boundary)
+      return at
+    }
+    this.role.skipped(piece.end - at, Skipped.unproven)
+    return piece.end
+  }
+
+  /** Whether a message begins here, behind a loss: one of Probe. */
+  private boundary(piece: StreamPiece, at: number): number {
+    if (at !== piece.at || !piece.startsSegment || !(piece.isAckedTo || this.mayBeginHere)) return Probe.no
+    return this.role.mayResume(piece.peerOffset) ? this.role.probe(piece.bytes, at, piece.end) : Probe.no
+  }
+
+  /** The piece goes on with a head, or begins one beyond doubt. */
+  private isAtHead(piece: StreamPiece): boolean {
+    switch (this.state) {
+      case State.idle:
+      case State.head:
+        return true
+      case State.gather:
+        return this.question === Question.boundary
+      case State.resync:
+        return this.boundary(piece, piece.at) !== Probe.no
+      default:
+        return false
+    }
+  }
+
+  private loseBoundary(): void {
+    this.releasePartial()
+    this.state = State.resync
+    this.role.lost(false)
+  }
+
+  // --- bytes that wait for those behind them -----------------------------------------------------------------------------------
+
+  private ask(question: number): void {
+    this.state = State.gather
+    this.question = question
+    this.gathered = null
+    this.probe = question === Question.endOfBody ? null : this.role.newProbe()
+  }
+
+  private continueGathering(piece: StreamPiece, at: number): number {
+    const { bytes, end } = piece
+    const seen = this.probe === null ? this.probeEndOfBody(bytes, at, end) : this.probe.feed(bytes, at, end)
+    if (seen !== Probe.more) {
+      this.settle(seen === Probe.yes)
+      return at
+    }
+    this.gathered ??= new Gathered(piece, at)
+    this.gathered.append(bytes, at, end)
+    this.reserve(this.gathered.capacity)
+    if (this.gathered.length > this.context.maxHeadBytes) this.gatherLost(Fault.headTooLarge)
+    return end
+  }
+
+  private probeEndOfBody(bytes: Buffer, at: number, end: number): number {
+    const search = this.search!
+    if (search.find(bytes, at, end) >= 0) return Probe.yes
+    return search.isOpen ? Probe.more : Probe.no
+  }
+
+  /** The question is answered; the gathered bytes are read as what they are. */
+  private settle(isFirstLine: boolean): void {
+    switch (this.question) {
+      case Question.boundary:
+        if (isFirstLine) {
+          this.state = State.idle
+          this.replay()
+        } else {
+          this.dropGathered()
+          this.state = State.resync
+        }
+        return
+      case Question.bodyOrAnswer:
+        if (isFirstLine) this.finish(this.endOffset, this.lastUs)
+        else this.state = State.body
+        this.replay()
+        return
+      default:
+        if (isFirstLine) this.refuse()
+        else {
+          this.finish(this.endOffset, this.start.timeUs)
+          this.replay()
+        }
+    }
+  }
+
+  /** Reads what was gathered. */
+  private replay(): void {
+    const { gathered } = this
+    this.gathered = null
+    this.probe = null
+    this.release()
+    if (gathered === null) return
+    this.isReplaying = true
+    this.data(gathered.piece)
+    this.isReplaying = false
+  }
+
+  /** Nobody will say what the gathered bytes are. */
+  private gatherLost(fault: number): void {
+    if (this.question === Question.boundary) {
+      this.dropGathered()
+      this.loseBoundary()
+      return
+    }
+    this.role.bodyGap(fault)
+    this.role.bodyLost(fault, this.lastUs)
+    this.dropGathered()
+    this.search = null
+    this.loseBoundary()
+  }
+
+  private dropGathered(): void {
+    if (this.gathered !== null) this.role.skipped(this.gathered.length, Skipped.unproven)
+    this.gathered = null
+    this.probe = null
+    this.release()
+  }
+
+  // --- the end, and memory -----------------------------------------------------------------------------------------------------
+
+  private endWith(fault: number, isOrderly: boolean): void {
+    if (this.state === State.gather) {
+      if (this.question === Question.boundary) this.dropGathered()
+      else this.settle(false)
+    }
+    if (this.state === State.head) this.tryPartialHead()
+    const { role } = this
+    if (this.state === State.body) {
+      // A body that runs until the connection ends is complete when its sender closes in order.
+      const isComplete = isOrderly && this.body.endsWithConnection
+      this.state = State.stopped
+      if (isComplete) role.complete(this.endOffset, this.lastUs)
+      else role.bodyLost(fault, this.lastUs)
+    } else if (this.state === State.head) {
+      this.state = State.stopped
+      role.headLost(fault)
+    }
+    this.stopped()
+  }
+
+  private stopped(): void {
+    this.releasePartial()
+    this.search = null
+    this.state = State.stopped
+  }
+
+  private reserve(bytes: number): void {
+    const { memory } = this.context
+    this.reservation ??= memory.open(this)
+    memory.resize(this.reservation, bytes + MESSAGE_OVERHEAD)
+  }
+
+  private release(): void {
+    if (this.reservation === null) return
+    this.context.memory.close(this.reservation)
+    this.reservation = null
+  }
+
+  private releasePartial(): void {
+    if (this.partial === null) return
+    this.context.givePartialHead(this.partial)
+    this.partial = null
+    this.release()
+  }
+}
+
+const TRIAL = new RequestLineSearch()
+
+function endedBy(reason: number): number {
+  if (reason === End.evicted) return Fault.memoryLimit
+  if (reason === End.unreadable) return Fault.multipath
+  return reason === End.expired ? Fault.expired : Fault.incomplete
+}

@@ -1,0 +1,159 @@
+/** The requests of one connection that wait for their answers, and which answer belongs to which: in order, and by proof behind a loss. */
+import { NO_OFFSET } from '../reassembly/stream-parser.ts'
+import type { PendingRequest } from './http-events.ts'
+import { type HttpMemory, PENDING_BYTES } from './http-memory.ts'
+import { MessageFlag, type MessageView } from './message.ts'
+
+/** Requests without an answer kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
+const MAX_PENDING = 1024
+
+export class Transactions {
+  /** The last request whose head was read. */
+  last: PendingRequest | null = null
+  /** The request being read, and the one whose response is being read. */
+  reading: PendingRequest | null = null
+  answering: PendingRequest | null = null
+  /** The response being read is an interim one: its request waits on. */
+  isInterim = false
+  private readonly memory: HttpMemory
+  private readonly onMissed: (pending: readonly PendingRequest[]) => void
+  private readonly pending: PendingRequest[] = []
+  /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
+  private isUnsure = false
+  /** A gap hid requests since the last one that was read. */
+  private requestsWereLost = false
+
+  /** @param onMissed the answers to these requests will not be recognised */
+  constructor(memory: HttpMemory, onMissed: (pending: readonly PendingRequest[]) => void) {
+    this.memory = memory
+    this.onMissed = onMissed
+  }
+
+  get count(): number {
+    return this.pending.length
+  }
+
+  /** Requests were not seen whose answer may still come. */
+  get mayHaveLostRequests(): boolean {
+    return this.requestsWereLost || this.pending[0]?.isBehindLoss === true
+  }
+
+  /** The next answer belongs to a request that was lost, or to none. */
+  get isNextUnseen(): boolean {
+    return this.pending.length === 0 || this.pending[0]!.isBehindLoss
+  }
+
+  /** The head of a request was read. */
+  begin(view: MessageView, peerOffset: number, isBehindClose: boolean): void {
+    const { flags } = view
+    const asked: PendingRequest = {
+      isHead: isHead(view),
+      isConnect: (flags & MessageFlag.connect) !== 0,
+      isH2c: (flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade,
+      peerOffset,
+      isBehindLoss: this.requestsWereLost,
+      endOffset: 0,
+      state: 'reading',
+      isAnswered: false,
+      answerOffset: NO_OFFSET,
+      isLast: view.isOneShot,
+      isBehindClose,
+      attachment: null,
+    }
+    this.requestsWereLost = false
+    this.last = asked
+    this.reading = asked
+    const { pending, memory } = this
+    if (pending.length >= MAX_PENDING || (pending.length > 0 && !memory.hasRoomForPending)) {
+      this.isUnsure = true
+      this.onMissed(this.take(1))
+    }
+    memory.connection(PENDING_BYTES)
+    pending.push(asked)
+  }
+
+  /** The request being read has ended. */
+  end(state: 'complete' | 'dropped', endOffset = 0): PendingRequest | null {
+    const asked = this.reading
+    this.reading = null
+    if (asked === null) return null
+    asked.state = state
+    asked.endOffset = endOffset
+    return asked
+  }
+
+  /** The head of an answer that begins at `offset` was read: the request it answers, or null when that was not seen. */
+  answer(isInterim: boolean, offset: number, peerOffset: number): PendingRequest | null {
+    this.isInterim = isInterim
+    const asked = this.pairOf(offset, peerOffset)
+    this.answering = asked
+    if (isInterim || asked === null) return asked
+    this.take(1)
+    asked.answerOffset = offset
+    return asked
+  }
+
+  requestsLost(): void {
+    this.requestsWereLost = true
+  }
+
+  responsesLost(): void {
+    this.isUnsure = true
+    // With one request pending the next answer may be its own; with several nobody can tell whose it is.
+    if (this.pending.length > 1) this.miss(this.pending.length)
+  }
+
+  /** The answers to the first `count` requests will not be recognised. */
+  miss(count = this.pending.length): void {
+    if (count > 0) this.onMissed(this.take(count))
+  }
+
+  /** Takes out the requests that the client sent before it had heard so much: pipelined ones, which a server that closes does not read. */
+  withdraw(peerOffset: number): PendingRequest[] {
+    const { pending } = this
+    let count = 0
+    while (count < pending.length && pending[count]!.peerOffset <= peerOffset) count++
+    return count === 0 ? [] : this.take(count)
+  }
+
+  close(): void {
+    // Those that a server would not have read were not read by it.
+    const unread = this.pending.filter((asked) => asked.isBehindClose)
+    if (unread.length > 0) this.onMissed(unread)
+    this.memory.connection(-this.pending.length * PENDING_BYTES)
+    this.pending.length = 0
+  }
+
+  private pairOf(offset: number, peerOffset: number): PendingRequest | null {
+    const { pending } = this
+    if (this.isUnsure || pending[0]?.isBehindLoss === true) {
+      // The client had everything in front of this response when it asked, and the server had the request and nothing behind it.
+      const i = pending.findIndex((p) => p.peerOffset === offset)
+      const asked = pending[i]
+      if (asked === undefined || asked.state !== 'complete' || asked.endOffset !== peerOffset) return null
+      this.miss(i)
+      this.isUnsure = false
+      asked.isBehindLoss = false
+    }
+    return pending[0] ?? null
+  }
+
+  /** Takes the oldest out of memory. */
+  private take(count: number): PendingRequest[] {
+    const { pending } = this
+    this.memory.connection(-count * PENDING_BYTES)
+    // Of a long array `shift` moves the beginning, `splice` a thousand elements: nine microseconds a request.
+    return count === 1 ? [pending.shift()!] : pending.splice(0, count)
+  }
+}
+
+function isHead(view: MessageView): boolean {
+  const { bytes, headAt } = view
+  return (
+    view.methodEnd - headAt === 4 &&
+    bytes[headAt] === 0x48 &&
+    bytes[headAt + 1] === 0x45 &&
+    bytes[headAt + 2] === 0x41 &&
+    bytes[headAt + 3] === 0x44
+  )
+}
