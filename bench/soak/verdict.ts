@@ -141,7 +141,8 @@ function accounts({ readings }: Evidence): Criterion {
 }
 
 function finalAccounts({ sent, summary }: Evidence): Criterion[] {
-  if (summary === null) return [{ name: 'counts balance at the end', isPassed: false, detail: 'no summary was written' }]
+  if (summary === null)
+    return [{ name: 'counts balance at the end', isPassed: false, detail: 'no summary was written' }]
   const { packets, requests } = summary
   const kernel = packets.kernelDropped ?? 0
   const taken = packets.received + kernel
