@@ -110,7 +110,7 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     this.ports = ports
     this.openEvents = openEvents
     this.isMidMessage = isMidMessage
-    this.role = new ClientRole(ports, isMidMessage)
+    this.role = new ClientRole(context, ports, isMidMessage)
     this.transactions = new Transactions(context.memory, (missed) => this.missed(missed))
     this.beganInMiddle = clientDirection < 0
     const isContradicted = clientDirection >= 0 && ports[clientDirection]! < SYSTEM_PORTS
@@ -144,8 +144,7 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     if (this.mode !== Mode.http) return
     const fault = GAP_FAULTS[why]!
     if (direction === this.client) {
-      if (this.proxyHeader !== null) this.skipped(this.proxyHeader.kept.length, Skipped.unproven)
-      this.proxyHeader = null
+      this.proxyHeaderLost()
       this.requests!.gap(length, fault)
     } else {
       this.server.gap(length)
@@ -237,24 +236,29 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     const isGathering = role.isGathering(direction)
     const seen = role.see(direction, piece, isProven)
     if (seen === Evidence.more) return false
-    if (seen === Evidence.request) {
-      const { gathered } = role
-      const isOthersFirst = !role.hasSeen(direction ^ 1)
-      role.gathered = null
-      if (gathered !== null && !isGathering) this.skipped(gathered.length, Skipped.unproven)
-      this.decide(direction, this.beganInMiddle, isGathering || role.isFirst, isOthersFirst)
-      if (gathered !== null && isGathering && this.mode === Mode.http) this.requests!.data(gathered.piece)
-      return true
-    }
-    if (isGathering || seen === Evidence.response) this.context.counters.add(Counter.resyncUnproven, role.forget())
-    if (seen === Evidence.response)
-      this.decide(direction ^ 1, this.beganInMiddle, !role.hasSeen(direction ^ 1), isFirst)
-    else if (isFirst && isTlsRecord(bytes, at, end)) this.isOther('tls', Math.min(this.ports[0], this.ports[1]))
-    else {
+    if (seen === Evidence.none) {
+      if (isGathering) this.context.counters.add(Counter.resyncUnproven, role.forget())
+      if (isFirst && isTlsRecord(bytes, at, end)) {
+        this.isOther('tls', Math.min(this.ports[0], this.ports[1]))
+        return true
+      }
       this.context.counters.add(Counter.resyncUnproven, end - at)
       return false
     }
+    const mayBegin = isGathering || isFirst
+    const mayPeerBegin = !role.hasSeen(direction ^ 1)
+    const { gathered } = role
+    if (seen === Evidence.request) this.decide(direction, this.beganInMiddle, mayBegin, mayPeerBegin)
+    else this.decide(direction ^ 1, this.beganInMiddle, mayPeerBegin, mayBegin)
+    role.release()
+    if (gathered === null) return true
+    if (!isGathering) this.skipped(gathered.length, Skipped.unproven)
+    else if (this.mode === Mode.http) this.readerOf(direction).data(gathered.piece)
     return true
+  }
+
+  private readerOf(direction: number): MessageReader {
+    return direction === this.client ? this.requests! : this.responses!
   }
 
   private decide(client: number, startsInMiddle: boolean, requestMayBegin: boolean, responseMayBegin: boolean): void {
@@ -306,6 +310,13 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     piece.offset = offset
     piece.startsSegment = startsSegment
     return next - at + taken
+  }
+
+  /** A gap inside the header: what was kept of it is no beginning of a request, and what follows none that needs no proof. */
+  private proxyHeaderLost(): void {
+    const kept = this.proxyHeader?.keptPiece(null)
+    this.proxyHeader = null
+    if (kept !== undefined && kept.end > 0) this.requests!.data(kept)
   }
 
   private isOther(protocol: Protocol, serverPort: number): void {

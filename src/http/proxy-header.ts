@@ -81,11 +81,12 @@ export class ProxyHeaderReader {
     return FIXED_2 + Math.min(kept.readUInt16BE(14), ADDRESSES_2[kept[13]! >> 4] ?? 0)
   }
 
-  /** The kept bytes as a piece in front of `next`, where the stream begins with something else. */
-  keptPiece(next: StreamPiece): StreamPiece {
+  /** The kept bytes as a piece in front of `next`. */
+  keptPiece(next: StreamPiece | null): StreamPiece {
     const piece = new StreamPiece()
     piece.bytes = this.kept
     piece.end = this.kept.length
+    if (next === null) return piece
     piece.offset = next.offset - this.kept.length
     piece.peerOffset = next.peerOffset
     piece.timeUs = next.timeUs

@@ -129,6 +129,16 @@ export const SCALARS = {
     kind: 'counter',
     help: 'Open connections evicted because memory was short: half-open ones first, then those without data, then silent ones.',
   },
+  flowsMultipath: {
+    metric: 'mirrorshard_flows_multipath_total',
+    kind: 'counter',
+    help: 'Connections not read, or not read further, because they are one of several of a multipath TCP connection (RFC 8684).',
+  },
+  flowsRepeated: {
+    metric: 'mirrorshard_flows_repeated_total',
+    kind: 'counter',
+    help: 'Connections not read because they begin with both initial sequence numbers of one that ended: a second copy.',
+  },
   flowTableBytes: {
     metric: 'mirrorshard_flow_table_bytes',
     kind: 'gauge',
@@ -164,6 +174,51 @@ export const SCALARS = {
     metric: 'mirrorshard_reassembly_duplicate_total',
     kind: 'counter',
     help: 'Segments that brought no new byte.',
+  },
+  segmentsWithoutAck: {
+    metric: 'mirrorshard_reassembly_without_ack_total',
+    kind: 'counter',
+    help: 'Segments ignored because they carry no ACK flag: their receiver discards them (RFC 9293 section 3.10.7.4).',
+  },
+  segmentsAckUnsent: {
+    metric: 'mirrorshard_reassembly_ack_unsent_total',
+    kind: 'counter',
+    help: 'Segments ignored because they acknowledge bytes that their peer was not seen to send (RFC 9293 section 3.10.7.4).',
+  },
+  segmentsAckOld: {
+    metric: 'mirrorshard_reassembly_ack_old_total',
+    kind: 'counter',
+    help: 'Segments ignored because their acknowledgement is older than any window (RFC 5961 section 5.2).',
+  },
+  segmentsOldTimestamp: {
+    metric: 'mirrorshard_reassembly_old_timestamp_total',
+    kind: 'counter',
+    help: 'Segments ignored because their timestamp is older than the last (PAWS, RFC 7323 section 5).',
+  },
+  segmentsOutOfWindow: {
+    metric: 'mirrorshard_reassembly_out_of_window_total',
+    kind: 'counter',
+    help: 'Segments ignored because they are outside the window of their receiver.',
+  },
+  segmentsUnsigned: {
+    metric: 'mirrorshard_reassembly_signature_total',
+    kind: 'counter',
+    help: 'Segments ignored because they carry a TCP signature that their connection does not, or none where it does (RFC 2385, RFC 5925).',
+  },
+  segmentsSynData: {
+    metric: 'mirrorshard_reassembly_syn_data_refused_total',
+    kind: 'counter',
+    help: 'SYNs whose data the server did not acknowledge (TCP Fast Open, RFC 7413).',
+  },
+  segmentsSynInWindow: {
+    metric: 'mirrorshard_reassembly_syn_in_connection_total',
+    kind: 'counter',
+    help: 'SYNs in an open connection that do not belong to it: ignored until both sides have shown new sequence numbers (RFC 5961 section 4.2).',
+  },
+  resetsIgnored: {
+    metric: 'mirrorshard_reassembly_resets_ignored_total',
+    kind: 'counter',
+    help: 'RSTs that their receiver ignores: not exactly at the next expected number (RFC 5961 section 3.2).',
   },
   overlapsDiffering: {
     metric: 'mirrorshard_reassembly_overlaps_differing_total',

@@ -178,6 +178,7 @@ export class InlinePath {
     this.timeUs += laterUs
     this.ingress.tick(this.timeUs)
     this.reassembler.tick(this.timeUs)
+    this.context.memory.enforce()
     this.checkPackets()
   }
 
@@ -215,6 +216,8 @@ export class InlinePath {
   private offer(view: PacketView): number {
     this.largest = Math.max(this.largest, view.end - view.tcpAt)
     this.reassembler.packet(view)
+    // As the shard does it.
+    this.context.memory.enforce()
     return PacketDrop.none
   }
 

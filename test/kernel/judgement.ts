@@ -1,9 +1,15 @@
 /** Ours against the receiver's, scenario by scenario, added up by kind. */
+import { release } from 'node:os'
 import type { Random } from '../../src/demo/traffic/random.ts'
 import { NOISES } from './mirror-noise.ts'
 import { disagreement } from './modelled.ts'
 import { notAmong, readCapture } from './our-reading.ts'
 import { type Captured, HONEST, type Scenario, WITHOUT_FORGED_BYTES } from './scenario.ts'
+
+/** The model follows Linux 6.18; what it has of later rules than a kernel's own is no fault of either. */
+const MODELLED = [6, 18]
+const IS_MODELLED = (([major = 0, minor = 0]) =>
+  major > MODELLED[0]! || (major === MODELLED[0]! && minor >= MODELLED[1]!))(release().split('.').map(Number))
 
 class Tally {
   scenarios = 0
@@ -101,7 +107,7 @@ export class Judgement {
   }
 
   get isGood(): boolean {
-    return this.failed.length === 0 && this.inspectDiffers === 0 && this.modelDiffers === 0
+    return this.failed.length === 0 && this.inspectDiffers === 0 && (this.modelDiffers === 0 || !IS_MODELLED)
   }
 
   text(withDetails: boolean): string {
@@ -135,7 +141,7 @@ export class Judgement {
       .map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  '))
       .join('\n')
     const details = withDetails ? `${this.details.join('')}\n` : ''
-    return `${details}${table}\n${this.failed.length} scenarios failed, ${this.undecided} with noise only; inspect differs from the path on one thread in ${this.inspectDiffers}; the model of Linux’s acceptance differs from the kernel in ${this.modelDiffers}\n`
+    return `${details}${table}\n${this.failed.length} scenarios failed, ${this.undecided} with noise only; inspect differs from the path on one thread in ${this.inspectDiffers}; the model of Linux’s acceptance differs from the kernel in ${this.modelDiffers}${IS_MODELLED ? '' : `, not held against it: this is Linux ${release()}`}\n`
   }
 
   private problems(
@@ -150,8 +156,9 @@ export class Judgement {
     const altered = notAmong(ours, theirs)
     if (altered.length > 0) {
       tally.altered.set(noise, (tally.altered.get(noise) ?? 0) + 1)
+      const asBytes = altered.filter((request) => isInBytes(scenario, request)).length
       problems.push(
-        `${label}${altered.length} of ${ours.length} requests the receiver did not read (it read ${theirs.length}): ${requestLine(altered[0]!)}`,
+        `${label}${altered.length} of ${ours.length} requests the receiver did not read (it read ${theirs.length}${asBytes > 0 ? `, and the heads of ${asBytes} as bytes but not as requests` : ''}): ${requestLine(altered[0]!)}`,
       )
     }
     if (scenario.subject === HONEST && HARMLESS.has(noise) && ours.length < theirs.length) {
@@ -160,6 +167,12 @@ export class Judgement {
     }
     return problems
   }
+}
+
+/** Its head is among the bytes that the server read, but where its HTTP parser had given up, or was inside something else. */
+function isInBytes({ connections }: Scenario, key: string): boolean {
+  const head = `${key.slice(0, key.lastIndexOf('\n\n')).replaceAll('\n', '\r\n')}\r\n\r\n`
+  return connections.some(({ bytes }) => bytes.includes(head, 0, 'latin1'))
 }
 
 function requestLine(key: string): string {

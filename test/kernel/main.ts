@@ -97,6 +97,10 @@ function chosen(count: number, only: readonly string[]): number[] {
 
 /** Again, in a network namespace of its own that ends with the process, however it ends. */
 function inNamespace(): number {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) {
+    process.stderr.write('test:kernel makes a network namespace and a TUN device: it needs Linux, and root\n')
+    return 2
+  }
   const script = fileURLToPath(import.meta.url)
   const { status, error } = spawnSync(
     'unshare',

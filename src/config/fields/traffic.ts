@@ -60,7 +60,7 @@ export const TRAFFIC_FIELDS = {
   }),
   vxlanPort: unset(
     listOf(integer(1, 65_535), {
-      expected: `up to ${MOST_VXLAN_PORTS} UDP ports from 1 to 65535`,
+      expected: `a UDP port from 1 to 65535, at most ${MOST_VXLAN_PORTS} of them`,
       most: MOST_VXLAN_PORTS,
     }),
     '4789, 8472',
