@@ -3,7 +3,7 @@
  * framing needs it (HEAD, CONNECT, upgrades), and where HTTP ends.
  */
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
-import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import { Counter } from '../metrics/counters.ts'
 import {
   Demand,
   End,
@@ -16,35 +16,18 @@ import {
 import { ClientRole, Evidence, SYSTEM_PORTS } from './client-role.ts'
 import { Fault, requestDropOf, responseDropOf } from './fault.ts'
 import { Probe, probeStatusLine } from './first-line.ts'
+import type { HttpContext, OpenEvents } from './http-context.ts'
 import type { HttpEvents, PendingRequest } from './http-events.ts'
 import { MessageFlag, type MessageView } from './message.ts'
 import { MessageReader } from './message-reader.ts'
 import { Body, type MessageStart, Skipped } from './message-role.ts'
-import type { ParserContext } from './parser-context.ts'
-import { isSocksHandshake, isTlsRecord, type Protocol, type ProtocolCensus, recogniseProtocol } from './protocol.ts'
-import { type ProxiedEnds, ProxyHeader, ProxyHeaderReader } from './proxy-header.ts'
+import { isSocksHandshake, isTlsRecord, type Protocol, recogniseProtocol } from './protocol.ts'
+import { mayBeProxyHeader, type ProxiedEnds, ProxyHeader, ProxyHeaderReader } from './proxy-header.ts'
 import { type RequestEvents, RequestRole } from './request-role.ts'
 import { type ResponseEvents, ResponseRole } from './response-role.ts'
 import { ServerProgress } from './server-progress.ts'
-import { Switching } from './switching.ts'
+import { mayAcceptConnect, Switching } from './switching.ts'
 import { Transactions } from './transactions.ts'
-import type { TunnelRegister } from './tunnel-register.ts'
-
-export interface HttpContext extends ParserContext {
-  readonly counters: CounterBlock
-  readonly census: ProtocolCensus
-  readonly tunnels: TunnelRegister
-  readonly upgradeWaitUs: number
-  /** Server ports taken; null: any. */
-  ports: ReadonlySet<number> | null
-  /** Requests behind Connection: close of the server are passed on, and dropped later where they were not answered. Replay does not set it. */
-  readonly showsUnanswered: boolean
-  /** Requests recognised and not yet complete or dropped, over all connections. */
-  requestsInParsing: number
-}
-
-/** @param proxied what a PROXY header in front of the connection says about its ends */
-export type OpenEvents = (clientDirection: number, proxied: ProxiedEnds | null) => HttpEvents
 
 /** What a message lost its bytes by, by GapReason. */
 const GAP_FAULTS: readonly number[] = Object.assign([] as number[], {
@@ -77,7 +60,8 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
   private readonly transactions: Transactions
   private readonly switching = new Switching()
   private readonly server = new ServerProgress()
-  /** At the very beginning of a client's stream. */
+  /** At the very beginning of a client's stream, where a PROXY header may stand; and while it is read. */
+  private isAtStart = false
   private proxyHeader: ProxyHeaderReader | null = null
   private proxied: ProxiedEnds | null = null
   /** The start of the connection was not seen. */
@@ -120,7 +104,7 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
       // Its port is no client's, as where both sides opened it at once: whoever sends a request first is the client.
       if (isContradicted) this.role.trustsNoPort = true
       else {
-        this.proxyHeader = new ProxyHeaderReader()
+        this.isAtStart = true
         this.decide(clientDirection, false, false, false)
       }
     } else if (context.tunnels.has(flowHash)) this.over(Counter.tunnelBytes)
@@ -131,7 +115,7 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
   data(direction: number, piece: StreamPiece): number {
     this.nowUs = piece.timeUs
     if (this.mode === Mode.undecided && !this.tryDecide(direction, piece)) return piece.end - piece.at
-    if (this.proxyHeader !== null && direction === this.client) return this.dataBehindProxyHeader(piece)
+    if (this.isAtStart && direction === this.client) return this.firstData(piece)
     if (this.mode === Mode.over) {
       this.context.counters.add(this.overCounter, piece.end - piece.at)
       return piece.end - piece.at
@@ -265,7 +249,6 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
     this.client = client
     const serverPort = this.ports[client ^ 1]!
     if (this.context.ports !== null && !this.context.ports.has(serverPort)) {
-      this.proxyHeader = null
       this.over(Counter.otherProtocolBytes)
       return
     }
@@ -281,40 +264,43 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
   }
 
   /** The first bytes of a client whose connection was seen from its start. */
-  private dataBehindProxyHeader(piece: StreamPiece): number {
-    const header = this.proxyHeader!
-    const { bytes, at, end, offset, startsSegment } = piece
-    const result = header.take(bytes, at, end)
+  private firstData(piece: StreamPiece): number {
+    if (this.proxyHeader === null) {
+      if (this.mode !== Mode.http || !mayBeProxyHeader(piece)) {
+        this.isAtStart = false
+        return this.data(this.client, piece)
+      }
+      this.proxyHeader = new ProxyHeaderReader()
+    }
+    const header = this.proxyHeader
+    const { at, end } = piece
+    const result = header.take(piece.bytes, at, end)
     if (result === ProxyHeader.more) return end - at
+    this.isAtStart = false
     this.proxyHeader = null
+    this.proxied = header.ends
+    if (result === ProxyHeader.absent && header.kept.length > 0) this.clientData(header.keptPiece(piece))
     if (result === ProxyHeader.malformed) {
       this.context.counters.add(this.overCounter, header.before)
       this.isOther('proxyHeader', this.ports[this.client ^ 1]!)
-      return this.data(this.client, piece)
     }
-    this.proxied = header.ends
-    if (result === ProxyHeader.absent) {
-      if (header.kept.length > 0) {
-        const before = header.keptPiece(piece)
-        this.clientData(before)
-      }
-      return this.data(this.client, piece)
-    }
-    const { next } = header
-    if (next === end) return end - at
-    piece.at = next
-    piece.offset = offset + (next - at)
-    piece.startsSegment = false
-    const taken = this.data(this.client, piece)
+    const taken = header.next - at
+    if (header.next === end) return taken
+    const { offset, startsSegment } = piece
+    piece.at += taken
+    piece.offset += taken
+    piece.startsSegment = startsSegment && taken === 0
+    const more = this.data(this.client, piece)
     piece.at = at
     piece.offset = offset
     piece.startsSegment = startsSegment
-    return next - at + taken
+    return taken + more
   }
 
   /** A gap inside the header: what was kept of it is no beginning of a request, and what follows none that needs no proof. */
   private proxyHeaderLost(): void {
     const kept = this.proxyHeader?.keptPiece(null)
+    this.isAtStart = false
     this.proxyHeader = null
     if (kept !== undefined && kept.end > 0) this.requests!.data(kept)
   }
@@ -554,14 +540,8 @@ export class HttpConnection implements StreamParser, RequestEvents, ResponseEven
 
   // --- tunnels -----------------------------------------------------------------------------------------------------------------
 
-  /**
-   * A success without a length, to a request that was not seen: a CONNECT that was accepted (RFC 9110 section 9.3.6), or a body that lasts
-   * until the server closes. Behind neither comes a request that would be answered.
-   */
   private mayBeUnseenAcceptance(view: MessageView): boolean {
-    if (this.transactions.answering !== null || !this.mayHaveLostRequests) return false
-    const { status } = view
-    return status >= 200 && status < 300 && status !== 204 && !view.has(MessageFlag.hasLength | MessageFlag.chunked)
+    return this.transactions.answering === null && this.mayHaveLostRequests && mayAcceptConnect(view)
   }
 
   /** The same of a segment where a response may begin; of one that is cut or malformed, nobody can tell what was asked. */
