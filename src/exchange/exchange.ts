@@ -1,6 +1,7 @@
 /** A request and its response as captured, in memory of its own: what inspection (and later comparison) reads. */
-import type { MessageView } from '../http/message.ts'
+
 import type { Connection } from './connection.ts'
+import type { MessageView } from './message.ts'
 
 export interface CapturedRequest {
   readonly timeUs: number

@@ -5,8 +5,8 @@
  * so the caller ends HTTP on that direction. Lenient where nothing can be misread (any method token, any header value).
  */
 import { RequestDrop, ResponseDrop } from '../base/drop.ts'
+import { FIELD_STRIDE, MessageFlag, type MessageView } from '../exchange/message.ts'
 import { CHARACTERS, Char, COLON, CR, DEL, LF, SP } from './characters.ts'
-import { FIELD_STRIDE, MessageFlag, type MessageView } from './message.ts'
 
 /** Results of the head readers besides the end of the head (which is greater than its start). */
 export const HEAD_INCOMPLETE = -1

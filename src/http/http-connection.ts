@@ -4,11 +4,11 @@
  */
 import { RequestDrop, ResponseDrop } from '../base/drop.ts'
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { End, type StreamConsumer, type StreamPiece } from '../reassembly/stream-consumer.ts'
 import { beginsWithRequestLine, beginsWithStatusLine } from './head.ts'
 import { PENDING_BYTES } from './http-memory.ts'
-import { MessageFlag, type MessageView } from './message.ts'
 import { isSocksHandshake, isTlsRecord, type Protocol, type ProtocolCensus, recogniseProtocol } from './protocol.ts'
 import { type ParserContext, type RequestEvents, RequestParser } from './request-parser.ts'
 import { Body, type ResponseEvents, ResponseParser } from './response-parser.ts'

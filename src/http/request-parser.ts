@@ -9,6 +9,7 @@
  *   ambiguous framing                      HTTP ends on this direction; the rest is counted
  */
 import { RequestDrop } from '../base/drop.ts'
+import { MessageFlag, MessageView } from '../exchange/message.ts'
 import type { StreamPiece } from '../reassembly/stream-consumer.ts'
 import { End } from '../reassembly/stream-consumer.ts'
 import { seqAdd } from '../wire/seq.ts'
@@ -16,7 +17,6 @@ import { BodyReader, type BodyTarget } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { beginsWithRequestLine, HEAD_INCOMPLETE, type HeadReader } from './head.ts'
 import { type Holding, type HttpMemory, MESSAGE_OVERHEAD, type MessageHolder } from './http-memory.ts'
-import { MessageFlag, MessageView } from './message.ts'
 import type { PartialHead } from './partial-head.ts'
 
 /** What all parsers of a shard share: one of each is enough, because a message is parsed without interruption. */

@@ -4,6 +4,7 @@
  * direction, or waits for a proven boundary behind a gap.
  */
 import { ResponseDrop } from '../base/drop.ts'
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import type { StreamPiece } from '../reassembly/stream-consumer.ts'
 import { End } from '../reassembly/stream-consumer.ts'
 import { seqAdd } from '../wire/seq.ts'
@@ -11,7 +12,6 @@ import { BodyReader, type BodyTarget } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { beginsWithStatusLine, HEAD_INCOMPLETE, responseFault } from './head.ts'
 import { type Holding, MESSAGE_OVERHEAD, type MessageHolder } from './http-memory.ts'
-import { MessageFlag, type MessageView } from './message.ts'
 import type { PartialHead } from './partial-head.ts'
 import type { ParserContext } from './request-parser.ts'
 

@@ -1,7 +1,7 @@
 /** --to null: counts what would have been replayed and discards it. The harness for throughput. */
 import { Outcome, RequestDrop } from '../base/drop.ts'
 import type { Connection } from '../exchange/connection.ts'
-import type { MessageView } from '../http/message.ts'
+import type { MessageView } from '../exchange/message.ts'
 import type { CounterBlock } from '../metrics/counters.ts'
 import type { SharedRateLimiter } from './replay/rate-limiter.ts'
 import { RequestSelection, type SelectionOptions } from './replay/selection.ts'

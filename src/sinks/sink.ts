@@ -5,7 +5,7 @@
  * the CounterBlock given at construction; until then it is part of `held`.
  */
 import type { Connection } from '../exchange/connection.ts'
-import type { MessageView } from '../http/message.ts'
+import type { MessageView } from '../exchange/message.ts'
 import type { SharedRateLimiter } from './replay/rate-limiter.ts'
 import type { SelectionOptions } from './replay/selection.ts'
 

@@ -1,11 +1,11 @@
 /** What a shard that prints has instead of a sink: exchanges are paired, hashed and written as lines. Loaded for `inspect` only: it needs node:crypto. */
 import type { Connection } from '../exchange/connection.ts'
-import { Pairing, type PairingOptions } from '../exchange/pairing.ts'
 import type { HttpEvents } from '../http/http-connection.ts'
 import type { HttpMemory } from '../http/http-memory.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { LineSink } from '../sinks/inspect/line-sink.ts'
 import { Redaction, type RedactionOptions } from '../sinks/inspect/redaction.ts'
+import { Pairing, type PairingOptions } from '../sinks/pairing.ts'
 
 export class Printer {
   private readonly options: PairingOptions

@@ -1,8 +1,8 @@
 /** One stream, read by the product's own connection: what is passed on, what is dropped and why, and what is not looked at. */
 import { REQUEST_DROP_NAMES } from '../../src/base/drop.ts'
 import type { Connection } from '../../src/exchange/connection.ts'
+import type { MessageView } from '../../src/exchange/message.ts'
 import { HttpConnection, type HttpEvents, type PendingRequest } from '../../src/http/http-connection.ts'
-import type { MessageView } from '../../src/http/message.ts'
 import { Counter, REQUEST_DROPS } from '../../src/metrics/counters.ts'
 import { End } from '../../src/reassembly/stream-consumer.ts'
 import { CLIENT, CONNECTION, FLOW_HASH, RigContext, SERVER } from '../http/support/connection-rig.ts'

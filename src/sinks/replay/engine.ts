@@ -13,7 +13,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
 import type { Connection } from '../../exchange/connection.ts'
-import type { MessageView } from '../../http/message.ts'
+import type { MessageView } from '../../exchange/message.ts'
 import type { Lane } from './lanes.ts'
 import type { OutgoingRequest } from './outgoing-request.ts'
 

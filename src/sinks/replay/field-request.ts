@@ -1,6 +1,6 @@
 /** An outgoing request as strings: what undici takes. Strings are latin-1: one character per byte sent. */
 import type { Connection } from '../../exchange/connection.ts'
-import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
+import { FIELD_STRIDE, type MessageView } from '../../exchange/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import type { Lane } from './lanes.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'

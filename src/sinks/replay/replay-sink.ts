@@ -2,7 +2,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { RequestDrop } from '../../base/drop.ts'
 import type { Connection } from '../../exchange/connection.ts'
-import type { MessageView } from '../../http/message.ts'
+import type { MessageView } from '../../exchange/message.ts'
 import { Counter, type CounterBlock } from '../../metrics/counters.ts'
 import type { Sink, SinkSettings } from '../sink.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'

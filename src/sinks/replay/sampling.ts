@@ -1,6 +1,6 @@
 /** --percent and --sample-by: which share of the requests is replayed. */
 import type { Connection } from '../../exchange/connection.ts'
-import type { MessageView } from '../../http/message.ts'
+import type { MessageView } from '../../exchange/message.ts'
 
 /**
  * What a decision is bound to. Requests that agree in it are all kept or all left out, in every process and every run;

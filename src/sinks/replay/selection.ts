@@ -1,7 +1,7 @@
 /** The filters every complete request passes before it is replayed or discarded: the first one that refuses is counted. */
 import { RequestDrop } from '../../base/drop.ts'
 import type { Connection } from '../../exchange/connection.ts'
-import { MessageFlag, type MessageView } from '../../http/message.ts'
+import { MessageFlag, type MessageView } from '../../exchange/message.ts'
 import { matchesGlob } from './glob.ts'
 import { type SampleBy, Sampler } from './sampling.ts'
 import { pathOf } from './target.ts'

@@ -25,7 +25,7 @@ import type { Client, Dispatcher } from 'undici'
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
 import type { Connection } from '../../exchange/connection.ts'
-import type { MessageView } from '../../http/message.ts'
+import type { MessageView } from '../../exchange/message.ts'
 import {
   type Engine,
   type EngineListener,

@@ -3,7 +3,7 @@
  * is, so names, values, their order and the blanks between them stay by construction.
  */
 import type { Connection } from '../../exchange/connection.ts'
-import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
+import { FIELD_STRIDE, type MessageView } from '../../exchange/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import type { Lane } from './lanes.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'

@@ -1,7 +1,7 @@
 /** The two ends of replay: hostile answers of an origin, and what is written to it, held against a reader of other people. */
 import { createRequire } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
-import type { MessageView } from '../../../src/http/message.ts'
+import type { MessageView } from '../../../src/exchange/message.ts'
 import { AnswerContext, AnswerReader, AnswerState } from '../../../src/sinks/replay/answer-reader.ts'
 import { HeadPlan } from '../../../src/sinks/replay/head-plan.ts'
 import { Lane } from '../../../src/sinks/replay/lanes.ts'

@@ -2,12 +2,12 @@
 import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../../../src/base/drop.ts'
 import type { Connection } from '../../../src/exchange/connection.ts'
 import type { BodyUse, Exchange } from '../../../src/exchange/exchange.ts'
-import { Pairing } from '../../../src/exchange/pairing.ts'
 import { HttpConnection, type HttpContext } from '../../../src/http/http-connection.ts'
 import { ProtocolCensus } from '../../../src/http/protocol.ts'
 import { TunnelRegister } from '../../../src/http/tunnel-register.ts'
 import { Counter, REQUEST_DROPS, RESPONSE_DROPS } from '../../../src/metrics/counters.ts'
 import { End } from '../../../src/reassembly/stream-consumer.ts'
+import { Pairing } from '../../../src/sinks/pairing.ts'
 import { bytesOf, type Limits, pieceOf, TestContext } from './parsing.ts'
 
 export const CLIENT = 0

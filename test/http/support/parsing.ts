@@ -1,8 +1,8 @@
 /** Runs one parser over pieces of a stream and writes down what it says, in values that can be compared. */
 import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../../../src/base/drop.ts'
+import { MessageFlag, MessageView } from '../../../src/exchange/message.ts'
 import { HeadReader } from '../../../src/http/head.ts'
 import { HttpMemory } from '../../../src/http/http-memory.ts'
-import { MessageFlag, MessageView } from '../../../src/http/message.ts'
 import { PartialHead } from '../../../src/http/partial-head.ts'
 import { type ParserContext, type RequestEvents, RequestParser } from '../../../src/http/request-parser.ts'
 import { Body, type ResponseEvents, ResponseParser } from '../../../src/http/response-parser.ts'

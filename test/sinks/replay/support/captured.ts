@@ -1,6 +1,6 @@
 /** Captured requests and connections for tests of sinks, made from text by a plain reader of well-formed heads. */
 import type { Connection } from '../../../../src/exchange/connection.ts'
-import { FIELD_STRIDE, MessageFlag, MessageView } from '../../../../src/http/message.ts'
+import { FIELD_STRIDE, MessageFlag, MessageView } from '../../../../src/exchange/message.ts'
 
 /**
  * @param head request line and header lines, joined with LF for readability; each character is one byte

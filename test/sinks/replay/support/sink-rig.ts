@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { type Clock, MonotonicClock } from '../../../../src/base/clock.ts'
 import type { Connection } from '../../../../src/exchange/connection.ts'
-import type { MessageView } from '../../../../src/http/message.ts'
+import type { MessageView } from '../../../../src/exchange/message.ts'
 import { Counter, CounterBlock, type ScalarName } from '../../../../src/metrics/counters.ts'
 import type { EngineFactory, EngineName } from '../../../../src/sinks/replay/engine.ts'
 import { loadEngine } from '../../../../src/sinks/replay/engines.ts'

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { RequestForwarder } from '../../src/exchange/request-forwarder.ts'
 import { HttpConnection } from '../../src/http/http-connection.ts'
-import { answer, CLIENT, CONNECTION, get, RigContext, SERVER } from '../http/support/connection-rig.ts'
-import { bytesOf, pieceOf } from '../http/support/parsing.ts'
+import { RequestForwarder } from '../../src/http/request-forwarder.ts'
+import { answer, CLIENT, CONNECTION, get, RigContext, SERVER } from './support/connection-rig.ts'
+import { bytesOf, pieceOf } from './support/parsing.ts'
 
 test('a request goes on as soon as it is complete, whatever becomes of its answer; then the end of the connection', () => {
   const seen: string[] = []

@@ -1,7 +1,8 @@
 /** For sinks that read requests only: complete requests go straight on, responses are not looked at. */
-import type { HttpEvents } from '../http/http-connection.ts'
-import type { MessageView } from '../http/message.ts'
-import type { Connection } from './connection.ts'
+
+import type { Connection } from '../exchange/connection.ts'
+import type { MessageView } from '../exchange/message.ts'
+import type { HttpEvents } from './http-connection.ts'
 
 /** What the forwarder needs of a sink: see sinks/sink.ts. */
 export interface RequestTaker {

@@ -3,11 +3,17 @@
  * not seen is null.
  */
 import { createHash, type Hash } from 'node:crypto'
+import type { Connection } from '../exchange/connection.ts'
+import {
+  type BodyUse,
+  type CapturedRequest,
+  type CapturedResponse,
+  type ExchangeSink,
+  headersOf,
+} from '../exchange/exchange.ts'
+import type { MessageView } from '../exchange/message.ts'
 import type { HttpEvents, PendingRequest } from '../http/http-connection.ts'
 import { type Holding, type HttpMemory, MESSAGE_OVERHEAD, type MessageHolder } from '../http/http-memory.ts'
-import type { MessageView } from '../http/message.ts'
-import type { Connection } from './connection.ts'
-import { type BodyUse, type CapturedRequest, type CapturedResponse, type ExchangeSink, headersOf } from './exchange.ts'
 
 /** An exchange in the making. */
 class Item implements MessageHolder {
