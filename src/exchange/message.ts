@@ -1,8 +1,8 @@
 /**
- * A parsed HTTP/1 message as the parser lends it: offsets into the captured bytes, no strings.
+ * A parsed HTTP/1 message: offsets into the captured bytes, no strings.
  *
- * The view and everything it points to belong to the parser and are valid only during the call that hands them out. Who
- * wants to keep something copies it (`text`, `copyBody`).
+ * A MessageView is borrowed: it and everything it points to belong to the parser and are valid only during the call that hands them
+ * out. Whoever wants to keep something copies it: `keep` the whole message, `text` and `copyBody` parts of it.
  */
 
 /** Facts about a message's head, as bits of `MessageView.flags`. */
@@ -60,10 +60,10 @@ export class MessageView {
   firstUs = 0
   lastUs = 0
 
-  constructor(maxFields: number) {
+  constructor(maxFields: number, fields: Int32Array = new Int32Array(maxFields * FIELD_STRIDE)) {
     this.bytes = EMPTY
     this.body = EMPTY
-    this.fields = new Int32Array(maxFields * FIELD_STRIDE)
+    this.fields = fields
   }
 
   has(flag: number): boolean {
@@ -99,6 +99,52 @@ export class MessageView {
     this.body.copy(copy, 0, this.bodyAt, this.bodyEnd)
     return copy
   }
+
+  /**
+   * A copy in memory of its own: the head, and of a request the body where `withBody` and the parser kept it. An answer's body comes
+   * later, piece by piece: it is not here.
+   */
+  keep(withBody = true): OwnedMessage {
+    const { headAt, headEnd, fieldCount } = this
+    const fields = this.fields.slice(0, fieldCount * FIELD_STRIDE)
+    if (headAt !== 0) for (let i = 0; i < fields.length; i++) fields[i]! -= headAt
+    const kept = new OwnedMessage(fields)
+    kept.bytes = Buffer.allocUnsafe(headEnd - headAt)
+    this.bytes.copy(kept.bytes, 0, headAt, headEnd)
+    kept.headEnd = headEnd - headAt
+    kept.methodEnd = this.status === 0 ? this.methodEnd - headAt : 0
+    kept.targetAt = this.targetAt - headAt
+    kept.targetEnd = this.targetEnd - headAt
+    kept.status = this.status
+    kept.minorVersion = this.minorVersion
+    kept.flags = this.flags
+    kept.fieldCount = fieldCount
+    kept.contentLength = this.contentLength
+    kept.firstUs = this.firstUs
+    kept.lastUs = this.lastUs
+    if (this.status !== 0) return kept
+    kept.bodyBytes = this.bodyBytes
+    kept.bodyKept = withBody && this.bodyKept
+    if (kept.bodyKept) {
+      kept.body = this.copyBody() ?? EMPTY
+      kept.bodyEnd = kept.body.length
+    }
+    return kept
+  }
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** A message in memory of its own, which nobody else writes to: what waits, is written down, or goes to another thread. */
+export class OwnedMessage extends MessageView {
+  /** Bytes of the body are missing: `bodyBytes` and `body` are what came. */
+  isIncomplete = false
+  /** SHA-256 of the transfer-decoded body, lower-case hex; null where it was not asked for, or bytes are missing. */
+  sha256: string | null = null
+
+  /** @param fields exactly those of the message, offsets from the start of the head */
+  constructor(fields: Int32Array) {
+    super(0, fields)
+    this.bodyKept = false
+  }
+}

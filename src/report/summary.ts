@@ -1,5 +1,5 @@
 /** The summary: fixed keys for scripts (docs/summary.md), and the same in plain words for people. */
-import type { Quantiles, Totals } from './totals.ts'
+import type { Quantiles, TargetTotals, Totals } from './totals.ts'
 import { total } from './totals.ts'
 
 export interface Summary {
@@ -28,7 +28,11 @@ export interface Summary {
     readonly replayed: Record<string, number>
     readonly held: number
     readonly retried: number
+    /** Handed to several targets; absent where there is one. */
+    readonly forwarded?: number
   }
+  /** What became of them at each target, by name; absent where there is one. */
+  readonly targets?: Record<string, TargetSummary>
   readonly latencyMs: Quantiles
   /** Last packet of a live request to the request written; null where no request came live. */
   readonly addedLatencyMs: Quantiles | null
@@ -48,6 +52,14 @@ export interface Summary {
   readonly fault?: string
 }
 
+/** given = Σ dropped + Σ replayed + held */
+export interface TargetSummary {
+  readonly given: number
+  readonly dropped: Record<string, number>
+  readonly replayed: Record<string, number>
+  readonly held: number
+}
+
 /** Clock and processor readings a summary is made of. */
 export interface Spent {
   readonly seconds: number
@@ -55,13 +67,15 @@ export interface Spent {
   readonly fromFirstPacket: { readonly seconds: number; readonly cpuSeconds: number }
 }
 
-/** @param hasSocket whether the kernel's drops are known */
+/** @param hasSocket whether the kernel's drops are known @param targetNames in the order of the counters */
 export function makeSummary(
   totals: Totals,
   census: readonly [string, number][],
   hasSocket: boolean,
   spent: Spent,
+  targetNames: readonly string[] = [],
 ): Summary {
+  const hasTargets = targetNames.length > 1
   const added = totals.addedLatency()
   return {
     packets: {
@@ -87,7 +101,9 @@ export function makeSummary(
       replayed: totals.outcomes(),
       held: totals.requestsHeld(),
       retried: totals.get('replayRetries'),
+      ...(hasTargets ? { forwarded: totals.get('requestsForwarded') } : {}),
     },
+    ...(hasTargets ? { targets: byTarget(totals.targets, targetNames) } : {}),
     latencyMs: totals.latency().quantiles(),
     addedLatencyMs: added.count > 0 ? added.quantiles() : null,
     skippedBytes: {
@@ -99,6 +115,14 @@ export function makeSummary(
     otherProtocols: groupCensus(census),
     ...spent,
   }
+}
+
+function byTarget(targets: readonly TargetTotals[], names: readonly string[]): Record<string, TargetSummary> {
+  const entries = targets.map((target, i): [string, TargetSummary] => [
+    names[i]!,
+    { given: target.given, dropped: target.dropped(), replayed: target.replayed(), held: target.held },
+  ])
+  return Object.fromEntries(entries)
 }
 
 function groupCensus(census: readonly [string, number][]): Record<string, Record<string, number>> {
@@ -154,13 +178,21 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   const cut = packets.truncated > 0 ? `, ${count(packets.truncated)} packets cut` : ''
   const lost = flows.lost > 0 ? `, ${count(flows.lost)} lost with a worker` : ''
   line('flows', `${count(flows.opened)} opened, ${plural(flows.gaps, 'gap')}${cut}${lost}`)
-  const ended = total(requests.replayed)
+  const { forwarded } = requests
+  const ended = forwarded ?? total(requests.replayed)
   const outcomes = verb === 'replayed' ? listed(requests.replayed, '') : ''
   line(
     'requests',
-    `${count(requests.parsed)} parsed, ${count(ended)} ${verb}${outcomes}${listed(requests.dropped, 'dropped')}`,
+    `${count(requests.parsed)} parsed, ${count(ended)} ${forwarded === undefined ? verb : 'forwarded'}${outcomes}${listed(requests.dropped, 'dropped')}`,
   )
   if (requests.held > 0) line('', `${count(requests.held)} still held`)
+  for (const [name, { given, dropped, replayed, held }] of Object.entries(summary.targets ?? {})) {
+    const left = held > 0 ? `, ${count(held)} still held` : ''
+    line(
+      'target',
+      `${name}: ${count(given)} given, ${count(total(replayed))} ${verb}${listed(replayed, '')}${listed(dropped, 'dropped')}${left}`,
+    )
+  }
   const { parsed, dropped } = summary.responses
   if (total(dropped) > 0) line('responses', `${count(parsed)} captured${listed(dropped, 'not whole')}`)
   if (summary.latencyMs.max > 0) {
@@ -210,6 +242,7 @@ function verdict(summary: Summary): string {
   if (total(failed) > 0)
     places.push(`${plural(total(failed), 'request')} without an answer from the target (${names(failed)})`)
   if (requests.held > 0) places.push(`${plural(requests.held, 'request')} still held`)
+  for (const [name, target] of Object.entries(summary.targets ?? {})) places.push(...targetLosses(name, target))
   const leftOut = [
     ...(total(wanted) > 0
       ? [`${count(total(wanted))} of ${plural(requests.parsed, 'request')} (${names(wanted)})`]
@@ -220,6 +253,18 @@ function verdict(summary: Summary): string {
   if (places.length > 0) return `Lost: ${places.join('; ')}.${purpose}`
   if (requests.parsed === 0) return `Nothing was lost, but no HTTP/1 request was seen.${purpose}`
   return `Nothing was lost.${purpose}`
+}
+
+function targetLosses(name: string, { dropped, replayed, held }: TargetSummary): string[] {
+  const [, unwanted] = divided(dropped, ASKED_FOR)
+  const [failed] = divided(replayed, FAILED)
+  return [
+    ...(total(unwanted) > 0 ? [`${plural(total(unwanted), 'request')} to ${name} dropped (${names(unwanted)})`] : []),
+    ...(total(failed) > 0
+      ? [`${plural(total(failed), 'request')} without an answer from ${name} (${names(failed)})`]
+      : []),
+    ...(held > 0 ? [`${plural(held, 'request')} to ${name} still held`] : []),
+  ]
 }
 
 type Counts = Readonly<Record<string, number>>

@@ -1,33 +1,191 @@
 /**
- * Puts requests and responses of one connection together, in the order of the requests. Works on one-sided captures: what was
- * not seen is null.
+ * Puts requests and answers together, connection by connection in the order of the requests, for sinks that want whole exchanges.
+ * Works on one-sided captures: what was not seen is null.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { Connection } from '../exchange/connection.ts'
-import {
-  type BodyUse,
-  type CapturedRequest,
-  type CapturedResponse,
-  type ExchangeSink,
-  headersOf,
-} from '../exchange/exchange.ts'
-import type { MessageView } from '../exchange/message.ts'
-import type { HttpEvents, PendingRequest } from '../http/http-connection.ts'
+import type { ConnectionDirectory, ConnectionHandle } from '../exchange/connection.ts'
+import type { BodyUse, ExchangeListener } from '../exchange/exchange.ts'
+import { type ExchangeId, type ExchangeOutlet, isInterimStatus, ResponseState } from '../exchange/exchange-outlet.ts'
+import type { MessageView, OwnedMessage } from '../exchange/message.ts'
 import { type Holding, type HttpMemory, MESSAGE_OVERHEAD, type MessageHolder } from '../http/http-memory.ts'
+
+export interface PairingOptions {
+  readonly bodies: BodyUse
+  /** Longest response body kept with `bodies: 'keep'`; longer ones are hashed only. */
+  readonly maxBodyBytes: number
+  readonly memory: HttpMemory
+  /** An exchange lost its answer, or the answer's body, because memory was short. */
+  readonly onShed: () => void
+}
+
+export class Pairing implements ExchangeOutlet {
+  /** Exchanges whose request is complete and which were not yet handed on. */
+  held = 0
+  private readonly options: PairingOptions
+  private readonly connections: ConnectionDirectory
+  private readonly listener: ExchangeListener
+  /** Of connections that were heard of and are open. */
+  private readonly rows = new Map<ConnectionHandle, Row>()
+
+  constructor(options: PairingOptions, connections: ConnectionDirectory, listener: ExchangeListener) {
+    this.options = options
+    this.connections = connections
+    this.listener = listener
+  }
+
+  request(id: ExchangeId, message: MessageView): void {
+    const { options } = this
+    const row = this.rowOf(id)
+    const item = row.itemOf(id)
+    if (item === null) return
+    const request = message.keep(options.bodies === 'keep')
+    if (options.bodies !== 'none')
+      request.sha256 = createHash('sha256').update(message.body.subarray(message.bodyAt, message.bodyEnd)).digest('hex')
+    item.request = request
+    item.isRequestOver = true
+    this.held++
+    this.flush(row)
+    if (!item.isResponseOver) item.hold(options.memory, request.headEnd + request.body.length)
+  }
+
+  requestDropped(id: ExchangeId): void {
+    const row = this.rowOf(id)
+    const item = row.itemOf(id)
+    if (item !== null) item.isRequestOver = true
+    this.flush(row)
+  }
+
+  response(id: ExchangeId, head: MessageView): void {
+    const row = this.rowOf(id)
+    const item = row.itemOf(id)
+    row.reading = item === null ? null : new Reading(item, head.keep(), this.options)
+  }
+
+  responseData(id: ExchangeId, bytes: Buffer, at: number, end: number): void {
+    this.rows.get(id.connection)?.reading?.take(bytes.subarray(at, end))
+  }
+
+  responseEnd(id: ExchangeId, state: number, timeUs: number): void {
+    const row = this.rowOf(id)
+    if (state === ResponseState.missing) {
+      const item = row.itemOf(id)
+      if (item !== null) item.isResponseOver = true
+      this.flush(row)
+      return
+    }
+    const { reading } = row
+    if (reading === null) return
+    row.reading = null
+    const response = reading.end(state === ResponseState.complete, timeUs)
+    const { item } = reading
+    const { memory } = this.options
+    if (isInterimStatus(response.status)) {
+      // Not where it was handed on already, to make room.
+      if (item.isResponseOver) return
+      item.interim.push(response)
+      item.hold(memory, weightOf(response))
+      return
+    }
+    item.response = response
+    item.isResponseOver = true
+    this.flush(row)
+    if (row.items.includes(item)) item.hold(memory, weightOf(response))
+  }
+
+  closed(connection: ConnectionHandle): void {
+    const row = this.rows.get(connection)
+    if (row === undefined) return
+    for (const item of row.items) {
+      item.isRequestOver = true
+      item.isResponseOver = true
+    }
+    this.flush(row)
+    this.rows.delete(connection)
+  }
+
+  /** The oldest exchange has to make room: it is handed on without its answer. */
+  private shed(row: Row, item: Item): void {
+    this.options.onShed()
+    // While its request is being read only the interim answers before it can go.
+    if (!item.isRequestOver) {
+      item.interim = []
+      return
+    }
+    item.isResponseOver = true
+    this.flush(row)
+  }
+
+  private rowOf({ connection }: ExchangeId): Row {
+    let row = this.rows.get(connection)
+    if (row === undefined) {
+      row = new Row((of, item) => this.shed(of, item))
+      this.rows.set(connection, row)
+    }
+    return row
+  }
+
+  /** Hands on what is finished, oldest first. */
+  private flush(row: Row): void {
+    const { items } = row
+    let done = 0
+    for (const item of items) {
+      const { id, request, isRequestOver, response, isResponseOver, interim } = item
+      if (!isRequestOver || !isResponseOver) break
+      done++
+      row.handedOn = Math.max(row.handedOn, id.index)
+      item.release(this.options.memory)
+      if (request !== null) this.held--
+      if (request === null && response === null && interim.length === 0) continue
+      const connection = this.connections.facts(id.connection)
+      this.listener.exchange({ id, connection, request, response, interim })
+    }
+    items.splice(0, done)
+  }
+}
+
+/** The exchanges of one connection that were not handed on, in order. */
+class Row {
+  readonly items: Item[] = []
+  reading: Reading | null = null
+  /** The highest number of those that were handed on. */
+  handedOn = -1
+  private readonly onShed: (row: Row, item: Item) => void
+
+  constructor(onShed: (row: Row, item: Item) => void) {
+    this.onShed = onShed
+  }
+
+  /**
+   * Answers belong to the first, requests to the last: both are found at once. Null: it was handed on already, to make room; an answer
+   * whose request was not seen then stands alone.
+   */
+  itemOf(id: ExchangeId): Item | null {
+    const last = this.items.at(-1)
+    if (last?.id === id) return last
+    if (id.index >= 0 && id.index <= this.handedOn) return null
+    const known = this.items.find((item) => item.id === id)
+    if (known !== undefined) return known
+    const item = new Item(id, () => this.onShed(this, item))
+    this.items.push(item)
+    return item
+  }
+}
 
 /** An exchange in the making. */
 class Item implements MessageHolder {
-  request: CapturedRequest | null = null
+  readonly id: ExchangeId
+  request: OwnedMessage | null = null
   isRequestOver: boolean
-  response: CapturedResponse | null = null
+  response: OwnedMessage | null = null
   isResponseOver = false
-  interim: CapturedResponse[] = []
+  interim: OwnedMessage[] = []
   private holding: Holding | null = null
-  private readonly pairing: Pairing
+  private readonly onShed: () => void
 
-  constructor(pairing: Pairing, isRequestOver: boolean) {
-    this.pairing = pairing
-    this.isRequestOver = isRequestOver
+  constructor(id: ExchangeId, onShed: () => void) {
+    this.id = id
+    this.isRequestOver = id.index < 0
+    this.onShed = onShed
   }
 
   /** It waits, and `bytes` more are kept meanwhile. */
@@ -45,42 +203,35 @@ class Item implements MessageHolder {
   shed(): void {
     // What is kept from here on needs another.
     this.holding = null
-    this.pairing.shed(this)
+    this.onShed()
   }
 }
 
-/** The response being read. */
+/** The answer being read. */
 class Reading implements MessageHolder {
   readonly item: Item
-  readonly isInterim: boolean
-  readonly status: number
-  readonly headers: [string, string][]
-  readonly hash: Hash | null
-  readonly timeUs: number
-  chunks: Buffer[] = []
-  keptBytes = 0
-  bodyBytes = 0
+  private readonly message: OwnedMessage
+  private readonly hash: Hash | null
+  private readonly options: PairingOptions
+  private chunks: Buffer[] = []
+  private keptBytes = 0
   /** While its body is kept. */
   private holding: Holding | null = null
   private isKept: boolean
-  private readonly options: PairingOptions
 
-  constructor(item: Item, view: MessageView, isInterim: boolean, options: PairingOptions) {
+  constructor(item: Item, message: OwnedMessage, options: PairingOptions) {
     this.item = item
-    this.isInterim = isInterim
-    this.status = view.status
-    this.headers = headersOf(view)
+    this.message = message
     this.hash = options.bodies === 'none' ? null : createHash('sha256')
-    this.timeUs = view.firstUs
     this.options = options
     this.isKept = options.bodies === 'keep'
   }
 
   take(piece: Buffer): void {
-    this.bodyBytes += piece.length
+    this.message.bodyBytes += piece.length
     this.hash?.update(piece)
     const { memory, maxBodyBytes } = this.options
-    if (!this.isKept || this.bodyBytes > maxBodyBytes) return
+    if (!this.isKept || this.message.bodyBytes > maxBodyBytes) return
     this.holding ??= memory.open(this)
     if (!memory.resize(this.holding, this.holding.bytes + piece.length + CHUNK_OVERHEAD)) return
     const chunk = Buffer.allocUnsafeSlow(piece.length)
@@ -89,11 +240,18 @@ class Reading implements MessageHolder {
     this.keptBytes += piece.length
   }
 
-  /** The body where all of it was kept. */
-  end(isComplete: boolean): Buffer | null {
+  end(isComplete: boolean, timeUs: number): OwnedMessage {
+    const { message } = this
     if (this.holding !== null) this.options.memory.close(this.holding)
-    const isWhole = this.isKept && isComplete && this.keptBytes === this.bodyBytes
-    return isWhole ? Buffer.concat(this.chunks) : null
+    message.lastUs = timeUs
+    message.isIncomplete = !isComplete
+    message.sha256 = isComplete && this.hash !== null ? this.hash.digest('hex') : null
+    message.bodyKept = this.isKept && isComplete && this.keptBytes === message.bodyBytes
+    if (message.bodyKept) {
+      message.body = Buffer.concat(this.chunks)
+      message.bodyEnd = this.keptBytes
+    }
+    return message
   }
 
   /** The body is hashed on, and not kept. */
@@ -107,168 +265,6 @@ class Reading implements MessageHolder {
 /** What the objects of a chunk weigh beside its bytes. */
 const CHUNK_OVERHEAD = 256
 
-export interface PairingOptions {
-  readonly bodies: BodyUse
-  /** Longest response body kept with `bodies: 'keep'`; longer ones are hashed only. */
-  readonly maxBodyBytes: number
-  /** Counts exchanges whose request is complete and which were not yet handed on. */
-  readonly held: { count: number }
-  readonly memory: HttpMemory
-  /** An exchange lost its answer, or the answer's body, because memory was short. */
-  readonly onShed: () => void
+function weightOf(response: OwnedMessage): number {
+  return response.body.length + response.headEnd
 }
-
-export class Pairing implements HttpEvents {
-  private readonly connection: Connection
-  private readonly options: PairingOptions
-  private readonly sink: ExchangeSink
-  private readonly items: Item[] = []
-  private reading: Reading | null = null
-  /** Where interim answers to a request that was not seen wait for their final one. */
-  private orphan: Item | null = null
-
-  constructor(connection: Connection, options: PairingOptions, sink: ExchangeSink) {
-    this.connection = connection
-    this.options = options
-    this.sink = sink
-  }
-
-  request(view: MessageView, pending: PendingRequest): void {
-    const item = this.itemOf(pending)
-    const body = view.body.subarray(view.bodyAt, view.bodyEnd)
-    item.request = {
-      timeUs: view.firstUs,
-      endUs: view.lastUs,
-      method: view.method(),
-      target: view.target(),
-      version: `1.${view.minorVersion}`,
-      headers: headersOf(view),
-      bodyBytes: view.bodyBytes,
-      bodySha256: this.options.bodies === 'none' ? null : createHash('sha256').update(body).digest('hex'),
-      body: this.options.bodies === 'keep' ? Buffer.from(body) : null,
-    }
-    item.isRequestOver = true
-    this.options.held.count++
-    this.flush()
-    const kept = this.options.bodies === 'keep' ? body.length : 0
-    if (!item.isResponseOver) item.hold(this.options.memory, view.headEnd - view.headAt + kept)
-  }
-
-  requestDropped(pending: PendingRequest | null): void {
-    if (pending === null) return
-    this.itemOf(pending).isRequestOver = true
-    this.flush()
-  }
-
-  responseHead(view: MessageView, pending: PendingRequest | null): void {
-    const isInterim = view.status < 200 && view.status !== 101
-    const item = pending === null ? this.orphanItem() : this.itemOf(pending)
-    if (this.orphan !== null && (pending !== null || !isInterim)) {
-      // Its final answer is this one, or will not come.
-      this.orphan.isResponseOver = pending !== null
-      this.orphan = null
-    }
-    this.reading = new Reading(item, view, isInterim, this.options)
-  }
-
-  responseBody(bytes: Buffer, at: number, end: number): void {
-    this.reading!.take(bytes.subarray(at, end))
-  }
-
-  responseEnd(_pending: PendingRequest | null, isComplete: boolean, timeUs: number): void {
-    const reading = this.reading
-    if (reading === null) return
-    this.reading = null
-    const response: CapturedResponse = {
-      status: reading.status,
-      headers: reading.headers,
-      bodyBytes: reading.bodyBytes,
-      bodySha256: isComplete && reading.hash !== null ? reading.hash.digest('hex') : null,
-      body: reading.end(isComplete),
-      isIncomplete: !isComplete,
-      timeUs: reading.timeUs,
-      endUs: timeUs,
-    }
-    const { item } = reading
-    if (reading.isInterim) {
-      // Not where it was handed on already, to make room.
-      if (item.isResponseOver) return
-      item.interim.push(response)
-      item.hold(this.options.memory, weightOf(response))
-      return
-    }
-    item.response = response
-    item.isResponseOver = true
-    this.flush()
-    if (this.items.includes(item)) item.hold(this.options.memory, weightOf(response))
-  }
-
-  /** The oldest exchange has to make room: it is handed on without its answer. */
-  shed(item: Item): void {
-    this.options.onShed()
-    // While its request is being read only the interim answers before it can go.
-    if (!item.isRequestOver) {
-      item.interim = []
-      return
-    }
-    item.isResponseOver = true
-    if (this.orphan === item) this.orphan = null
-    this.flush()
-  }
-
-  responsesMissed(pending: readonly PendingRequest[]): void {
-    for (const p of pending) this.itemOf(p).isResponseOver = true
-    this.flush()
-  }
-
-  closed(): void {
-    for (const item of this.items) {
-      item.isRequestOver = true
-      item.isResponseOver = true
-    }
-    this.flush()
-  }
-
-  private itemOf(pending: PendingRequest): Item {
-    if (pending.attachment !== null) return pending.attachment as Item
-    const item = this.newItem(false)
-    pending.attachment = item
-    return item
-  }
-
-  private orphanItem(): Item {
-    this.orphan ??= this.newItem(true)
-    return this.orphan
-  }
-
-  private newItem(isRequestOver: boolean): Item {
-    const item = new Item(this, isRequestOver)
-    this.items.push(item)
-    return item
-  }
-
-  /** Hands on what is finished, oldest first. */
-  private flush(): void {
-    const { items, connection } = this
-    let done = 0
-    for (const item of items) {
-      const { request, isRequestOver, response, isResponseOver, interim } = item
-      if (!isRequestOver || !isResponseOver) break
-      done++
-      item.release(this.options.memory)
-      if (request !== null) this.options.held.count--
-      if (request !== null || response !== null || interim.length > 0)
-        this.sink.exchange({ connection, request, response, interim })
-    }
-    items.splice(0, done)
-  }
-}
-
-function weightOf(response: CapturedResponse): number {
-  let bytes = response.body?.length ?? 0
-  for (const [name, value] of response.headers) bytes += name.length + value.length + FIELD_OVERHEAD
-  return bytes
-}
-
-/** What the objects of a header field weigh beside its characters. */
-const FIELD_OVERHEAD = 96

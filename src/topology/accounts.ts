@@ -20,7 +20,11 @@ export class Accounts {
   private first: Reading | null = null
   private readonly hasSocket: boolean
 
-  constructor(hasSocket: boolean) {
+  /** Names of the sinks, in the order of their counters. */
+  readonly targets: readonly string[]
+
+  constructor(hasSocket: boolean, targets: readonly string[] = []) {
+    this.targets = targets
     this.counters = new CounterBlock(this.memory)
     this.hasSocket = hasSocket
   }
@@ -50,10 +54,11 @@ export class Accounts {
   summary(): Summary {
     const now = readProcess()
     const first = this.first ?? now
-    return makeSummary(this.totals(), this.census(), this.hasSocket, {
+    const spent = {
       ...rounded(now),
       fromFirstPacket: rounded({ seconds: now.seconds - first.seconds, cpuSeconds: now.cpuSeconds - first.cpuSeconds }),
-    })
+    }
+    return makeSummary(this.totals(), this.census(), this.hasSocket, spent, this.targets)
   }
 }
 

@@ -4,11 +4,13 @@ import { PacketDrop } from '../base/drop.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
-import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
+import { CounterBlock } from '../metrics/counters.ts'
+import { counterMemoryBytes, targetBlocks } from '../metrics/target-counters.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
+import type { DataOutput } from '../sinks/inspect/inspect-sink.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/replay/rate-limiter.ts'
 import type { FaultKind } from './fault.ts'
-import { type LineOutput, Shard } from './shard.ts'
+import { Shard } from './shard.ts'
 import type { ShardPlan } from './shard-plan.ts'
 import type { RingEnd, ShardPool, ShardPoolOptions } from './shard-pool.ts'
 import type { SupervisedTask } from './supervised-task.ts'
@@ -52,7 +54,7 @@ export interface Path {
 }
 
 export async function openPath(options: ShardPoolOptions): Promise<Path> {
-  if (options.shards === 0) return InlinePath.open(options.plan, options.writeLines)
+  if (options.shards === 0) return InlinePath.open(options.plan, options.writeOutput)
   const { ShardPool } = await import('./shard-pool.ts')
   return new ThreadedPath(new ShardPool(options))
 }
@@ -154,7 +156,7 @@ class InlinePath implements Path, PacketOutlet {
   private plan: ShardPlan
   private rate: SharedArrayBuffer
   private readonly shard: Shard
-  private readonly output: QueuedLines
+  private readonly output: QueuedOutput
   private readonly clock: MonotonicClock
   private readonly timer: NodeJS.Timeout
 
@@ -163,7 +165,7 @@ class InlinePath implements Path, PacketOutlet {
     shard: Shard,
     counters: SharedArrayBuffer,
     rate: SharedArrayBuffer,
-    output: QueuedLines,
+    output: QueuedOutput,
   ) {
     this.rate = rate
     this.counterBlocks = [counters]
@@ -176,12 +178,13 @@ class InlinePath implements Path, PacketOutlet {
     this.timer.unref()
   }
 
-  static async open(plan: ShardPlan, writeLines: (lines: string) => Promise<void>): Promise<InlinePath> {
-    const counters = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+  static async open(plan: ShardPlan, writeOutput: (bytes: Uint8Array) => Promise<void>): Promise<InlinePath> {
+    const counters = new SharedArrayBuffer(counterMemoryBytes(plan.sinks.length))
     const rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
-    const output = new QueuedLines(writeLines)
+    const output = new QueuedOutput(writeOutput)
     const shard = await Shard.open(plan, {
       counters: new CounterBlock(counters),
+      targetCounters: targetBlocks(counters),
       tunnels: new TunnelRegister(),
       progress: new ProgressRegister(),
       rateMemory: rate,
@@ -259,29 +262,29 @@ class InlinePath implements Path, PacketOutlet {
   }
 }
 
-/** Lines on their way out, in order. */
-class QueuedLines implements LineOutput {
+/** Output on its way out, in order. */
+class QueuedOutput implements DataOutput {
   written: Promise<void> = Promise.resolve()
-  private pendingCharacters = 0
-  private readonly writeLines: (lines: string) => Promise<void>
+  private pendingBytes = 0
+  private readonly writeOutput: (bytes: Uint8Array) => Promise<void>
 
-  constructor(writeLines: (lines: string) => Promise<void>) {
-    this.writeLines = writeLines
+  constructor(writeOutput: (bytes: Uint8Array) => Promise<void>) {
+    this.writeOutput = writeOutput
   }
 
-  write(lines: string): void {
-    this.pendingCharacters += lines.length
+  write(bytes: Uint8Array): void {
+    this.pendingBytes += bytes.length
     this.written = this.written
-      .then(() => this.writeLines(lines))
+      .then(() => this.writeOutput(bytes))
       .then(() => {
-        this.pendingCharacters -= lines.length
+        this.pendingBytes -= bytes.length
       })
   }
 
   hasRoom(): boolean {
-    return this.pendingCharacters < MAX_PENDING_CHARACTERS
+    return this.pendingBytes < MAX_PENDING_BYTES
   }
 }
 
-const MAX_PENDING_CHARACTERS = 8 << 20
+const MAX_PENDING_BYTES = 8 << 20
 const PUBLISH_MS = 50

@@ -75,7 +75,7 @@ export function shardPlan(
       messageBytes: share(o.messageBytes),
       ports: o.ports,
     },
-    work,
+    sinks: [work],
     isLive,
     clockAnchor,
     ratePerSecond: rate,
@@ -92,10 +92,11 @@ export function sendingWork(o: SendingOptions, isLive: boolean): Work {
     percent: o.percent,
     sampleBy: o.sampleBy.by === 'header' ? `header:${o.sampleBy.name}` : o.sampleBy.by,
   }
-  if (o.to === null) return { kind: 'discard', options: { ...selection, shed: isLive } }
+  if (o.to === null) return { kind: 'discard', name: 'null', options: { ...selection, shed: isLive } }
   const share = (n: number) => Math.max(1, Math.ceil(n / Math.max(1, o.workers)))
   return {
     kind: 'replay',
+    name: o.to.origin,
     origin: o.to.href,
     options: {
       ...selection,
@@ -125,8 +126,8 @@ export function sendingWork(o: SendingOptions, isLive: boolean): Work {
 
 export function printingWork(o: InspectOptions): Work {
   const bodies: BodyUse = o.bodies === 'base64' ? 'keep' : o.bodies
-  if (o.redact === null) return { kind: 'print', bodies, redaction: null }
-  return { kind: 'print', bodies, redaction: { headers: o.redact, key: redactionKey(o.redactKeyFile) } }
+  const redaction = o.redact === null ? null : { headers: o.redact, key: redactionKey(o.redactKeyFile) }
+  return { kind: 'print', name: 'inspect', options: { format: o.format, bodies, redaction } }
 }
 
 function redactionKey(path: string | null): Uint8Array | null {

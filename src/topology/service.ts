@@ -93,7 +93,7 @@ export class Service {
       ringCapacity: options.ringBytes,
       shedAbove: options.shedAbove,
       heapMb: options.shardHeapMb,
-      writeLines: () => Promise.resolve(),
+      writeOutput: () => Promise.resolve(),
       onShardDied: (shard, error, restartMs) =>
         options.onWarning(
           `worker ${shard} died (${error.message}); what it held is counted as shardLost; it starts again in ${restartMs} ms`,
@@ -104,7 +104,15 @@ export class Service {
         ),
       onShardGivenUp: failure.happen,
     })
-    const service = new Service(options, path, new Accounts(options.interface === null), failure)
+    const service = new Service(
+      options,
+      path,
+      new Accounts(
+        options.interface === null,
+        options.plan.sinks.map(({ name }) => name),
+      ),
+      failure,
+    )
     try {
       await service.start()
     } catch (error) {
@@ -201,6 +209,7 @@ export class Service {
       workers: () => ({ configured: options.workers, running: this.path.running }),
       receivers: () => ({ configured: options.receivers, running: this.intake.running }),
       memory: () => options.memory,
+      targets: () => this.accounts.targets,
       deaths: () => [...deathsOf('shard', this.path.supervised), ...deathsOf('receiver', this.intake.supervised)],
       reloads: () => this.reloads,
     })

@@ -5,6 +5,7 @@ import { MonotonicClock } from '../base/clock.ts'
 import { PacketView } from '../decapsulation/packet-view.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
 import { CounterBlock } from '../metrics/counters.ts'
+import { targetBlocks } from '../metrics/target-counters.ts'
 import { ThreadMemory } from '../metrics/thread-memory.ts'
 import { ProgressRegister } from '../reassembly/progress-register.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
@@ -29,7 +30,7 @@ export interface ShardTask {
   readonly tunnels: SharedArrayBuffer
   readonly progress: SharedArrayBuffer
   readonly rate: SharedArrayBuffer
-  /** Lines and census go to the main thread here; changes of options come from there. */
+  /** Output and census go to the main thread here; changes of options come from there. */
   readonly port: MessagePort
 }
 
@@ -42,7 +43,7 @@ export interface ShardChange {
 
 /** What a shard posts to the main thread. */
 export type ShardMessage =
-  | { readonly kind: 'lines'; readonly lines: string }
+  | { readonly kind: 'output'; readonly bytes: Uint8Array }
   | { readonly kind: 'census'; readonly entries: [string, number][] }
 
 /** Records per turn: about a millisecond of work, so that sockets and timers of the thread stay served. */
@@ -61,7 +62,7 @@ const PUBLISH_MS = 20
 const SLEEP_MS = 200
 const CENSUS_MS = 1000
 /** Output posted and not yet written at which an offline shard waits. */
-const MAX_PENDING_CHARACTERS = 8 << 20
+const MAX_PENDING_BYTES = 8 << 20
 
 export async function runShard(task: ShardTask): Promise<void> {
   const { port } = task
@@ -75,15 +76,17 @@ export async function runShard(task: ShardTask): Promise<void> {
   const memory = new ThreadMemory(counters)
   const shard = await Shard.open(plan, {
     counters,
+    targetCounters: targetBlocks(task.counters),
     tunnels: new TunnelRegister(task.tunnels),
     progress: new ProgressRegister(task.progress),
     rateMemory: task.rate,
     output: {
-      write: (lines) => {
-        control.linesSent(lines.length)
-        post({ kind: 'lines', lines })
+      write: (bytes) => {
+        control.outputSent(bytes.length)
+        // Handed over, not copied: whoever made them made them for this.
+        port.postMessage({ kind: 'output', bytes } satisfies ShardMessage, [bytes.buffer as ArrayBuffer])
       },
-      hasRoom: () => control.linesPending() < MAX_PENDING_CHARACTERS,
+      hasRoom: () => control.outputPending() < MAX_PENDING_BYTES,
     },
   })
   const breakIfTold = () => {

@@ -18,15 +18,8 @@ import { MirrorError, type PlainError } from '../base/errors.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Shedding, ShedLevels, shedLevelBytes } from '../dispatch/shedding.ts'
 import { TUNNEL_REGISTER_BYTES } from '../http/tunnel-register.ts'
-import {
-  COUNTER_BLOCK_BYTES,
-  Counter,
-  CounterBlock,
-  OUTCOMES,
-  PACKET_DROPS,
-  REQUEST_DROPS,
-  RESPONSE_DROPS,
-} from '../metrics/counters.ts'
+import { Counter, CounterBlock, OUTCOMES, PACKET_DROPS, REQUEST_DROPS, RESPONSE_DROPS } from '../metrics/counters.ts'
+import { counterMemoryBytes, settleTargets } from '../metrics/target-counters.ts'
 import { PROGRESS_REGISTER_BYTES } from '../reassembly/progress-register.ts'
 import { ArrivalOrder, arrivalOrderBytes } from '../ring/arrival-order.ts'
 import { DOORBELL_BYTES, Doorbell } from '../ring/doorbell.ts'
@@ -51,8 +44,8 @@ export interface ShardPoolOptions {
   readonly shedAbove: number | null
   /** V8 heap limit of each thread. Bodies lie outside it. */
   readonly heapMb: number
-  /** Takes printed lines; resolves when they are written. */
-  readonly writeLines: (lines: string) => Promise<void>
+  /** Takes what sinks make for standard output; resolves when it is written. */
+  readonly writeOutput: (bytes: Uint8Array) => Promise<void>
   /** A shard died; `restartMs` until it is started again. */
   readonly onShardDied: (shard: number, error: PlainError, restartMs: number) => void
   /** A shard's thread does not come up, and is not tried again. Not called before `started` has resolved: that rejects. */
@@ -127,7 +120,7 @@ export class ShardPool {
         bell: new Doorbell(bellMemory),
         controlMemory,
         control: new ShardControl(controlMemory),
-        counters: new SharedArrayBuffer(COUNTER_BLOCK_BYTES),
+        counters: new SharedArrayBuffer(counterMemoryBytes(options.plan.sinks.length)),
         tunnels: new SharedArrayBuffer(TUNNEL_REGISTER_BYTES),
         progress: new SharedArrayBuffer(PROGRESS_REGISTER_BYTES),
         port: null,
@@ -281,8 +274,10 @@ export class ShardPool {
     port1.on('message', (message: ShardMessage) => {
       if (message.kind === 'census') member.census = message.entries
       else {
-        const { lines } = message
-        pending = pending.then(() => this.options.writeLines(lines)).then(() => member.control.linesDone(lines.length))
+        const { bytes } = message
+        pending = pending
+          .then(() => this.options.writeOutput(bytes))
+          .then(() => member.control.outputDone(bytes.length))
       }
     })
     const task: ShardTask = {
@@ -330,6 +325,7 @@ export class ShardPool {
     const sum = (at: number, n: number) => block.values.subarray(at, at + n).reduce((a, b) => a + b, 0)
     const requests =
       block.get(Counter.requestsParsed) -
+      block.get(Counter.requestsForwarded) -
       sum(REQUEST_DROPS, REQUEST_DROP_NAMES.length) -
       sum(OUTCOMES, OUTCOME_NAMES.length)
     block.requestDrop(RequestDrop.shardLost, requests)
@@ -343,10 +339,11 @@ export class ShardPool {
     block.packetDrop(PacketDrop.shardLost, taken - accounted)
     block.add(Counter.flowsLost, block.get(Counter.flowsUnsettled))
     for (const gauge of SHARD_GAUGES) block.set(Counter[gauge], 0)
+    settleTargets(member.counters)
     block.publish()
     member.pastCensus.push(...member.census)
     member.census = []
-    member.control.forgetLines()
+    member.control.forgetOutput()
   }
 }
 

@@ -6,38 +6,37 @@ import { MonotonicClock } from '../base/clock.ts'
 import { FLOW_BYTES } from '../base/memory-weights.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { CapturedConnection } from '../exchange/captured-connection.ts'
+import type { ConnectionHandle } from '../exchange/connection.ts'
 import { MessageView } from '../exchange/message.ts'
+import { OpenConnections } from '../exchange/open-connections.ts'
 import { HeadReader } from '../http/head.ts'
 import { HttpConnection, type HttpContext, type HttpEvents } from '../http/http-connection.ts'
+import { HttpExchanges } from '../http/http-exchanges.ts'
 import { HttpMemory } from '../http/http-memory.ts'
 import { PartialHead } from '../http/partial-head.ts'
 import { ProtocolCensus } from '../http/protocol.ts'
-import { RequestForwarder } from '../http/request-forwarder.ts'
 import type { TunnelRegister } from '../http/tunnel-register.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { ProgressRegister } from '../reassembly/progress-register.ts'
 import { Reassembler } from '../reassembly/reassembler.ts'
 import type { StreamConsumer, StreamConsumerFactory } from '../reassembly/stream-consumer.ts'
+import { type Branch, FanOut } from '../sinks/fan-out.ts'
+import type { DataOutput } from '../sinks/inspect/inspect-sink.ts'
 import { NullSink } from '../sinks/null-sink.ts'
 import { loadEngine } from '../sinks/replay/engines.ts'
 import { SharedRateLimiter } from '../sinks/replay/rate-limiter.ts'
 import type { Sink } from '../sinks/sink.ts'
-import type { Printer } from './printer.ts'
-import type { ShardPlan } from './shard-plan.ts'
-
-/** Where printed lines go, and whether more may come. */
-export interface LineOutput {
-  write(lines: string): void
-  hasRoom(): boolean
-}
+import type { ShardPlan, Work } from './shard-plan.ts'
 
 export interface ShardParts {
   readonly counters: CounterBlock
+  /** Of several targets, one each; else none. */
+  readonly targetCounters?: readonly CounterBlock[]
   readonly tunnels: TunnelRegister
   readonly progress: ProgressRegister
   /** Shared by all shards where the plan has a rate. */
   readonly rateMemory: SharedArrayBuffer
-  readonly output: LineOutput
+  readonly output: DataOutput
 }
 
 /** Gathered heads kept for reuse, at most. */
@@ -48,38 +47,40 @@ export class Shard implements StreamConsumerFactory {
   private readonly counters: CounterBlock
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
-  /** One of the two. */
-  private readonly sink: Sink | null
-  private readonly printer: Printer | null
-  private readonly output: LineOutput
+  private readonly connections: OpenConnections
+  /** What takes the exchanges: the one sink, or the way to several. */
+  private readonly sink: Sink
+  private readonly branches: readonly Branch[]
+  private readonly onClosed: (connection: ConnectionHandle) => void
   private readonly spareHeads: PartialHead[] = []
-  private connections = 0
 
   private constructor(
     plan: ShardPlan,
     parts: ShardParts,
     memory: HttpMemory,
-    sink: Sink | null,
-    printer: Printer | null,
+    connections: OpenConnections,
+    branches: readonly Branch[],
   ) {
-    const { work, http } = plan
+    const { http } = plan
     this.counters = parts.counters
-    this.output = parts.output
     this.reassembler = new Reassembler(plan.reassembly, this, this.counters, parts.progress)
-    this.sink = sink
-    this.printer = printer
+    this.connections = connections
+    this.onClosed = (connection) => connections.close(connection)
+    this.branches = branches
+    this.sink = branches.length === 1 ? branches[0]!.sink : new FanOut(branches, this.counters)
     this.context = {
       reader: new HeadReader({
         maxHeadBytes: http.maxHeadBytes,
         maxFields: http.maxHeaders,
-        readsWideLines: work.kind === 'print',
-        skipsResponseFields: work.kind !== 'print',
+        // What is only shown may be read; it would be sent as it stands.
+        readsWideLines: plan.sinks.every(({ kind }) => kind === 'print'),
+        skipsResponseFields: !this.sink.wants.responseHead,
       }),
       view: new MessageView(http.maxHeaders),
       maxHeadBytes: http.maxHeadBytes,
       maxBodyBytes: http.maxBodyBytes,
       memory,
-      keepBodies: this.sink?.wantsBodies ?? (work.kind === 'print' && work.bodies !== 'none'),
+      keepBodies: this.sink.wants.requestBody,
       takePartialHead: () => this.spareHeads.pop() ?? new PartialHead(),
       givePartialHead: (partial) => {
         partial.clear()
@@ -96,7 +97,15 @@ export class Shard implements StreamConsumerFactory {
 
   static async open(plan: ShardPlan, parts: ShardParts): Promise<Shard> {
     const memory = new HttpMemory(plan.http, parts.counters)
-    return new Shard(plan, parts, memory, await openSink(plan, parts), await openPrinter(plan, parts, memory))
+    const connections = new OpenConnections()
+    const branches: Branch[] = []
+    for (const [i, work] of plan.sinks.entries()) {
+      const counters = plan.sinks.length === 1 ? parts.counters : parts.targetCounters![i]!
+      const sink = await openSink(work, plan, { ...parts, counters }, memory, connections)
+      const isPatient = work.kind === 'print' || !work.options.shed
+      branches.push({ sink, counters, whenFull: isPatient ? 'wait' : 'drop' })
+    }
+    return new Shard(plan, parts, memory, connections, branches)
   }
 
   packet(view: PacketView): void {
@@ -111,13 +120,14 @@ export class Shard implements StreamConsumerFactory {
   /** Takes over what may change while it runs. @param rateMemory of the new plan's rate, shared by all shards */
   change(plan: ShardPlan, rateMemory: SharedArrayBuffer): void {
     this.context.ports = portsOf(plan)
-    const { work } = plan
-    if (work.kind === 'print') return
-    this.sink?.change({
-      selection: work.options,
-      keepHost: work.kind === 'replay' && work.options.keepHost,
-      rateLimiter: rateLimiterOf(plan, rateMemory),
-    })
+    for (const [i, work] of plan.sinks.entries()) {
+      if (work.kind === 'print') continue
+      this.branches[i]!.sink.change?.({
+        selection: work.options,
+        keepHost: work.kind === 'replay' && work.options.keepHost,
+        rateLimiter: rateLimiterOf(plan, rateMemory),
+      })
+    }
   }
 
   /** The end of the input, or of a pass over it: every connection is closed. @param onProgress called now and then */
@@ -127,33 +137,35 @@ export class Shard implements StreamConsumerFactory {
 
   /** False: an offline feeder should wait. */
   hasRoom(): boolean {
-    return (this.sink?.hasRoom() ?? true) && this.output.hasRoom()
+    return this.sink.hasRoom()
   }
 
   /** Requests anywhere in the shard that have not ended. */
   get requestsHeld(): number {
-    return this.context.requestsInParsing + (this.printer?.held ?? 0) + (this.sink?.held ?? 0)
+    return this.context.requestsInParsing + this.sink.held
   }
 
   /** Sets the gauges and makes all counters visible. Once per batch. */
   publish(): void {
-    this.printer?.flush()
-    const { counters } = this
-    counters.set(Counter.requestsHeld, this.requestsHeld)
+    const { counters, context, sink } = this
+    // Of several targets each counts its own; before the shard's block, which says what was handed to them.
+    sink.flush?.()
+    const held = this.branches.length > 1 ? 0 : sink.held
+    counters.set(Counter.requestsHeld, context.requestsInParsing + held)
     counters.set(Counter.flowsOpen, this.reassembler.open)
     counters.set(Counter.flowTableBytes, this.reassembler.table.capacity * FLOW_BYTES)
-    counters.set(Counter.flowsUnsettled, this.reassembler.open + (this.sink?.unsettledConnections ?? 0))
+    counters.set(Counter.flowsUnsettled, this.reassembler.open + sink.unsettledConnections)
     counters.publish()
   }
 
   /** Waits until every request has ended, at most `limitMs`. */
   async drain(limitMs: number): Promise<void> {
-    await this.sink?.drain(limitMs)
+    await this.sink.drain(limitMs)
     this.publish()
   }
 
   async close(): Promise<void> {
-    await this.sink?.close()
+    await this.sink.close()
     this.publish()
   }
 
@@ -171,21 +183,10 @@ export class Shard implements StreamConsumerFactory {
   }
 
   private events(slot: number, clientDirection: number): HttpEvents {
-    const connection = new CapturedConnection(++this.connections, this.reassembler.table, slot, clientDirection)
-    if (this.sink !== null) return new RequestForwarder(connection, this.sink)
-    return this.printer!.events(connection)
+    const connection = CapturedConnection.ofFlow(this.reassembler.table, slot, clientDirection)
+    this.connections.open(connection)
+    return new HttpExchanges(connection.handle, this.sink, this.sink.wants, this.onClosed)
   }
-}
-
-async function openPrinter(
-  { work, http }: ShardPlan,
-  { output, counters }: ShardParts,
-  memory: HttpMemory,
-): Promise<Printer | null> {
-  if (work.kind !== 'print') return null
-  const { Printer } = await import('./printer.ts')
-  const options = { bodies: work.bodies, maxBodyBytes: http.maxBodyBytes }
-  return new Printer(options, work.redaction, (lines) => output.write(lines), counters, memory)
 }
 
 function portsOf({ http }: ShardPlan): ReadonlySet<number> | null {
@@ -196,14 +197,29 @@ function rateLimiterOf({ ratePerSecond, clockAnchor }: ShardPlan, memory: Shared
   return ratePerSecond === null ? null : new SharedRateLimiter(memory, ratePerSecond, new MonotonicClock(clockAnchor))
 }
 
-/** Loads only what the plan uses: the replay engine is most of a start's cost. Null: exchanges are printed. */
-async function openSink(plan: ShardPlan, parts: ShardParts): Promise<Sink | null> {
-  const { work, clockAnchor } = plan
-  if (work.kind === 'print') return null
-  const clock = new MonotonicClock(clockAnchor)
-  const deps = { clock, random: Math.random, rateLimiter: rateLimiterOf(plan, parts.rateMemory) }
-  if (work.kind === 'discard') return new NullSink(work.options, parts.counters, deps)
+/** Loads only what the plan uses: the replay engine is most of a start's cost, inspect needs node:crypto. */
+async function openSink(
+  work: Work,
+  plan: ShardPlan,
+  parts: ShardParts,
+  memory: HttpMemory,
+  connections: OpenConnections,
+): Promise<Sink> {
+  const { counters, output } = parts
+  if (work.kind === 'print') {
+    const { InspectSink } = await import('../sinks/inspect/inspect-sink.ts')
+    return new InspectSink(work.options, counters, {
+      connections,
+      memory,
+      output,
+      maxBodyBytes: plan.http.maxBodyBytes,
+    })
+  }
+  const clock = new MonotonicClock(plan.clockAnchor)
+  const rateLimiter = rateLimiterOf(plan, parts.rateMemory)
+  const deps = { connections, clock, random: Math.random, rateLimiter }
+  if (work.kind === 'discard') return new NullSink(work.options, counters, deps)
   const { ReplaySink } = await import('../sinks/replay/replay-sink.ts')
   const engine = await loadEngine(work.options.engine)
-  return new ReplaySink({ ...work.options, origin: new URL(work.origin) }, parts.counters, { ...deps, engine })
+  return new ReplaySink({ ...work.options, origin: new URL(work.origin) }, counters, { ...deps, engine })
 }

@@ -12,7 +12,7 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
-import type { Connection } from '../../exchange/connection.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
 import type { MessageView } from '../../exchange/message.ts'
 import type { Lane } from './lanes.ts'
 import type { OutgoingRequest } from './outgoing-request.ts'
@@ -52,7 +52,7 @@ export interface Engine {
    * A captured request in the form that this engine sends, in memory of its own; null when it cannot be sent as captured. `unsendable`
    * may still follow the `send` of one that was prepared.
    */
-  prepare(message: MessageView, connection: Connection, lane: Lane): OutgoingRequest | null
+  prepare(message: MessageView, connection: ConnectionFacts, lane: Lane): OutgoingRequest | null
   /** @param slot 0 to slots - 1, free @param request made by `prepare` of this engine */
   send(slot: number, request: OutgoingRequest): void
   /** From now on requests are prepared with the captured Host, or with the origin's. */

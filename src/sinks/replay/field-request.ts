@@ -1,5 +1,5 @@
 /** An outgoing request as strings: what undici takes. Strings are latin-1: one character per byte sent. */
-import type { Connection } from '../../exchange/connection.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
 import { FIELD_STRIDE, type MessageView } from '../../exchange/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import type { Lane } from './lanes.ts'
@@ -26,7 +26,7 @@ export function buildFieldRequest(
   message: MessageView,
   plan: HeadPlan,
   originHost: string,
-  connection: Connection,
+  connection: ConnectionFacts,
   lane: Lane,
 ): FieldRequest {
   // One conversion of the head; names and values are slices of it.

@@ -1,10 +1,11 @@
 /** Sends captured requests to the origin: filters, bounded queue, order, circuit breaker, one outcome per request. */
 import type { Clock } from '../../base/clock.ts'
 import { RequestDrop } from '../../base/drop.ts'
-import type { Connection } from '../../exchange/connection.ts'
+import type { ConnectionDirectory, ConnectionFacts, ConnectionHandle } from '../../exchange/connection.ts'
+import type { ExchangeId } from '../../exchange/exchange-outlet.ts'
 import type { MessageView } from '../../exchange/message.ts'
 import { Counter, type CounterBlock } from '../../metrics/counters.ts'
-import type { Sink, SinkSettings } from '../sink.ts'
+import { type Sink, type SinkSettings, WANTS_REQUESTS } from '../sink.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { type Engine, type EngineFactory, type EngineListener, Fault, IDLE_SWEEP_MS, SWEEP_MS } from './engine.ts'
 import { Lanes } from './lanes.ts'
@@ -14,6 +15,7 @@ import type { SharedRateLimiter } from './rate-limiter.ts'
 import { RequestSelection } from './selection.ts'
 
 export interface ReplaySinkDeps {
+  readonly connections: ConnectionDirectory
   readonly clock: Clock
   /** Uniform in [0, 1). */
   readonly random: () => number
@@ -38,11 +40,11 @@ const ENOUGH_QUEUED = 256
 const ENOUGH_PER_SLOT = 4
 
 export class ReplaySink implements Sink, EngineListener {
-  readonly wantsBodies = true
-  readonly wantsResponses = false
+  readonly wants = WANTS_REQUESTS
 
   private readonly options: ReplaySinkOptions
   private readonly counters: CounterBlock
+  private readonly connections: ConnectionDirectory
   private readonly clock: Clock
   private readonly random: () => number
   private selection: RequestSelection
@@ -76,6 +78,7 @@ export class ReplaySink implements Sink, EngineListener {
     checkOrigin(options.origin)
     this.options = options
     this.counters = counters
+    this.connections = deps.connections
     this.clock = deps.clock
     this.limiter = deps.rateLimiter
     this.random = deps.random
@@ -101,13 +104,14 @@ export class ReplaySink implements Sink, EngineListener {
     return this.lanes.unsettled
   }
 
-  request(message: MessageView, connection: Connection): void {
+  request(id: ExchangeId, message: MessageView): void {
+    const connection = this.connections.facts(id.connection)
     const reason = this.refusal(message, connection)
     if (reason !== RequestDrop.none) {
       this.counters.requestDrop(reason)
       return
     }
-    const lane = this.lanes.of(connection.id)
+    const lane = this.lanes.of(id.connection)
     const request = this.engine.prepare(message, connection, lane)
     if (request === null) {
       this.counters.requestDrop(RequestDrop.unsendable)
@@ -122,8 +126,8 @@ export class ReplaySink implements Sink, EngineListener {
     if (this.timer === null || this.isTimerForIdle) this.setTimer(SWEEP_MS)
   }
 
-  connectionClosed(connection: Connection): void {
-    this.lanes.connectionClosed(connection.id)
+  closed(connection: ConnectionHandle): void {
+    this.lanes.connectionClosed(connection)
   }
 
   change({ selection, keepHost, rateLimiter }: SinkSettings): void {
@@ -161,7 +165,7 @@ export class ReplaySink implements Sink, EngineListener {
 
   // --- taking ---
 
-  private refusal(message: MessageView, connection: Connection): number {
+  private refusal(message: MessageView, connection: ConnectionFacts): number {
     if (this.closing !== null) return RequestDrop.drainTimeout
     const refused = this.selection.refusal(message, connection)
     if (refused !== RequestDrop.none) return refused

@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
-import type { Connection } from '../../exchange/connection.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
 import type { MessageView } from '../../exchange/message.ts'
 import { CR, LF } from '../../http/characters.ts'
 import { AnswerContext, AnswerReader, AnswerState } from './answer-reader.ts'
@@ -46,7 +46,7 @@ export class WireEngine implements Engine {
     for (let i = 0; i < this.slots; i++) this.all.push(new WireSlot(i, this.context))
   }
 
-  prepare(message: MessageView, connection: Connection, lane: Lane): WireRequest | null {
+  prepare(message: MessageView, connection: ConnectionFacts, lane: Lane): WireRequest | null {
     return this.builder.build(message, connection, lane)
   }
 

@@ -2,7 +2,7 @@
  * An outgoing request as bytes: what the wire engine writes. Between the edits of a HeadPlan the captured head is copied as it
  * is, so names, values, their order and the blanks between them stay by construction.
  */
-import type { Connection } from '../../exchange/connection.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
 import { FIELD_STRIDE, type MessageView } from '../../exchange/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import type { Lane } from './lanes.ts'
@@ -75,7 +75,7 @@ export class WireRequestBuilder {
   }
 
   /** @returns null where HeadPlan has no way to send it */
-  build(message: MessageView, connection: Connection, lane: Lane): WireRequest | null {
+  build(message: MessageView, connection: ConnectionFacts, lane: Lane): WireRequest | null {
     if (!this.plan.read(message)) return null
     const isShort = message.bodyBytes <= SHORT_BODY_BYTES
     // No edit makes a target longer, and the captured host appears at most twice.
@@ -122,7 +122,7 @@ export class WireRequestBuilder {
     this.blockAt = 0
   }
 
-  private writeHead(message: MessageView, connection: Connection, lane: Lane): void {
+  private writeHead(message: MessageView, connection: ConnectionFacts, lane: Lane): void {
     const { plan } = this
     const { bytes, fields, fieldCount, headEnd } = message
     const { actions } = plan
@@ -170,7 +170,7 @@ export class WireRequestBuilder {
     this.bytes(MARKER_AND_END)
   }
 
-  private writeForwarded(message: MessageView, connection: Connection, lane: Lane): void {
+  private writeForwarded(message: MessageView, connection: ConnectionFacts, lane: Lane): void {
     const { plan } = this
     if (plan.addsForwardedFor && plan.addsForwardedPort && plan.addsForwardedProto) {
       // Equal for all requests of the connection that bring none of the three.
@@ -232,11 +232,11 @@ function latin1(text: string): Uint8Array {
   return bytes
 }
 
-function forwardedFor(connection: Connection): string {
+function forwardedFor(connection: ConnectionFacts): string {
   return `X-Forwarded-For: ${connection.clientAddress}\r\n`
 }
 
-function forwardedPort(connection: Connection): string {
+function forwardedPort(connection: ConnectionFacts): string {
   return `X-Forwarded-Port: ${connection.serverPort}\r\n`
 }
 

@@ -77,7 +77,7 @@ const ORIGIN_HOST = 'staging.example:8080'
 const PLANS = [false, true].map(
   (keepsHost) => () => new WireRequestBuilder(new HeadPlan(ORIGIN_HOST, keepsHost), ORIGIN_HOST),
 )
-const CONNECTION = connection({ id: 1, clientPort: 40_000, clientHash: 1, flowHash: 2 })
+const CONNECTION = connection({ handle: 1, clientPort: 40_000, clientHash: 1, flowHash: 2 })
 const FORBIDDEN = [
   'transfer-encoding',
   'connection',

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MonotonicClock } from '../../../src/base/clock.ts'
-import type { Connection } from '../../../src/exchange/connection.ts'
+import type { ConnectionFacts } from '../../../src/exchange/connection.ts'
 import { MessageView } from '../../../src/exchange/message.ts'
 import { HeadReader } from '../../../src/http/head.ts'
 import { ENGINE_NAMES, type Engine, type EngineListener } from '../../../src/sinks/replay/engine.ts'
@@ -39,7 +39,7 @@ const HOP = ['keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'http
 const NAMED = ['x-hop', 'x-other']
 
 /** docs/replay.md, as a list of rules applied one after the other. Null: not sent. */
-function transformed(captured: Captured, from: Connection, origin: string, keepHost: boolean): Sent | null {
+function transformed(captured: Captured, from: ConnectionFacts, origin: string, keepHost: boolean): Sent | null {
   const { method, body } = captured
   const absolute = /^https?:\/\/(?:[^/?#]*@)?([^/?#@]+)(.*)$/is.exec(captured.target)
   let target = captured.target
@@ -196,7 +196,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (name) => {
     const open = await loadEngine(name)
     const engine: Engine = open({ ...REPLAY_DEFAULTS, origin: ORIGIN, keepHost }, new MonotonicClock(), SILENT)
     const from = [connection(), connection({ clientAddress: '2001:db8::1', serverPort: 80 })]
-    const lanes = from.map(({ id }) => new Lane(id))
+    const lanes = from.map(({ handle }) => new Lane(handle))
     const earlier: [WireRequest, string][] = []
     fc.assert(
       fc.property(requests, fc.nat(1), (captured, which) => {
