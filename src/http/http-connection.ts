@@ -3,6 +3,7 @@
  * framing needs it (HEAD, CONNECT, upgrades), and where HTTP ends.
  */
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import {
   Demand,
@@ -17,7 +18,6 @@ import { ClientRole, Evidence, SYSTEM_PORTS } from './client-role.ts'
 import { Fault, requestDropOf, responseDropOf } from './fault.ts'
 import { Probe, probeStatusLine } from './first-line.ts'
 import type { HttpEvents, PendingRequest } from './http-events.ts'
-import { MessageFlag, type MessageView } from './message.ts'
 import { MessageReader } from './message-reader.ts'
 import { Body, type MessageStart, Skipped } from './message-role.ts'
 import type { ParserContext } from './parser-context.ts'
