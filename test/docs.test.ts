@@ -5,14 +5,14 @@ import { describe, expect, test } from 'vitest'
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../src/base/drop.ts'
 import { flagName } from '../src/config/field.ts'
 import { allOptions } from '../src/config/options.ts'
-import type { Connection } from '../src/exchange/connection.ts'
-import type { CapturedResponse, Exchange } from '../src/exchange/exchange.ts'
+import type { Exchange } from '../src/exchange/exchange.ts'
 import { PROTOCOLS } from '../src/http/protocol.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../src/metrics/counters.ts'
 import { describeMetrics } from '../src/report/render-metrics-docs.ts'
 import { makeSummary } from '../src/report/summary.ts'
 import { Totals } from '../src/report/totals.ts'
 import { exchangeLine } from '../src/sinks/inspect/exchange-lines.ts'
+import { factsOf, ownedOf } from './support/exchanges.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -156,19 +156,12 @@ function anchorsOf(page: string): Set<string> {
 
 /** An exchange that has everything. */
 function exchange({ isIncomplete }: { isIncomplete: boolean }): Exchange {
-  const message = { headers: [], bodyBytes: 1, bodySha256: 'aa', body: Buffer.from('a'), timeUs: 1, endUs: 2 } as const
-  const response: CapturedResponse = { ...message, status: 200, isIncomplete }
-  const connection: Connection = {
-    id: 1,
-    clientAddress: '10.0.0.1',
-    clientPort: 40000,
-    serverAddress: '10.0.0.2',
-    serverPort: 80,
-    proxied: null,
-    vni: null,
-    clientHash: 1,
-    flowHash: 1,
+  const facts = { body: Buffer.from('a'), sha256: 'aa', firstUs: 1, lastUs: 2 }
+  return {
+    id: { connection: 1, stream: 0, index: 0 },
+    connection: factsOf(),
+    request: ownedOf('GET / HTTP/1.1\r\n\r\n', facts),
+    response: ownedOf('HTTP/1.1 200 x\r\n\r\n', { ...facts, isIncomplete }),
+    interim: [ownedOf('HTTP/1.1 100 x\r\n\r\n', { ...facts, isIncomplete })],
   }
-  const request = { ...message, method: 'GET', target: '/', version: '1.1' }
-  return { connection, request, response, interim: [{ ...response, status: 100 }] }
 }

@@ -56,7 +56,7 @@ async function measure({ flood, sizes, memoryLimit }: FloodOrder): Promise<Flood
     producers: 1,
     ringCapacity: options.ringBytes,
     heapMb: options.shardHeapMb,
-    writeLines: () => Promise.resolve(),
+    writeOutput: () => Promise.resolve(),
     onShardDied: () => {},
     onShardGivenUp: () => {},
     shedAbove: null,

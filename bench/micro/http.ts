@@ -1,7 +1,8 @@
 /** Request heads against the plain way with strings; chunked bodies against bodies of stated length. */
+
+import { MessageView } from '../../src/exchange/message.ts'
 import { BodyReader } from '../../src/http/body-reader.ts'
 import { HeadReader } from '../../src/http/head.ts'
-import { MessageView } from '../../src/http/message.ts'
 import type { MicroBench, MicroCase } from './measure.ts'
 import { packed } from './packets.ts'
 

@@ -1,30 +1,51 @@
-/** The one implementation of Connection: made from the flow table's columns when a connection's first message comes. */
+/** Facts of one connection, in memory of their own: made from the flow table when its first message comes, or from a record. */
 import type { FlowTable } from '../flow/flow-table.ts'
-import type { ProxiedEnds } from '../http/proxy-header.ts'
-import type { Connection } from './connection.ts'
+import { type ConnectionFacts, type ConnectionHandle, handleOf, type NamedEnd } from './connection.ts'
 
-export class CapturedConnection implements Connection {
-  readonly id: number
+export class CapturedConnection implements ConnectionFacts {
+  readonly handle: ConnectionHandle
+  readonly ipVersion: number
+  readonly clientWords: ArrayLike<number>
+  readonly serverWords: ArrayLike<number>
   readonly clientPort: number
   readonly serverPort: number
   readonly vni: number | null
-  readonly proxied: ProxiedEnds | null
-  private readonly ipVersion: number
-  private readonly clientWords: Int32Array
-  private readonly serverWords: Int32Array
+  namedClient: NamedEnd | null = null
+  namedServer: NamedEnd | null = null
   private clientText = ''
   private serverText = ''
 
-  constructor(id: number, table: FlowTable, slot: number, clientDirection: number, proxied: ProxiedEnds | null = null) {
-    this.id = id
-    this.proxied = proxied
-    this.ipVersion = table.ipVersion[slot]!
-    this.clientWords = table.addressOf(slot, clientDirection)
-    this.serverWords = table.addressOf(slot, clientDirection ^ 1)
-    this.clientPort = table.portOf(slot, clientDirection)
-    this.serverPort = table.portOf(slot, clientDirection ^ 1)
+  /** @param clientWords four 32-bit words, IPv4 in the first */
+  constructor(
+    handle: ConnectionHandle,
+    ipVersion: number,
+    clientWords: ArrayLike<number>,
+    clientPort: number,
+    serverWords: ArrayLike<number>,
+    serverPort: number,
+    vni: number | null,
+  ) {
+    this.handle = handle
+    this.ipVersion = ipVersion
+    this.clientWords = clientWords
+    this.clientPort = clientPort
+    this.serverWords = serverWords
+    this.serverPort = serverPort
+    this.vni = vni
+  }
+
+  /** @param clientDirection 0 or 1: the direction of the flow that its client sends in */
+  static ofFlow(table: FlowTable, slot: number, clientDirection: number): CapturedConnection {
     const vni = table.vni[slot]!
-    this.vni = vni < 0 ? null : vni
+    return new CapturedConnection(
+      handleOf(slot, table.generation[slot]!),
+      table.ipVersion[slot]!,
+      table.addressOf(slot, clientDirection),
+      table.portOf(slot, clientDirection),
+      table.addressOf(slot, clientDirection ^ 1),
+      table.portOf(slot, clientDirection ^ 1),
+      vni < 0 ? null : vni,
+    )
   }
 
   get clientAddress(): string {

@@ -1,29 +1,66 @@
-import type { ProxiedEnds } from '../http/proxy-header.ts'
-
 /**
- * A captured TCP connection as sinks know it: identity and addresses, text made on first use.
+ * A captured TCP connection as sinks know it: a number. What is known of it is asked for by that number while the connection is open,
+ * so that nobody keeps an object of a connection that is gone, and a number says the same in a record.
  *
- * Client is the side that sends requests. The object lives from the connection's first HTTP byte until it is closed;
- * sinks may keep it (as a key of order, say) longer.
+ *   handle = generation × 2^24 + slot
+ *
+ * Slot: the row of the flow table. Generation: how many connections stood in that row before, modulo 2^29. A handle is never reused
+ * within 500 million connections of one row, and stays an exact number (53 bits).
  */
-export interface Connection {
-  /** Unique within the shard's life; never reused. */
-  readonly id: number
-  /** Client address as text, IPv6 in RFC 5952 form without brackets. */
+export type ConnectionHandle = number
+
+const SLOT_BITS = 24
+/** The flow table has fewer rows (--max-flows). */
+export const MAX_SLOTS = 2 ** SLOT_BITS
+/** Generations are counted modulo this. */
+export const GENERATIONS = 2 ** 29
+
+/** @param slot 0 to 2^24 - 1 @param generation 0 to 2^29 - 1 */
+export function handleOf(slot: number, generation: number): ConnectionHandle {
+  return generation * MAX_SLOTS + slot
+}
+
+export function slotOf(handle: ConnectionHandle): number {
+  return handle % MAX_SLOTS
+}
+
+/** One end of the connection that a PROXY protocol header in front of this one speaks of: whoever opened this one passes it on. */
+export interface NamedEnd {
+  /** Text, IPv6 in RFC 5952 form without brackets. */
+  readonly address: string
+  readonly port: number
+}
+
+/** Who talks on a connection. Client is the side that sends requests. */
+export interface ConnectionFacts {
+  readonly handle: ConnectionHandle
+  /** 4 or 6. */
+  readonly ipVersion: number
+  /** Addresses as 32-bit words in network order, four; IPv4 in the first. */
+  readonly clientWords: ArrayLike<number>
+  readonly serverWords: ArrayLike<number>
+  /** The same as text, IPv6 in RFC 5952 form without brackets; made on first use. */
   readonly clientAddress: string
   readonly clientPort: number
   readonly serverAddress: string
   readonly serverPort: number
-  /** What a PROXY header in front of the connection says about its ends; null: there was none, or it names nobody. */
-  readonly proxied: ProxiedEnds | null
   /** VNI of the mirror session that brought the first packet, null for traffic that was not encapsulated. */
   readonly vni: number | null
+  /** The ends that a PROXY header in front of the connection names; null: there was none, or it names nobody. */
+  readonly namedClient: NamedEnd | null
+  readonly namedServer: NamedEnd | null
   /** Keyless hash of the client address and of the whole five-tuple, equal in every process and every run: for sampling. */
   readonly clientHash: number
   readonly flowHash: number
 }
 
+/** Facts by handle. */
+export interface ConnectionDirectory {
+  /** @param handle of a connection that is open: until `closed` of ExchangeOutlet has returned. Another is a bug. */
+  facts(handle: ConnectionHandle): ConnectionFacts
+}
+
 /** The client for whom the connection was opened: as a PROXY header says, else its own end. */
-export function clientOf(connection: Connection): string {
-  return connection.proxied?.clientAddress ?? connection.clientAddress
+export function clientOf(connection: ConnectionFacts): string {
+  return connection.namedClient?.address ?? connection.clientAddress
 }

@@ -12,6 +12,7 @@ import { IPV4_DESTINATION, IPV4_SOURCE, IPV6_DESTINATION, IPV6_SOURCE } from '..
 const FIRST_CAPACITY = 1024
 /** Words of the two addresses in `addresses`; IPv4 uses the first of each four. */
 const ADDRESS_WORDS = 8
+const LAST_GENERATION = 2 ** 29 - 1
 
 export class FlowTable {
   readonly maxFlows: number
@@ -30,6 +31,8 @@ export class FlowTable {
   hash = new Int32Array(FIRST_CAPACITY)
   /** Source port of direction 0 in the upper half, destination port in the lower. */
   ports = new Int32Array(FIRST_CAPACITY)
+  /** Connections that stood in the row before, modulo 2^29 (exchange/connection.ts): it survives them. */
+  generation = new Int32Array(FIRST_CAPACITY)
   vni = new Int32Array(FIRST_CAPACITY)
   /** VNI and VLAN tags: see PacketView. */
   network = new Int32Array(FIRST_CAPACITY)
@@ -137,6 +140,7 @@ export class FlowTable {
 
   /** Forgets what the connection did, keeps who talks: for a new connection on the same five-tuple. */
   clearState(slot: number): void {
+    this.generation[slot] = (this.generation[slot]! + 1) & LAST_GENERATION
     this.flags[slot] = 0
     this.packets[slot] = 0
     const { base, nextSeq, nextOffset, highAck, finSeq, truncatedSeq, directionFlags, outOfWindow } = this
@@ -261,6 +265,7 @@ export class FlowTable {
     this.capacity = capacity
     this.hash = grown(this.hash, capacity)
     this.ports = grown(this.ports, capacity)
+    this.generation = grown(this.generation, capacity)
     this.vni = grown(this.vni, capacity)
     this.network = grown(this.network, capacity)
     this.ipVersion = grown(this.ipVersion, capacity)

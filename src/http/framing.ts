@@ -2,9 +2,10 @@
  * Where a message ends, from its header fields (RFC 9112 section 6): Content-Length, Transfer-Encoding, and whether they agree. Beside
  * them the few other fields whose meaning HTTP itself needs, as MessageFlags.
  */
+
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { CHARACTERS, Char } from './characters.ts'
 import { Fault } from './fault.ts'
-import { MessageFlag, type MessageView } from './message.ts'
 import { endsWithListToken, equalsText, hasListToken, isText, word } from './text.ts'
 
 export class Framing {

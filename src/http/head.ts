@@ -4,10 +4,11 @@
  * Strict where two readers could disagree: what follows an ambiguous head could be a body for one and a request for another,
  * so the caller ends HTTP on that direction. Lenient where nothing can be misread (any method token, any header value).
  */
+
+import { FIELD_STRIDE, MessageFlag, type MessageView } from '../exchange/message.ts'
 import { CHARACTERS, Char, COLON, CR, LF, SP } from './characters.ts'
 import { Fault } from './fault.ts'
 import { Framing, mayBeNoted } from './framing.ts'
-import { FIELD_STRIDE, MessageFlag, type MessageView } from './message.ts'
 import { isText, pastTarget, pastValue, trimmedEnd, word } from './text.ts'
 
 /** Results of the head readers besides the end of the head (which is greater than its start). */

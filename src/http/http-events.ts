@@ -1,5 +1,5 @@
 /** What HTTP on one captured connection tells the stage behind it (pairing, sinks). */
-import type { MessageView } from './message.ts'
+import type { MessageView } from '../exchange/message.ts'
 
 /** A request whose answer may still come, in the order sent. `attachment` belongs to whoever pairs exchanges. */
 export interface PendingRequest {

@@ -2,12 +2,13 @@
  * HTTP/1 between a client and a server that are known: one reader a direction, which response belongs to which request as far as framing
  * needs it (HEAD, CONNECT, upgrades), and when the requests end.
  */
+
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { Counter } from '../metrics/counters.ts'
 import { Demand, NO_OFFSET, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { Fault, requestDropOf, responseDropOf } from './fault.ts'
 import type { HttpContext } from './http-context.ts'
 import type { HttpEvents, PendingRequest } from './http-events.ts'
-import { MessageFlag, type MessageView } from './message.ts'
 import { MessageReader } from './message-reader.ts'
 import { Body, type MessageStart, Skipped } from './message-role.ts'
 import { isSocksHandshake, type Protocol, recogniseProtocol } from './protocol.ts'

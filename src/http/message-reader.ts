@@ -9,6 +9,8 @@
  *   any other gap, mid-stream start        nothing is read until a message boundary is proven (resynchronisation)
  *   ambiguous framing                      HTTP ends on this direction; the rest is counted
  */
+
+import { MessageFlag } from '../exchange/message.ts'
 import { End, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { BodyReader } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
@@ -18,7 +20,6 @@ import { type LineProbe, Probe } from './first-line.ts'
 import { Gathered } from './gathered.ts'
 import { HEAD_INCOMPLETE } from './head.ts'
 import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './http-memory.ts'
-import { MessageFlag } from './message.ts'
 import { Body, type MessageRole, MessageStart, Skipped } from './message-role.ts'
 import type { ParserContext } from './parser-context.ts'
 import type { PartialHead } from './partial-head.ts'

@@ -1,7 +1,8 @@
 /** What a MessageReader does not decide itself: where requests and answers differ. */
+
+import type { MessageView } from '../exchange/message.ts'
 import type { BodyTarget } from './body-reader.ts'
 import type { LineProbe } from './first-line.ts'
-import type { MessageView } from './message.ts'
 
 /** Where a message begins. */
 export class MessageStart {

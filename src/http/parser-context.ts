@@ -1,6 +1,6 @@
+import type { MessageView } from '../exchange/message.ts'
 import type { HeadReader } from './head.ts'
 import type { HttpMemory } from './http-memory.ts'
-import type { MessageView } from './message.ts'
 import type { PartialHead } from './partial-head.ts'
 
 /** What all parsers of a shard share: one of each is enough, because a message is parsed without interruption. */

@@ -12,14 +12,13 @@
  */
 import { isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import type { NamedEnd } from '../exchange/connection.ts'
 import { StreamPiece } from '../reassembly/stream-parser.ts'
 
-/** The ends of the connection that a PROXY header speaks of: addresses as text (RFC 5952). */
+/** The ends of the connection that a PROXY header speaks of. */
 export interface ProxiedEnds {
-  readonly clientAddress: string
-  readonly clientPort: number
-  readonly serverAddress: string
-  readonly serverPort: number
+  readonly client: NamedEnd
+  readonly server: NamedEnd
 }
 
 export const ProxyHeader = {
@@ -172,5 +171,8 @@ function endsOf(
   server: ipaddr.IPv4 | ipaddr.IPv6,
   serverPort: number,
 ): ProxiedEnds {
-  return { clientAddress: client.toString(), clientPort, serverAddress: server.toString(), serverPort }
+  return {
+    client: { address: client.toString(), port: clientPort },
+    server: { address: server.toString(), port: serverPort },
+  }
 }

@@ -1,10 +1,10 @@
 /** Requests, as MessageReader reads them: each counts from its first line on and ends once, complete or dropped with a reason. */
 
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { Fault } from './fault.ts'
 import type { LineProbe } from './first-line.ts'
 import { probeRequestLine, RequestLineProbe } from './first-line.ts'
 import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './http-memory.ts'
-import { MessageFlag, type MessageView } from './message.ts'
 import { Body, type MessageRole, type MessageStart } from './message-role.ts'
 import type { ParserContext } from './parser-context.ts'
 

@@ -2,9 +2,10 @@
  * Answers, as MessageReader reads them. Their framing depends on the request they answer, so each head is shown to whoever pairs them.
  * An answer that lost bytes is passed on as incomplete; framing that cannot be known ends HTTP on this direction.
  */
+
+import type { MessageView } from '../exchange/message.ts'
 import type { LineProbe } from './first-line.ts'
 import { probeStatusLine, StatusLineProbe } from './first-line.ts'
-import type { MessageView } from './message.ts'
 import type { MessageRole, MessageStart } from './message-role.ts'
 import type { ParserContext } from './parser-context.ts'
 

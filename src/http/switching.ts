@@ -1,7 +1,8 @@
 /** CONNECT and upgrades: what follows one is read when the head of its answer has said what it is. */
+
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { Probe, probeStatusLine } from './first-line.ts'
 import type { PendingRequest } from './http-events.ts'
-import { MessageFlag, type MessageView } from './message.ts'
 import type { ParserContext } from './parser-context.ts'
 
 export class Switching {

@@ -1,8 +1,9 @@
 /** The requests of one connection that wait for their answers, and which answer belongs to which: in order, and by proof behind a loss. */
+
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { NO_OFFSET } from '../reassembly/stream-parser.ts'
 import type { PendingRequest } from './http-events.ts'
 import { type HttpMemory, PENDING_BYTES } from './http-memory.ts'
-import { MessageFlag, type MessageView } from './message.ts'
 
 /** Requests without an answer kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
 const MAX_PENDING = 1024

@@ -297,6 +297,11 @@ export const SCALARS = {
     kind: 'gauge',
     help: 'Requests being parsed, queued or in flight.',
   },
+  requestsForwarded: {
+    metric: 'mirrorshard_requests_forwarded_total',
+    kind: 'counter',
+    help: 'With several targets: complete requests handed to them. What became of each is counted by target.',
+  },
   requestBodyBytes: {
     metric: 'mirrorshard_request_body_bytes_total',
     kind: 'counter',

@@ -55,6 +55,23 @@ const BY_THREAD = ['heapBytes', 'externalBytes'] as const
 /** The sums are part of the histograms. */
 const NOT_ALONE: ReadonlySet<string> = new Set(['latencySumUs', 'addedLatencySumUs', ...BY_THREAD])
 
+/** Counters of one of several targets, with its name as label. With one target they have no samples: all is in the counters of requests. */
+export const BY_TARGET = {
+  given: { metric: 'mirrorshard_target_requests_given_total', help: 'Requests handed to the target.' },
+  dropped: {
+    metric: 'mirrorshard_target_requests_dropped_total',
+    label: 'reason',
+    names: REQUEST_DROP_NAMES,
+    help: 'Requests to the target that were dropped, by reason.',
+  },
+  replayed: {
+    metric: 'mirrorshard_target_requests_replayed_total',
+    label: 'outcome',
+    names: OUTCOME_NAMES,
+    help: 'Requests that left for the target, by outcome.',
+  },
+} as const
+
 interface ThreadCount {
   readonly configured: number
   readonly running: number
@@ -81,6 +98,8 @@ export interface MetricSources {
   deaths(): readonly ThreadDeaths[]
   reloads(): Reloads
   memory(): MemoryBudget
+  /** Names of the targets, in the order of their counters. */
+  targets(): readonly string[]
 }
 
 /** What is in each part of the memory budget that grows with the traffic. */
@@ -134,6 +153,45 @@ export function openRegistry(sources: MetricSources): Registry {
       },
     })
   }
+  const { given, dropped, replayed } = BY_TARGET
+  new PromCounter({
+    name: given.metric,
+    help: given.help,
+    labelNames: ['target'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [i, target] of sources.totals().targets.entries())
+        this.inc({ target: sources.targets()[i]! }, target.given)
+    },
+  })
+  for (const { metric, label, names: labels, help } of [dropped, replayed]) {
+    new PromCounter({
+      name: metric,
+      help,
+      labelNames: ['target', label],
+      registers: [registry],
+      collect() {
+        this.reset()
+        for (const [i, totals] of sources.totals().targets.entries()) {
+          const target = sources.targets()[i]!
+          const counts = label === 'reason' ? totals.dropped() : totals.replayed()
+          for (const name of everyName(labels)) this.inc({ target, [label]: name }, counts[name] ?? 0)
+        }
+      },
+    })
+  }
+  new Gauge({
+    name: 'mirrorshard_target_requests_held',
+    help: 'Requests to the target that are queued or in flight; only with several targets.',
+    labelNames: ['target'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const [i, target] of sources.totals().targets.entries())
+        this.set({ target: sources.targets()[i]! }, target.held)
+    },
+  })
   new Gauge({
     name: 'mirrorshard_ring_packets',
     help: 'Packets waiting in the rings: received, and neither processed nor dropped yet.',

@@ -86,6 +86,7 @@ export function describeMetrics(): Metric[] {
     deaths: () => [],
     reloads: () => ({ success: 0, failure: 0, lastSuccessMs: 0 }),
     memory: () => ({}) as MemoryBudget,
+    targets: () => [],
   })
   const registered = registry.getMetricsAsArray() as unknown as (Metric & { readonly labelNames?: readonly string[] })[]
   const metrics = registered

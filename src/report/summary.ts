@@ -1,7 +1,7 @@
 /** The summary: fixed keys for scripts (docs/summary.md), and the same in plain words for people. */
 import { count, plural } from '../base/plural.ts'
 import { passedOverCounts, passedOverInWords } from './passed-over-words.ts'
-import type { Quantiles, Totals } from './totals.ts'
+import type { Quantiles, TargetTotals, Totals } from './totals.ts'
 import { total } from './totals.ts'
 import { named, PROTOCOL_NAMES, verdict } from './verdict.ts'
 
@@ -40,7 +40,11 @@ export interface Summary {
     readonly replayed: Record<string, number>
     readonly held: number
     readonly retried: number
+    /** Handed to several targets; absent where there is one. */
+    readonly forwarded?: number
   }
+  /** What became of them at each target, by name; absent where there is one. */
+  readonly targets?: Record<string, TargetSummary>
   readonly latencyMs: Quantiles
   /** Last packet of a live request to the request written; null where no request came live. */
   readonly addedLatencyMs: Quantiles | null
@@ -63,6 +67,14 @@ export interface Summary {
   readonly fault?: string
 }
 
+/** given = Σ dropped + Σ replayed + held */
+export interface TargetSummary {
+  readonly given: number
+  readonly dropped: Record<string, number>
+  readonly replayed: Record<string, number>
+  readonly held: number
+}
+
 /** Clock and processor readings a summary is made of. */
 export interface Spent {
   readonly seconds: number
@@ -70,13 +82,15 @@ export interface Spent {
   readonly fromFirstPacket: { readonly seconds: number; readonly cpuSeconds: number }
 }
 
-/** @param hasSocket whether the kernel's drops are known */
+/** @param hasSocket whether the kernel's drops are known @param targetNames in the order of the counters */
 export function makeSummary(
   totals: Totals,
   protocolCounts: readonly [string, number][],
   hasSocket: boolean,
   spent: Spent,
+  targetNames: readonly string[] = [],
 ): Summary {
+  const hasTargets = targetNames.length > 1
   const added = totals.addedLatency()
   return {
     packets: {
@@ -108,7 +122,9 @@ export function makeSummary(
       replayed: totals.outcomes(),
       held: totals.requestsHeld(),
       retried: totals.get('replayRetries'),
+      ...(hasTargets ? { forwarded: totals.get('requestsForwarded') } : {}),
     },
+    ...(hasTargets ? { targets: byTarget(totals.targets, targetNames) } : {}),
     latencyMs: totals.latency().quantiles(),
     addedLatencyMs: added.count > 0 ? added.quantiles() : null,
     skippedBytes: {
@@ -122,6 +138,14 @@ export function makeSummary(
     passedOver: passedOverCounts(totals.passedOver),
     ...spent,
   }
+}
+
+function byTarget(targets: readonly TargetTotals[], names: readonly string[]): Record<string, TargetSummary> {
+  const entries = targets.map((target, i): [string, TargetSummary] => [
+    names[i]!,
+    { given: target.given, dropped: target.dropped(), replayed: target.replayed(), held: target.held },
+  ])
+  return Object.fromEntries(entries)
 }
 
 function groupProtocolCounts(protocolCounts: readonly [string, number][]): Record<string, Record<string, number>> {
@@ -148,13 +172,21 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   const cut = packets.truncated > 0 ? `, ${count(packets.truncated)} packets truncated` : ''
   const lost = flows.lost > 0 ? `, ${count(flows.lost)} lost with a worker` : ''
   line('flows', `${count(flows.opened)} opened, ${plural(flows.gaps, 'gap')}${cut}${lost}`)
-  const ended = total(requests.replayed)
+  const { forwarded } = requests
+  const ended = forwarded ?? total(requests.replayed)
   const outcomes = verb === 'replayed' ? listed(requests.replayed, '') : ''
   line(
     'requests',
-    `${count(requests.parsed)} parsed, ${count(ended)} ${verb}${outcomes}${listed(requests.dropped, 'dropped')}`,
+    `${count(requests.parsed)} parsed, ${count(ended)} ${forwarded === undefined ? verb : 'forwarded'}${outcomes}${listed(requests.dropped, 'dropped')}`,
   )
   if (requests.held > 0) line('', `${count(requests.held)} still held`)
+  for (const [name, { given, dropped, replayed, held }] of Object.entries(summary.targets ?? {})) {
+    const left = held > 0 ? `, ${count(held)} still held` : ''
+    line(
+      'target',
+      `${name}: ${count(given)} given, ${count(total(replayed))} ${verb}${listed(replayed, '')}${listed(dropped, 'dropped')}${left}`,
+    )
+  }
   const { parsed, dropped, unasked } = summary.responses
   const withoutRequest = unasked > 0 ? `, ${count(unasked)} to requests that were not read` : ''
   if (total(dropped) + unasked > 0)

@@ -18,6 +18,7 @@ import {
   type TimeBuckets,
 } from '../metrics/counters.ts'
 import { PassedOverTotals } from '../metrics/passed-over.ts'
+import { targetOffsets } from '../metrics/target-counters.ts'
 
 /** Of one thread, as it published them last. */
 export interface ThreadGauges {
@@ -35,6 +36,8 @@ export class Totals {
 
   /** What came and was not read. */
   readonly passedOver = new PassedOverTotals()
+  /** What each target counts, where there are several: in their order. */
+  readonly targets: TargetTotals[] = []
 
   /** Threads that are alive and have looked at their memory. */
   readonly threads: ThreadGauges[] = []
@@ -54,12 +57,24 @@ export class Totals {
       if (heapBytes > 0) totals.threads.push({ thread, heapBytes, externalBytes: block[Counter.externalBytes]! })
     }
     for (const [i, memory] of shards.entries()) {
+      // Before the shard's own: no target is seen to have ended what was not handed to it.
+      totals.addTargets(memory, block)
       add(memory, `shard-${i}`)
       totals.handledByShards += block[Counter.packetsProcessed]!
       for (let code = 1; code < PACKET_DROP_NAMES.length; code++) totals.handledByShards += block[PACKET_DROPS + code]!
     }
     for (const [i, memory] of receiving.entries()) add(memory, i === 0 ? 'main' : `receiver-${i - 1}`)
     return totals
+  }
+
+  /** Of a shard with several targets. What became of requests stays apart; times and the rest count for all together too. */
+  private addTargets(memory: SharedArrayBuffer, block: Float64Array): void {
+    for (const [t, offset] of targetOffsets(memory).entries()) {
+      readCounterBlock(memory, offset, block)
+      this.targets[t] ??= new TargetTotals()
+      this.targets[t].add(block)
+      for (let i = 0; i < COUNTERS; i++) if (!isOfTarget(i)) this.values[i]! += block[i]!
+    }
   }
 
   /** Packets handed to the shards and not yet processed or dropped there. */
@@ -78,19 +93,19 @@ export class Totals {
 
   /** Name → count; only what is not zero. */
   packetDrops(): Record<string, number> {
-    return this.named(PACKET_DROPS, PACKET_DROP_NAMES)
+    return named(this.values, PACKET_DROPS, PACKET_DROP_NAMES)
   }
 
   requestDrops(): Record<string, number> {
-    return this.named(REQUEST_DROPS, REQUEST_DROP_NAMES)
+    return named(this.values, REQUEST_DROPS, REQUEST_DROP_NAMES)
   }
 
   responseDrops(): Record<string, number> {
-    return this.named(RESPONSE_DROPS, RESPONSE_DROP_NAMES)
+    return named(this.values, RESPONSE_DROPS, RESPONSE_DROP_NAMES)
   }
 
   outcomes(): Record<string, number> {
-    return this.named(OUTCOMES, OUTCOME_NAMES)
+    return named(this.values, OUTCOMES, OUTCOME_NAMES)
   }
 
   packetsDropped(): number {
@@ -105,9 +120,9 @@ export class Totals {
     return total(this.outcomes())
   }
 
-  /** Requests recognised and neither dropped nor replayed. */
+  /** Requests recognised and neither dropped nor replayed, nor handed to several targets. */
   requestsHeld(): number {
-    return this.get('requestsParsed') - this.requestsDropped() - this.requestsEnded()
+    return this.get('requestsParsed') - this.requestsDropped() - this.requestsEnded() - this.get('requestsForwarded')
   }
 
   /** Written to answered, of answered requests. */
@@ -124,15 +139,50 @@ export class Totals {
     const counts = this.values.subarray(ADDED_LATENCIES, COUNTERS)
     return new TimeHistogram(counts, ADDED_LATENCY_BUCKETS, this.get('addedLatencySumUs'))
   }
+}
 
-  private named(at: number, names: readonly string[]): Record<string, number> {
-    const counts: Record<string, number> = {}
-    for (let code = 1; code < names.length; code++) {
-      const n = this.values[at + code]!
-      if (n !== 0) counts[names[code]!] = n
-    }
-    return counts
+/** One of several targets, over all shards: given = Σ dropped + Σ replayed + held. */
+export class TargetTotals {
+  private readonly values = new Float64Array(COUNTERS)
+
+  add(block: Float64Array): void {
+    for (let i = 0; i < COUNTERS; i++) this.values[i]! += block[i]!
   }
+
+  get given(): number {
+    return this.values[Counter.requestsForwarded]!
+  }
+
+  /** Name → count; only what is not zero. */
+  dropped(): Record<string, number> {
+    return named(this.values, REQUEST_DROPS, REQUEST_DROP_NAMES)
+  }
+
+  replayed(): Record<string, number> {
+    return named(this.values, OUTCOMES, OUTCOME_NAMES)
+  }
+
+  get held(): number {
+    return this.given - total(this.dropped()) - total(this.replayed())
+  }
+}
+
+/** Counts of what became of a target's requests: the shard's block has its own of the same name. */
+function isOfTarget(counter: number): boolean {
+  if (counter === Counter.requestsForwarded || counter === Counter.requestsHeld) return true
+  return (
+    (counter >= REQUEST_DROPS && counter < REQUEST_DROPS + REQUEST_DROP_NAMES.length) ||
+    (counter >= OUTCOMES && counter < OUTCOMES + OUTCOME_NAMES.length)
+  )
+}
+
+function named(values: Float64Array, at: number, names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (let code = 1; code < names.length; code++) {
+    const n = values[at + code]!
+    if (n !== 0) counts[names[code]!] = n
+  }
+  return counts
 }
 
 /** Times in buckets, as of one reading. */

@@ -4,7 +4,7 @@
  */
 import { count, plural } from '../base/plural.ts'
 import { mayHideRequests, passedOverInWords } from './passed-over-words.ts'
-import type { Summary } from './summary.ts'
+import type { Summary, TargetSummary } from './summary.ts'
 import { total } from './totals.ts'
 
 /** Drops that were asked for, that replay never does, or that no server read: not a loss. */
@@ -56,7 +56,7 @@ export function verdict(summary: Summary): string {
 }
 
 /** What would be there if everything had arrived and been taken. */
-function losses({ packets, requests, flows }: Summary): string[] {
+function losses({ packets, requests, flows, targets }: Summary): string[] {
   const places: string[] = []
   if (packets.kernelDropped) places.push(`${plural(packets.kernelDropped, 'packet')} in the kernel's receive buffer`)
   if (flows.gaps > 0) {
@@ -74,8 +74,22 @@ function losses({ packets, requests, flows }: Summary): string[] {
   if (total(failed) > 0)
     places.push(`${plural(total(failed), 'request')} without an answer from the target (${named(failed)})`)
   if (requests.held > 0) places.push(`${plural(requests.held, 'request')} still held`)
+  for (const [name, target] of Object.entries(targets ?? {})) places.push(...lossesAt(name, target))
   if (flows.lost > 0) places.push(`${plural(flows.lost, 'connection')} with a worker`)
   return places
+}
+
+/** At one of several targets. */
+function lossesAt(name: string, { dropped, replayed, held }: TargetSummary): string[] {
+  const [, unwanted] = divided(dropped, ASKED_FOR)
+  const [failed] = divided(replayed, FAILED)
+  return [
+    ...(total(unwanted) > 0 ? [`${plural(total(unwanted), 'request')} to ${name} dropped (${named(unwanted)})`] : []),
+    ...(total(failed) > 0
+      ? [`${plural(total(failed), 'request')} without an answer from ${name} (${named(failed)})`]
+      : []),
+    ...(held > 0 ? [`${plural(held, 'request')} to ${name} still held`] : []),
+  ]
 }
 
 /** What arrived and was not understood. */
@@ -100,13 +114,18 @@ function notRead({ flows, responses, skippedBytes, otherProtocols, passedOver }:
   return places
 }
 
-function leftOut({ packets, requests }: Summary): string {
+function leftOut({ packets, requests, targets }: Summary): string {
   const [wanted] = divided(requests.dropped, ASKED_FOR)
   const [wantedPackets] = divided(packets.dropped, ASKED_FOR)
   const parts = [
     ...(total(wanted) > 0
       ? [`${count(total(wanted))} of ${plural(requests.parsed, 'request')} (${named(wanted)})`]
       : []),
+    ...Object.entries(targets ?? {}).flatMap(([name, { given, dropped }]) => {
+      const [wantedThere] = divided(dropped, ASKED_FOR)
+      const n = total(wantedThere)
+      return n > 0 ? [`${count(n)} of ${plural(given, 'request')} to ${name} (${named(wantedThere)})`] : []
+    }),
     ...(total(wantedPackets) > 0 ? [plural(total(wantedPackets), 'packet')] : []),
   ]
   return parts.length === 0 ? '' : ` Left out on purpose: ${parts.join(', ')}.`

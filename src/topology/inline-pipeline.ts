@@ -5,15 +5,19 @@ import type { PacketView } from '../decapsulation/packet-view.ts'
 import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import { ProgressRegister } from '../flow/progress-register.ts'
 import { TunnelRegister } from '../http/tunnel-register.ts'
-import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
+import { CounterBlock } from '../metrics/counters.ts'
+import { counterMemoryBytes, targetBlocks } from '../metrics/target-counters.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/filter/rate-limiter.ts'
+import type { DataOutput } from '../sinks/inspect/inspect-sink.ts'
 import type { Pipeline } from './pipeline.ts'
-import { type LineOutput, Shard } from './shard.ts'
+import { Shard } from './shard.ts'
 import type { ShardConfig } from './shard-config.ts'
 import type { RingEnd } from './shard-memory.ts'
 
-const MAX_PENDING_CHARACTERS = 8 << 20
+const MAX_PENDING_BYTES = 8 << 20
 const PUBLISH_MS = 50
+
+type Write = (bytes: Uint8Array) => Promise<void>
 
 export class InlinePipeline implements Pipeline, PacketOutlet {
   readonly workers = 0
@@ -25,7 +29,7 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
   private shardConfig: ShardConfig
   private rate: SharedArrayBuffer
   private readonly shard: Shard
-  private readonly output: QueuedLines
+  private readonly output: QueuedOutput
   private readonly clock: MonotonicClock
   private readonly timer: NodeJS.Timeout
 
@@ -34,7 +38,7 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
     shard: Shard,
     counters: SharedArrayBuffer,
     rate: SharedArrayBuffer,
-    output: QueuedLines,
+    output: QueuedOutput,
   ) {
     this.rate = rate
     this.counterBlocks = [counters]
@@ -47,12 +51,13 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
     this.timer.unref()
   }
 
-  static async open(shardConfig: ShardConfig, writeLines: (lines: string) => Promise<void>): Promise<InlinePipeline> {
-    const counters = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+  static async open(shardConfig: ShardConfig, writeOutput: Write): Promise<InlinePipeline> {
+    const counters = new SharedArrayBuffer(counterMemoryBytes(shardConfig.sinks.length))
     const rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
-    const output = new QueuedLines(writeLines)
+    const output = new QueuedOutput(writeOutput)
     const shard = await Shard.open(shardConfig, {
       counters: new CounterBlock(counters),
+      targetCounters: targetBlocks(counters),
       tunnels: new TunnelRegister(),
       progress: new ProgressRegister(),
       rateMemory: rate,
@@ -131,26 +136,26 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
   }
 }
 
-/** Lines on their way out, in order. */
-class QueuedLines implements LineOutput {
+/** Output on its way, in order. */
+class QueuedOutput implements DataOutput {
   written: Promise<void> = Promise.resolve()
-  private pendingCharacters = 0
-  private readonly writeLines: (lines: string) => Promise<void>
+  private pendingBytes = 0
+  private readonly writeOutput: Write
 
-  constructor(writeLines: (lines: string) => Promise<void>) {
-    this.writeLines = writeLines
+  constructor(writeOutput: Write) {
+    this.writeOutput = writeOutput
   }
 
-  write(lines: string): void {
-    this.pendingCharacters += lines.length
+  write(bytes: Uint8Array): void {
+    this.pendingBytes += bytes.length
     this.written = this.written
-      .then(() => this.writeLines(lines))
+      .then(() => this.writeOutput(bytes))
       .then(() => {
-        this.pendingCharacters -= lines.length
+        this.pendingBytes -= bytes.length
       })
   }
 
   hasRoom(): boolean {
-    return this.pendingCharacters < MAX_PENDING_CHARACTERS
+    return this.pendingBytes < MAX_PENDING_BYTES
   }
 }

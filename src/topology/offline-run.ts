@@ -29,7 +29,8 @@ export interface OfflineRun {
   readonly verb: 'replayed' | 'printed' | 'discarded'
   /** Whether the summary in words is for a person who waits, or would only get in the way of the data. */
   readonly tellsSummary: boolean
-  readonly writeLines: (lines: string) => Promise<void>
+  /** Takes what sinks make for standard output; resolves when more may come. */
+  readonly writeOutput: (bytes: Uint8Array) => Promise<void>
 }
 
 export interface OfflineResult {
@@ -40,7 +41,7 @@ export interface OfflineResult {
 export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   const { options } = run
   const captures = new Captures(options.files)
-  const stats = new RunStats(false)
+  const stats = new RunStats(false, [run.sinkConfig.name])
   if (options.summary !== null) checkSummary(options.summary)
   // Opened first: a bad file is told before any thread is started.
   let opened: Awaited<ReturnType<Captures['open']>> | null = await captures.open()
@@ -53,7 +54,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     // The reader waits.
     shedAbove: null,
     heapMb: options.shardHeapMb,
-    writeLines: run.writeLines,
+    writeOutput: run.writeOutput,
     // The reader would wait for it for ever.
     onShardGivenUp: (error) =>
       queueMicrotask(() => {

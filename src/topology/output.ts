@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { printable, printableLines } from '../base/printable.ts'
 
-export class TextOutput {
+export class DataStream {
   private readonly stream: Writable
 
   constructor(stream: Writable) {
@@ -11,8 +11,8 @@ export class TextOutput {
   }
 
   /** Resolves when more may be written. */
-  write(text: string): Promise<void> {
-    if (this.stream.write(text)) return Promise.resolve()
+  write(data: string | Uint8Array): Promise<void> {
+    if (this.stream.write(data)) return Promise.resolve()
     return new Promise((resolve) => {
       const done = () => {
         this.stream.off('drain', done)

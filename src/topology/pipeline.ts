@@ -16,10 +16,10 @@ export interface PipelineOptions {
   readonly ringCapacity: number
   /** Share of a ring above which whole connections are shed; null: packets wait for room, or a full ring refuses them. */
   readonly shedAbove: number | null
-  /** V8 heap limit of each thread. Bodies lie harness it. */
+  /** V8 heap limit of each thread. Bodies lie outside it. */
   readonly heapMb: number
-  /** Takes printed lines; resolves when they are written. */
-  readonly writeLines: (lines: string) => Promise<void>
+  /** Takes what sinks make for standard output; resolves when it is written. */
+  readonly writeOutput: (bytes: Uint8Array) => Promise<void>
   /** A shard died; `restartMs` until it is started again. */
   readonly onShardDied: (shard: number, error: PlainError, restartMs: number) => void
   /** A shard's thread does not come up, and is not tried again. Not called before `started` has resolved: that rejects. */
@@ -69,7 +69,7 @@ export interface Pipeline {
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline> {
   if (options.shards === 0) {
     const { InlinePipeline } = await import('./inline-pipeline.ts')
-    return InlinePipeline.open(options.shardConfig, options.writeLines)
+    return InlinePipeline.open(options.shardConfig, options.writeOutput)
   }
   const { ShardPool } = await import('./shard-pool.ts')
   return new ShardPool(options)

@@ -14,13 +14,16 @@ interface Reading {
 export class RunStats {
   /** Counters of the main thread: source, and where it receives also decapsulation and dispatch. */
   readonly counters: CounterBlock
+  /** Names of the sinks, in the order of their counters. */
+  readonly targets: readonly string[]
   private readonly memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
   private pipeline: Pipeline | null = null
   private receiverBlocks: readonly SharedArrayBuffer[] = []
   private first: Reading | null = null
   private readonly hasSocket: boolean
 
-  constructor(hasSocket: boolean) {
+  constructor(hasSocket: boolean, targets: readonly string[] = []) {
+    this.targets = targets
     this.counters = new CounterBlock(this.memory)
     this.hasSocket = hasSocket
   }
@@ -50,10 +53,11 @@ export class RunStats {
   summary(): Summary {
     const now = readProcess()
     const first = this.first ?? now
-    return makeSummary(this.totals(), this.protocolCounts(), this.hasSocket, {
+    const spent = {
       ...rounded(now),
       fromFirstPacket: rounded({ seconds: now.seconds - first.seconds, cpuSeconds: now.cpuSeconds - first.cpuSeconds }),
-    })
+    }
+    return makeSummary(this.totals(), this.protocolCounts(), this.hasSocket, spent, this.targets)
   }
 }
 

@@ -93,7 +93,7 @@ export class Service {
       ringCapacity: options.ringBytes,
       shedAbove: options.shedAbove,
       heapMb: options.shardHeapMb,
-      writeLines: () => Promise.resolve(),
+      writeOutput: () => Promise.resolve(),
       onShardDied: (shard, error, restartMs) =>
         options.onWarning(
           `worker ${shard} died (${error.message}); what it held is counted as shardLost; it starts again in ${restartMs} ms`,
@@ -104,7 +104,8 @@ export class Service {
         ),
       onShardGivenUp: failure.happen,
     })
-    const service = new Service(options, pipeline, new RunStats(options.interface === null), failure)
+    const targets = options.shardConfig.sinks.map(({ name }) => name)
+    const service = new Service(options, pipeline, new RunStats(options.interface === null, targets), failure)
     try {
       await service.start()
     } catch (error) {
@@ -201,6 +202,7 @@ export class Service {
       workers: () => ({ configured: options.workers, running: this.pipeline.running }),
       receivers: () => ({ configured: options.receivers, running: this.receiver.running }),
       memory: () => options.memory,
+      targets: () => this.stats.targets,
       deaths: () => [...deathsOf('shard', this.pipeline.supervised), ...deathsOf('receiver', this.receiver.supervised)],
       reloads: () => this.reloads,
     })

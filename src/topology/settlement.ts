@@ -45,7 +45,9 @@ const RECEIVER_GAUGES: readonly ScalarName[] = ['fragmentsHeld', 'fragmentBytes'
 export function settleShard(counters: CounterBlock, packetsTaken: number): void {
   const requestsEnded =
     sum(counters, REQUEST_DROPS, REQUEST_DROP_NAMES.length) + sum(counters, OUTCOMES, OUTCOME_NAMES.length)
-  counters.requestDrop(RequestDrop.shardLost, counters.get(Counter.requestsParsed) - requestsEnded)
+  // What was handed to several targets is lost there.
+  const requestsHere = counters.get(Counter.requestsParsed) - counters.get(Counter.requestsForwarded)
+  counters.requestDrop(RequestDrop.shardLost, requestsHere - requestsEnded)
   const responsesEnded =
     counters.get(Counter.responsesCompleted) + sum(counters, RESPONSE_DROPS, RESPONSE_DROP_NAMES.length)
   counters.responseDrop(ResponseDrop.shardLost, counters.get(Counter.responsesParsed) - responsesEnded)

@@ -1,9 +1,8 @@
 /** What every shard of a run does: plain data, so that it crosses to a worker thread as it is. */
 import type { ClockAnchor } from '../base/clock.ts'
-import type { BodyUse } from '../exchange/exchange.ts'
 import type { ReassemblyOptions } from '../reassembly/reassembler.ts'
 import type { SelectionOptions } from '../sinks/filter/selection.ts'
-import type { RedactionOptions } from '../sinks/inspect/redaction.ts'
+import type { InspectOptions } from '../sinks/inspect/options.ts'
 import type { ReplaySinkOptions } from '../sinks/replay/options.ts'
 
 export interface HttpConfig {
@@ -18,16 +17,26 @@ export interface HttpConfig {
   readonly ports: readonly number[] | null
 }
 
-/** What becomes of complete requests. */
+/** What becomes of complete requests in one sink. `name` is the target's in counters and summary. */
 export type SinkConfig =
-  | { readonly kind: 'replay'; readonly origin: string; readonly options: Omit<ReplaySinkOptions, 'origin'> }
-  | { readonly kind: 'discard'; readonly options: SelectionOptions & { readonly shed: boolean } }
-  | { readonly kind: 'print'; readonly bodies: BodyUse; readonly redaction: RedactionOptions | null }
+  | {
+      readonly kind: 'replay'
+      readonly name: string
+      readonly origin: string
+      readonly options: Omit<ReplaySinkOptions, 'origin'>
+    }
+  | {
+      readonly kind: 'discard'
+      readonly name: string
+      readonly options: SelectionOptions & { readonly shed: boolean }
+    }
+  | { readonly kind: 'print'; readonly name: string; readonly options: InspectOptions }
 
 export interface ShardConfig {
   readonly reassembly: ReassemblyOptions
   readonly http: HttpConfig
-  readonly sinkConfig: SinkConfig
+  /** One at least. Each request goes to all; several count by target, in this order. */
+  readonly sinks: readonly SinkConfig[]
   /** Live: timers follow the monotonic clock. Else packet time. */
   readonly isLive: boolean
   readonly clockAnchor: ClockAnchor

@@ -17,7 +17,7 @@ export interface ShardTask {
   readonly memory: ShardMemory
   /** Of the shard config's rate, shared by all shards. */
   readonly rate: SharedArrayBuffer
-  /** Lines and protocol counts go to the main thread here; changes of options come from there. */
+  /** Output and protocol counts go to the main thread here; changes of options come from there. */
   readonly port: MessagePort
 }
 
@@ -30,7 +30,7 @@ export interface ShardChange {
 
 /** What a shard posts to the main thread. */
 export type ShardMessage =
-  | { readonly kind: 'lines'; readonly lines: string }
+  | { readonly kind: 'output'; readonly bytes: Uint8Array }
   | { readonly kind: 'protocolCounts'; readonly entries: [string, number][] }
 
 /** Records per turn: about a millisecond of work, so that sockets and timers of the thread stay served. */
@@ -49,12 +49,12 @@ const PUBLISH_MS = 20
 const SLEEP_MS = 200
 const PROTOCOL_COUNTS_MS = 1000
 /** Output posted and not yet written at which an offline shard waits. */
-const MAX_PENDING_CHARACTERS = 8 << 20
+const MAX_PENDING_BYTES = 8 << 20
 
 export async function runShard(task: ShardTask): Promise<void> {
   const { port } = task
   let { shardConfig } = task
-  const { inbox, control, counters, tunnels, progress } = attachShardMemory(task.memory)
+  const { inbox, control, counters, targetCounters, tunnels, progress } = attachShardMemory(task.memory)
   const view = new PacketView()
   const post = (message: ShardMessage) => port.postMessage(message)
   const clock = new MonotonicClock(shardConfig.clockAnchor)
@@ -63,13 +63,15 @@ export async function runShard(task: ShardTask): Promise<void> {
     counters,
     tunnels,
     progress,
+    targetCounters,
     rateMemory: task.rate,
     output: {
-      write: (lines) => {
-        control.linesSent(lines.length)
-        post({ kind: 'lines', lines })
+      write: (bytes) => {
+        control.outputSent(bytes.length)
+        // Handed over, not copied: whoever made them made them for this.
+        port.postMessage({ kind: 'output', bytes } satisfies ShardMessage, [bytes.buffer as ArrayBuffer])
       },
-      hasRoom: () => control.linesPending() < MAX_PENDING_CHARACTERS,
+      hasRoom: () => control.outputPending() < MAX_PENDING_BYTES,
     },
   })
   const breakIfTold = () => {

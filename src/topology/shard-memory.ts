@@ -5,7 +5,8 @@
 
 import { PROGRESS_REGISTER_BYTES, ProgressRegister } from '../flow/progress-register.ts'
 import { TUNNEL_REGISTER_BYTES, TunnelRegister } from '../http/tunnel-register.ts'
-import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
+import { CounterBlock } from '../metrics/counters.ts'
+import { counterMemoryBytes, targetBlocks } from '../metrics/target-counters.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { DOORBELL_BYTES, Doorbell } from '../ring/doorbell.ts'
 import { Inbox } from '../ring/inbox.ts'
@@ -19,6 +20,7 @@ export interface ShardMemory {
   /** Of all receivers, the same for every shard. */
   readonly order: SharedArrayBuffer
   readonly control: SharedArrayBuffer
+  /** The shard's block, and those of its targets (metrics/target-counters.ts). */
   readonly counters: SharedArrayBuffer
   readonly tunnels: SharedArrayBuffer
   readonly progress: SharedArrayBuffer
@@ -33,15 +35,21 @@ export interface RingEnd {
 /**
  * By the main thread, once a run.
  * @param ringCapacity data bytes of each ring, a power of two
+ * @param sinks of the shard config: several have counters of their own
  * @throws MirrorError ERR_RING_CAPACITY
  */
-export function allocateShardMemory(producers: number, ringCapacity: number, order: SharedArrayBuffer): ShardMemory {
+export function allocateShardMemory(
+  producers: number,
+  ringCapacity: number,
+  order: SharedArrayBuffer,
+  sinks: number,
+): ShardMemory {
   return {
     rings: Array.from({ length: producers }, () => new SharedArrayBuffer(ringBytes(ringCapacity))),
     bell: new SharedArrayBuffer(DOORBELL_BYTES),
     order,
     control: new SharedArrayBuffer(SHARD_CONTROL_BYTES),
-    counters: new SharedArrayBuffer(COUNTER_BLOCK_BYTES),
+    counters: new SharedArrayBuffer(counterMemoryBytes(sinks)),
     tunnels: new SharedArrayBuffer(TUNNEL_REGISTER_BYTES),
     progress: new SharedArrayBuffer(PROGRESS_REGISTER_BYTES),
   }
@@ -53,6 +61,7 @@ export function attachShardMemory(memory: ShardMemory) {
     inbox: new Inbox(memory.rings, new Doorbell(memory.bell), new ArrivalOrder(memory.order)),
     control: new ShardControl(memory.control),
     counters: new CounterBlock(memory.counters),
+    targetCounters: targetBlocks(memory.counters),
     tunnels: new TunnelRegister(memory.tunnels),
     progress: new ProgressRegister(memory.progress),
   }

@@ -10,6 +10,7 @@ import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Shedding, ShedLevels, shedLevelBytes } from '../dispatch/shedding.ts'
 import { ProtocolCensus } from '../http/protocol.ts'
 import { CounterBlock } from '../metrics/counters.ts'
+import { settleTargets } from '../metrics/target-counters.ts'
 import { ArrivalOrder, arrivalOrderBytes } from '../ring/arrival-order.ts'
 import { Doorbell } from '../ring/doorbell.ts'
 import { RingMemory, RingProducer } from '../ring/ring.ts'
@@ -78,7 +79,7 @@ export class ShardPool implements Pipeline {
     this.levels = new ShedLevels(this.shedLevels, producers, shards)
     new ArrivalOrder(this.arrivalOrder).sawFragment(new MonotonicClock(shardConfig.clockAnchor).nowUs() / 1000)
     this.members = Array.from({ length: shards }, () =>
-      memberOf(allocateShardMemory(producers, ringCapacity, this.arrivalOrder)),
+      memberOf(allocateShardMemory(producers, ringCapacity, this.arrivalOrder, shardConfig.sinks.length)),
     )
     this.counterBlocks = this.members.map(({ memory }) => memory.counters)
     this.supervised = this.members.map((member, i) => this.supervise(member, i))
@@ -227,8 +228,8 @@ export class ShardPool implements Pipeline {
     port1.on('message', (message: ShardMessage) => {
       if (message.kind === 'protocolCounts') member.protocolCounts = message.entries
       else {
-        const { lines } = message
-        pending = pending.then(() => this.options.writeLines(lines)).then(() => control.linesDone(lines.length))
+        const { bytes } = message
+        pending = pending.then(() => this.options.writeOutput(bytes)).then(() => control.outputDone(bytes.length))
       }
     })
     const task: ShardTask = { shardConfig: this.shardConfig, memory, rate: this.rate, port: port2 }
@@ -263,10 +264,11 @@ function settle(member: Member): void {
     counters,
     member.rings.reduce((packets, ring) => packets + ring.packetsTaken, 0),
   )
+  settleTargets(member.memory.counters)
   counters.publish()
   member.pastProtocolCounts.addEntries(member.protocolCounts)
   member.protocolCounts = []
-  member.control.forgetLines()
+  member.control.forgetOutput()
 }
 
 /** The shard died too often at the end to be started once more. */

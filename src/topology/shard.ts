@@ -6,14 +6,16 @@ import { MonotonicClock } from '../base/clock.ts'
 import { FLOW_BYTES } from '../base/memory-weights.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { CapturedConnection } from '../exchange/captured-connection.ts'
-import { RequestForwarder } from '../exchange/request-forwarder.ts'
+import type { ConnectionHandle } from '../exchange/connection.ts'
+import { MessageView } from '../exchange/message.ts'
+import { OpenConnections } from '../exchange/open-connections.ts'
 import type { ProgressRegister } from '../flow/progress-register.ts'
 import { HeadReader } from '../http/head.ts'
 import { HttpConnection } from '../http/http-connection.ts'
 import type { HttpContext } from '../http/http-context.ts'
 import type { HttpEvents } from '../http/http-events.ts'
+import { HttpExchanges } from '../http/http-exchanges.ts'
 import { HttpMemory } from '../http/http-memory.ts'
-import { MessageView } from '../http/message.ts'
 import { PartialHead } from '../http/partial-head.ts'
 import { ProtocolCensus } from '../http/protocol.ts'
 import type { ProxiedEnds } from '../http/proxy-header.ts'
@@ -21,26 +23,23 @@ import type { TunnelRegister } from '../http/tunnel-register.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { Reassembler } from '../reassembly/reassembler.ts'
 import type { StreamParser, StreamParserFactory } from '../reassembly/stream-parser.ts'
+import { type Branch, FanOut } from '../sinks/fan-out.ts'
 import { SharedRateLimiter } from '../sinks/filter/rate-limiter.ts'
+import type { DataOutput } from '../sinks/inspect/inspect-sink.ts'
 import { NullSink } from '../sinks/null-sink.ts'
 import { loadEngine } from '../sinks/replay/engines.ts'
 import type { Sink } from '../sinks/sink.ts'
-import type { Printer } from './printer.ts'
-import type { ShardConfig } from './shard-config.ts'
-
-/** Where printed lines go, and whether more may come. */
-export interface LineOutput {
-  write(lines: string): void
-  hasRoom(): boolean
-}
+import type { ShardConfig, SinkConfig } from './shard-config.ts'
 
 export interface ShardParts {
   readonly counters: CounterBlock
+  /** Of several targets, one each; else none. */
+  readonly targetCounters?: readonly CounterBlock[]
   readonly tunnels: TunnelRegister
   readonly progress: ProgressRegister
   /** Shared by all shards where the shard config has a rate. */
   readonly rateMemory: SharedArrayBuffer
-  readonly output: LineOutput
+  readonly output: DataOutput
 }
 
 /** Gathered heads kept for reuse, at most. */
@@ -51,38 +50,41 @@ export class Shard implements StreamParserFactory {
   private readonly counters: CounterBlock
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
-  /** One of the two. */
-  private readonly sink: Sink | null
-  private readonly printer: Printer | null
-  private readonly output: LineOutput
+  private readonly connections: OpenConnections
+  /** What takes the exchanges: the one sink, or the way to several. */
+  private readonly sink: Sink
+  private readonly branches: readonly Branch[]
+  private readonly onClosed: (connection: ConnectionHandle) => void
   private readonly spareHeads: PartialHead[] = []
-  private connections = 0
 
   private constructor(
     shardConfig: ShardConfig,
     parts: ShardParts,
     memory: HttpMemory,
-    sink: Sink | null,
-    printer: Printer | null,
+    connections: OpenConnections,
+    branches: readonly Branch[],
   ) {
-    const { sinkConfig, http } = shardConfig
+    const { http } = shardConfig
+    // What is only shown may be read in more ways than what would be sent as it stands.
+    const isShown = shardConfig.sinks.every(({ kind }) => kind === 'print')
     this.counters = parts.counters
-    this.output = parts.output
     this.reassembler = new Reassembler(shardConfig.reassembly, this, this.counters, parts.progress)
-    this.sink = sink
-    this.printer = printer
+    this.connections = connections
+    this.onClosed = (connection) => connections.close(connection)
+    this.branches = branches
+    this.sink = branches.length === 1 ? branches[0]!.sink : new FanOut(branches, this.counters)
     this.context = {
       reader: new HeadReader({
         maxHeadBytes: http.maxHeadBytes,
         maxFields: http.maxHeaders,
-        lenientWhiteSpace: sinkConfig.kind === 'print',
-        skipsResponseFields: sinkConfig.kind !== 'print',
+        lenientWhiteSpace: isShown,
+        skipsResponseFields: !this.sink.wants.responseHead,
       }),
       view: new MessageView(http.maxHeaders),
       maxHeadBytes: http.maxHeadBytes,
       maxBodyBytes: http.maxBodyBytes,
       memory,
-      keepBodies: this.sink?.wantsBodies ?? (sinkConfig.kind === 'print' && sinkConfig.bodies !== 'none'),
+      keepBodies: this.sink.wants.requestBody,
       takePartialHead: () => this.spareHeads.pop() ?? new PartialHead(),
       givePartialHead: (partial) => {
         partial.clear()
@@ -93,20 +95,23 @@ export class Shard implements StreamParserFactory {
       tunnels: parts.tunnels,
       upgradeWaitUs: http.upgradeWaitMs * 1000,
       ports: portsOf(shardConfig),
-      showsUnanswered: sinkConfig.kind === 'print',
+      showsUnanswered: isShown,
       requestsInParsing: 0,
     }
   }
 
   static async open(shardConfig: ShardConfig, parts: ShardParts): Promise<Shard> {
     const memory = new HttpMemory(shardConfig.http, parts.counters)
-    return new Shard(
-      shardConfig,
-      parts,
-      memory,
-      await openSink(shardConfig, parts),
-      await openPrinter(shardConfig, parts, memory),
-    )
+    const connections = new OpenConnections()
+    const branches: Branch[] = []
+    const { sinks } = shardConfig
+    for (const [i, sinkConfig] of sinks.entries()) {
+      const counters = sinks.length === 1 ? parts.counters : parts.targetCounters![i]!
+      const sink = await openSink(sinkConfig, shardConfig, { ...parts, counters }, memory, connections)
+      const isPatient = sinkConfig.kind === 'print' || !sinkConfig.options.shed
+      branches.push({ sink, counters, whenFull: isPatient ? 'wait' : 'drop' })
+    }
+    return new Shard(shardConfig, parts, memory, connections, branches)
   }
 
   packet(view: PacketView): void {
@@ -124,13 +129,14 @@ export class Shard implements StreamParserFactory {
   /** Takes over what may change while it runs. @param rateMemory of the new shard config's rate, shared by all shards */
   change(shardConfig: ShardConfig, rateMemory: SharedArrayBuffer): void {
     this.context.ports = portsOf(shardConfig)
-    const { sinkConfig } = shardConfig
-    if (sinkConfig.kind === 'print') return
-    this.sink?.change({
-      selection: sinkConfig.options,
-      keepHost: sinkConfig.kind === 'replay' && sinkConfig.options.keepHost,
-      rateLimiter: rateLimiterOf(shardConfig, rateMemory),
-    })
+    for (const [i, sinkConfig] of shardConfig.sinks.entries()) {
+      if (sinkConfig.kind === 'print') continue
+      this.branches[i]!.sink.change?.({
+        selection: sinkConfig.options,
+        keepHost: sinkConfig.kind === 'replay' && sinkConfig.options.keepHost,
+        rateLimiter: rateLimiterOf(shardConfig, rateMemory),
+      })
+    }
   }
 
   /** The end of the input, or of a pass over it: every connection is closed. @param onProgress called now and then */
@@ -140,33 +146,35 @@ export class Shard implements StreamParserFactory {
 
   /** False: an offline feeder should wait. */
   hasRoom(): boolean {
-    return (this.sink?.hasRoom() ?? true) && this.output.hasRoom()
+    return this.sink.hasRoom()
   }
 
   /** Requests anywhere in the shard that have not ended. */
   get requestsHeld(): number {
-    return this.context.requestsInParsing + (this.printer?.held ?? 0) + (this.sink?.held ?? 0)
+    return this.context.requestsInParsing + this.sink.held
   }
 
   /** Sets the gauges and makes all counters visible. Once per batch. */
   publish(): void {
-    this.printer?.flush()
-    const { counters } = this
-    counters.set(Counter.requestsHeld, this.requestsHeld)
+    const { counters, context, sink } = this
+    // Of several targets each counts its own; before the shard's block, which says what was handed to them.
+    sink.flush?.()
+    const held = this.branches.length > 1 ? 0 : sink.held
+    counters.set(Counter.requestsHeld, context.requestsInParsing + held)
     counters.set(Counter.flowsOpen, this.reassembler.open)
     counters.set(Counter.flowTableBytes, this.reassembler.table.capacity * FLOW_BYTES)
-    counters.set(Counter.flowsUnsettled, this.reassembler.open + (this.sink?.unsettledConnections ?? 0))
+    counters.set(Counter.flowsUnsettled, this.reassembler.open + sink.unsettledConnections)
     counters.publish()
   }
 
   /** Waits until every request has ended, at most `limitMs`. */
   async drain(limitMs: number): Promise<void> {
-    await this.sink?.drain(limitMs)
+    await this.sink.drain(limitMs)
     this.publish()
   }
 
   async close(): Promise<void> {
-    await this.sink?.close()
+    await this.sink.close()
     this.publish()
   }
 
@@ -184,22 +192,12 @@ export class Shard implements StreamParserFactory {
   }
 
   private events(slot: number, clientDirection: number, proxied: ProxiedEnds | null): HttpEvents {
-    const { table } = this.reassembler
-    const connection = new CapturedConnection(++this.connections, table, slot, clientDirection, proxied)
-    if (this.sink !== null) return new RequestForwarder(connection, this.sink)
-    return this.printer!.events(connection)
+    const connection = CapturedConnection.ofFlow(this.reassembler.table, slot, clientDirection)
+    connection.namedClient = proxied?.client ?? null
+    connection.namedServer = proxied?.server ?? null
+    this.connections.open(connection)
+    return new HttpExchanges(connection.handle, this.sink, this.sink.wants, this.onClosed)
   }
-}
-
-async function openPrinter(
-  { sinkConfig, http }: ShardConfig,
-  { output, counters }: ShardParts,
-  memory: HttpMemory,
-): Promise<Printer | null> {
-  if (sinkConfig.kind !== 'print') return null
-  const { Printer } = await import('./printer.ts')
-  const options = { bodies: sinkConfig.bodies, maxBodyBytes: http.maxBodyBytes }
-  return new Printer(options, sinkConfig.redaction, (lines) => output.write(lines), counters, memory)
 }
 
 function portsOf({ http }: ShardConfig): ReadonlySet<number> | null {
@@ -213,17 +211,29 @@ function rateLimiterOf(
   return ratePerSecond === null ? null : new SharedRateLimiter(memory, ratePerSecond, new MonotonicClock(clockAnchor))
 }
 
-/** Loads only what the shard config uses: the replay engine is most of a start's cost. Null: exchanges are printed. */
-async function openSink(shardConfig: ShardConfig, parts: ShardParts): Promise<Sink | null> {
-  const { sinkConfig, clockAnchor } = shardConfig
-  if (sinkConfig.kind === 'print') return null
-  const clock = new MonotonicClock(clockAnchor)
-  const deps = { clock, random: Math.random, rateLimiter: rateLimiterOf(shardConfig, parts.rateMemory) }
-  if (sinkConfig.kind === 'discard') return new NullSink(sinkConfig.options, parts.counters, deps)
+/** Loads only what the shard config uses: the replay engine is most of a start's cost, inspect needs node:crypto. */
+async function openSink(
+  sinkConfig: SinkConfig,
+  shardConfig: ShardConfig,
+  parts: ShardParts,
+  memory: HttpMemory,
+  connections: OpenConnections,
+): Promise<Sink> {
+  const { counters, output } = parts
+  if (sinkConfig.kind === 'print') {
+    const { InspectSink } = await import('../sinks/inspect/inspect-sink.ts')
+    return new InspectSink(sinkConfig.options, counters, {
+      connections,
+      memory,
+      output,
+      maxBodyBytes: shardConfig.http.maxBodyBytes,
+    })
+  }
+  const clock = new MonotonicClock(shardConfig.clockAnchor)
+  const rateLimiter = rateLimiterOf(shardConfig, parts.rateMemory)
+  const deps = { connections, clock, random: Math.random, rateLimiter }
+  if (sinkConfig.kind === 'discard') return new NullSink(sinkConfig.options, counters, deps)
   const { ReplaySink } = await import('../sinks/replay/replay-sink.ts')
   const engine = await loadEngine(sinkConfig.options.engine)
-  return new ReplaySink({ ...sinkConfig.options, origin: new URL(sinkConfig.origin) }, parts.counters, {
-    ...deps,
-    engine,
-  })
+  return new ReplaySink({ ...sinkConfig.options, origin: new URL(sinkConfig.origin) }, counters, { ...deps, engine })
 }

@@ -78,7 +78,7 @@ export function shardConfigOf(
       messageBytes: share(o.messageBytes),
       ports: o.ports,
     },
-    sinkConfig,
+    sinks: [sinkConfig],
     isLive,
     clockAnchor,
     ratePerSecond: rate,
@@ -95,10 +95,11 @@ export function sendingSinkConfig(o: SendingOptions, isLive: boolean): SinkConfi
     percent: o.percent,
     sampleBy: o.sampleBy.by === 'header' ? `header:${o.sampleBy.name}` : o.sampleBy.by,
   }
-  if (o.to === null) return { kind: 'discard', options: { ...selection, shed: isLive } }
+  if (o.to === null) return { kind: 'discard', name: 'null', options: { ...selection, shed: isLive } }
   const share = (n: number) => Math.max(1, Math.ceil(n / Math.max(1, o.workers)))
   return {
     kind: 'replay',
+    name: o.to.origin,
     origin: o.to.href,
     options: {
       ...selection,
@@ -128,8 +129,8 @@ export function sendingSinkConfig(o: SendingOptions, isLive: boolean): SinkConfi
 
 export function printingSinkConfig(o: InspectOptions): SinkConfig {
   const bodies: BodyUse = o.bodies === 'base64' ? 'keep' : o.bodies
-  if (o.redact === null) return { kind: 'print', bodies, redaction: null }
-  return { kind: 'print', bodies, redaction: { headers: o.redact, key: redactionKey(o.redactKeyFile) } }
+  const redaction = o.redact === null ? null : { headers: o.redact, key: redactionKey(o.redactKeyFile) }
+  return { kind: 'print', name: 'inspect', options: { format: o.format, bodies, redaction } }
 }
 
 function redactionKey(path: string | null): Uint8Array | null {

@@ -10,6 +10,7 @@ import { FIELDS, type InspectOptions } from '../../src/config/options.ts'
 import { resolveOptions } from '../../src/config/resolve.ts'
 import { type Summary, summaryInWords } from '../../src/report/summary.ts'
 import { total } from '../../src/report/totals.ts'
+import { openFormat } from '../../src/sinks/inspect/formats.ts'
 import { runOffline } from '../../src/topology/offline-run.ts'
 import { printingSinkConfig } from '../../src/topology/stage-configs.ts'
 
@@ -64,6 +65,14 @@ async function inspect(c: Case): Promise<{ printed: Printed[]; summary: Summary 
   const given = parseArguments('inspect', FIELDS.inspect, ['--workers', '0', ...(c.options ?? []), FOLDER + c.file])
   const options: InspectOptions = (await resolveOptions('inspect', given, {})).options
   let lines = ''
+  const format = openFormat(
+    'ndjson',
+    async (data) => {
+      lines += Buffer.from(data).toString()
+    },
+    160,
+    false,
+  )
   const { exitCode, summary } = await runOffline({
     options,
     sinkConfig: printingSinkConfig(options),
@@ -73,10 +82,9 @@ async function inspect(c: Case): Promise<{ printed: Printed[]; summary: Summary 
     loops: 1,
     verb: 'printed',
     tellsSummary: false,
-    writeLines: async (text) => {
-      lines += text
-    },
+    writeOutput: (bytes) => format.take(bytes),
   })
+  await format.end()
   expect(exitCode).toBe(0)
   const all = lines.split('\n').filter((line) => line !== '')
   return { printed: all.map((line) => JSON.parse(line) as Printed).filter(({ method }) => method !== null), summary }

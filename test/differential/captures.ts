@@ -9,8 +9,9 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Connection } from '../../src/exchange/connection.ts'
+import type { ConnectionFacts } from '../../src/exchange/connection.ts'
 import { ENGINE_NAMES, type EngineName } from '../../src/sinks/replay/engine.ts'
+import { factsOf } from '../support/exchanges.ts'
 import { openOrigins, type RecordingOrigin } from './differential.ts'
 import { expectedAtOrigin } from './documented-changes.ts'
 import { escaped } from './escaped.ts'
@@ -65,24 +66,14 @@ function replayed(file: string, origin: URL, engine: EngineName): Promise<Outcom
   })
 }
 
-function connectionOf({ src, dst }: Shown): Connection {
+function connectionOf({ src, dst }: Shown): ConnectionFacts {
   const split = (endpoint: string) => {
     const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(endpoint)!
     return [address!, Number(port)] as const
   }
   const [clientAddress, clientPort] = split(src)
   const [serverAddress, serverPort] = split(dst)
-  return {
-    id: 1,
-    clientAddress,
-    clientPort,
-    serverAddress,
-    serverPort,
-    vni: null,
-    proxied: null,
-    clientHash: 0,
-    flowHash: 0,
-  }
+  return factsOf({ clientAddress, clientPort, serverAddress, serverPort })
 }
 
 /** What a reader tells of a request, as one text that is equal where the request is. */

@@ -6,14 +6,14 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MonotonicClock } from '../../src/base/clock.ts'
-import type { Connection } from '../../src/exchange/connection.ts'
-import type { MessageView } from '../../src/http/message.ts'
+import type { ConnectionFacts } from '../../src/exchange/connection.ts'
+import type { MessageView } from '../../src/exchange/message.ts'
 import { CounterBlock } from '../../src/metrics/counters.ts'
 import { ENGINE_NAMES, type EngineName } from '../../src/sinks/replay/engine.ts'
 import { loadEngine } from '../../src/sinks/replay/engines.ts'
 import { REPLAY_DEFAULTS } from '../../src/sinks/replay/options.ts'
 import { ReplaySink } from '../../src/sinks/replay/replay-sink.ts'
-import { CONNECTION } from '../http/support/connection-rig.ts'
+import { CONNECTION, CONNECTIONS } from '../http/support/connection-rig.ts'
 import { dropsOf, outcomesOf } from '../sinks/replay/support/ledger.ts'
 import { expectedAtOrigin } from './documented-changes.ts'
 import { lineOf, type OurReading, readAsWeDo, type TakenRequest } from './our-reading.ts'
@@ -282,12 +282,20 @@ class Replay {
       headersTimeoutMs: 5_000,
       requestTimeoutMs: 10_000,
     } as const
-    const deps = { clock: new MonotonicClock(), random: () => 0.5, rateLimiter: null, engine: factory }
+    const deps = {
+      clock: new MonotonicClock(),
+      random: () => 0.5,
+      rateLimiter: null,
+      engine: factory,
+      connections: CONNECTIONS,
+    }
     return new Replay(engine, origin, (counters) => new ReplaySink(options, counters, deps))
   }
 
-  take(view: MessageView, connection: Connection): void {
-    this.sink.request(view, connection)
+  private index = 0
+
+  take(view: MessageView, connection: ConnectionFacts): void {
+    this.sink.request({ connection: connection.handle, stream: 0, index: this.index++ }, view)
   }
 
   /** When everything was given: compares what the origin understood with what was given, sentinels between. */

@@ -3,7 +3,7 @@
  * request that we passed on. Nothing here is shared with what sends, but the list of fields that Connection cannot take away, which the page
  * refers to by name.
  */
-import type { Connection } from '../../src/exchange/connection.ts'
+import type { ConnectionFacts } from '../../src/exchange/connection.ts'
 import type { EngineName } from '../../src/sinks/replay/engine.ts'
 import { END_TO_END } from '../../src/sinks/replay/head-plan.ts'
 import type { TakenRequest } from './our-reading.ts'
@@ -25,7 +25,7 @@ const ALWAYS_WITH_LENGTH = ['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPA
 /** @returns null for what never leaves */
 export function expectedAtOrigin(
   taken: TakenRequest,
-  from: Connection,
+  from: ConnectionFacts,
   originHost: string,
   engine: EngineName,
 ): ExpectedRequest | null {

@@ -1,9 +1,9 @@
 /** One stream, read by the product's own connection: what is passed on, what is dropped and why, and what is not looked at. */
 import { REQUEST_DROP_NAMES } from '../../src/base/drop.ts'
-import type { Connection } from '../../src/exchange/connection.ts'
+import type { ConnectionFacts } from '../../src/exchange/connection.ts'
+import type { MessageView } from '../../src/exchange/message.ts'
 import { HttpConnection } from '../../src/http/http-connection.ts'
 import type { HttpEvents, PendingRequest } from '../../src/http/http-events.ts'
-import type { MessageView } from '../../src/http/message.ts'
 import { Counter, REQUEST_DROPS } from '../../src/metrics/counters.ts'
 import { Demand, End } from '../../src/reassembly/stream-parser.ts'
 import { CLIENT, CONNECTION, FLOW_HASH, RigContext, SERVER } from '../http/support/connection-rig.ts'
@@ -33,7 +33,7 @@ const LIMITS = { maxHeadBytes: 65_536, maxFields: 512 }
 /** Whoever asked for a tunnel does not get it: HTTP goes on. */
 const REFUSAL = Buffer.from('HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n')
 
-export type RequestTaker = (view: MessageView, connection: Connection, copy: TakenRequest) => void
+export type RequestTaker = (view: MessageView, connection: ConnectionFacts, copy: TakenRequest) => void
 
 /** @param take is lent each request that is passed on, as sinks are */
 export function readAsWeDo(pieces: readonly Buffer[], take: RequestTaker = () => {}): OurReading {

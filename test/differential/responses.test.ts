@@ -77,10 +77,12 @@ describe.each<BodyUse>(['none', 'hash'])('with bodies: %s', (bodies) => {
         rig.later().later()
         rig.close()
         const passedOn = rig.full.flatMap(({ request }) => (request === null ? [] : [request]))
-        expect(passedOn.map(({ method, target }) => `${method} ${target}`)).toEqual(sent.slice(0, passedOn.length))
-        for (const { target, bodyBytes } of passedOn) {
-          const kind = list[Number(/\d+$/.exec(target)![0])]![0]
-          expect(bodyBytes).toBe(kind === 'x' ? SMUGGLED.length : kind === 'chunks' ? 4 : 0)
+        expect(passedOn.map((request) => `${request.method()} ${request.target()}`)).toEqual(
+          sent.slice(0, passedOn.length),
+        )
+        for (const request of passedOn) {
+          const kind = list[Number(/\d+$/.exec(request.target())![0])]![0]
+          expect(request.bodyBytes).toBe(kind === 'x' ? SMUGGLED.length : kind === 'chunks' ? 4 : 0)
         }
         // Ordinary requests are all passed on, unless the server said that it speaks something else from then on.
         const isPlain = list.every(([kind]) => kind === '' || kind === 'x' || kind === 'chunks')

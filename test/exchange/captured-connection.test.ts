@@ -58,29 +58,29 @@ function tableWithFlow(vni: number): { table: FlowTable; slot: number } {
 
 test('a connection keeps who talks after its slot in the flow table went to another', () => {
   const { table, slot } = tableWithFlow(7)
-  const connection = new CapturedConnection(3, table, slot, 0)
-  const other = new CapturedConnection(4, table, slot, 1)
+  const connection = CapturedConnection.ofFlow(table, slot, 0)
+  const other = CapturedConnection.ofFlow(table, slot, 1)
   table.addresses.fill(0)
   table.ports.fill(0)
-  const seen = (c: CapturedConnection) => [c.id, c.clientAddress, c.clientPort, c.serverAddress, c.serverPort, c.vni]
-  expect(seen(connection)).toEqual([3, '10.0.0.1', 40_000, '192.168.0.2', 80, 7])
-  expect(seen(other)).toEqual([4, '192.168.0.2', 80, '10.0.0.1', 40_000, 7])
+  const seen = (c: CapturedConnection) => [c.clientAddress, c.clientPort, c.serverAddress, c.serverPort, c.vni]
+  expect(seen(connection)).toEqual(['10.0.0.1', 40_000, '192.168.0.2', 80, 7])
+  expect(seen(other)).toEqual(['192.168.0.2', 80, '10.0.0.1', 40_000, 7])
 })
 
 test('no tunnel, no VNI; VNI 0 is one', () => {
   const vniOf = (vni: number) => {
     const { table, slot } = tableWithFlow(vni)
-    return new CapturedConnection(1, table, slot, 0).vni
+    return CapturedConnection.ofFlow(table, slot, 0).vni
   }
   expect([vniOf(-1), vniOf(0), vniOf(0xffffff)]).toEqual([null, 0, 0xffffff])
 })
 
 test('hashes are equal in every process, unsigned, and differ by port only where they should', () => {
   const { table, slot } = tableWithFlow(-1)
-  const connection = new CapturedConnection(1, table, slot, 0)
+  const connection = CapturedConnection.ofFlow(table, slot, 0)
   expect([connection.clientHash, connection.flowHash]).toEqual([CLIENT_HASH, FLOW_HASH])
   table.ports[slot] = (40_001 << 16) | 80
-  const next = new CapturedConnection(2, table, slot, 0)
+  const next = CapturedConnection.ofFlow(table, slot, 0)
   expect(next.clientHash).toBe(connection.clientHash)
   expect(next.flowHash).not.toBe(connection.flowHash)
 })

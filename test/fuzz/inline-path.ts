@@ -3,13 +3,15 @@ import { PACKET_DROP_NAMES, PacketDrop, REQUEST_DROP_NAMES } from '../../src/bas
 import { CONNECTION_BYTES } from '../../src/base/memory-weights.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { CapturedConnection } from '../../src/exchange/captured-connection.ts'
-import type { Connection } from '../../src/exchange/connection.ts'
-import { RequestForwarder } from '../../src/exchange/request-forwarder.ts'
+import type { ConnectionFacts } from '../../src/exchange/connection.ts'
+import type { ExchangeId } from '../../src/exchange/exchange-outlet.ts'
+import { MessageView } from '../../src/exchange/message.ts'
+import { OpenConnections } from '../../src/exchange/open-connections.ts'
 import { HeadReader } from '../../src/http/head.ts'
 import { HttpConnection } from '../../src/http/http-connection.ts'
 import type { HttpContext } from '../../src/http/http-context.ts'
+import { HttpExchanges } from '../../src/http/http-exchanges.ts'
 import { HttpMemory } from '../../src/http/http-memory.ts'
-import { MessageView } from '../../src/http/message.ts'
 import { PartialHead } from '../../src/http/partial-head.ts'
 import { ProtocolCensus } from '../../src/http/protocol.ts'
 import { Counter, CounterBlock, PACKET_DROPS, REQUEST_DROPS } from '../../src/metrics/counters.ts'
@@ -61,7 +63,7 @@ export class InlinePath {
   private largest = 0
   private timeUs = 1_700_000_000_000_000
 
-  constructor(shape: PathShape, taken: (message: MessageView, connection: Connection) => void) {
+  constructor(shape: PathShape, taken: (message: MessageView, connection: ConnectionFacts) => void) {
     this.shape = shape
     const { verifyChecksums, vniInKey, overlap, maxFlows, outOfOrderBytes, maxBodyBytes, fragmentBytes } = shape
     const { counters } = this
@@ -93,8 +95,10 @@ export class InlinePath {
       ports: null,
       requestsInParsing: 0,
     }
+    const connections = new OpenConnections()
+    const wants = { requestBody: true, responseHead: false, responseBody: false }
     const sink = {
-      request: (message: MessageView, connection: Connection) => {
+      request: (id: ExchangeId, message: MessageView) => {
         this.requests++
         hold(
           message.bodyBytes <= maxBodyBytes,
@@ -104,11 +108,9 @@ export class InlinePath {
           message.headEnd - message.headAt <= 65_536 && message.fieldCount <= MAX_HEADERS,
           'a head beyond its limits',
         )
-        taken(message, connection)
+        taken(message, connections.facts(id.connection))
       },
-      connectionClosed: () => {},
     }
-    let connections = 0
     this.reassembler = new Reassembler(
       {
         maxFlows,
@@ -128,8 +130,11 @@ export class InlinePath {
           if (clientDirection < 0) this.beganInMiddle = true
           const { table } = this.reassembler
           const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
-          const events = (client: number) =>
-            new RequestForwarder(new CapturedConnection(++connections, table, slot, client), sink)
+          const events = (client: number) => {
+            const facts = CapturedConnection.ofFlow(table, slot, client)
+            connections.open(facts)
+            return new HttpExchanges(facts.handle, sink, wants, (handle) => connections.close(handle))
+          }
           return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, events, isInside)
         },
       },

@@ -1,7 +1,7 @@
 /** A request that was really sent, in a form that two of can be compared by, however they came about. */
 import { createHash } from 'node:crypto'
 import type { SampleRequest } from '../../src/demo/traffic/sample-request.ts'
-import type { MessageView } from '../../src/http/message.ts'
+import type { MessageView } from '../../src/exchange/message.ts'
 
 export interface KnownRequest {
   /** Request line and headers in order, values without blanks around them, a line each; latin-1: a character per byte. */

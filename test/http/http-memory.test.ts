@@ -112,7 +112,7 @@ describe('exchanges that wait for their answer', () => {
     const all = rigs.flatMap((rig) => rig.exchanges)
     expect(all.filter((e) => e === 'POST /u -> none')).toHaveLength(shed)
     expect(all.filter((e) => e === 'POST /u -> 200')).toHaveLength(100 - shed)
-    expect(rigs.reduce((n, rig) => n + rig.held.count, 0)).toBe(0)
+    expect(rigs.reduce((n, rig) => n + rig.pairing.held, 0)).toBe(0)
     expect(context.counters.get(Counter.messageBytes)).toBe(0)
   })
 
@@ -125,7 +125,7 @@ describe('exchanges that wait for their answer', () => {
       expect(context.counters.get(Counter.messageBytes)).toBeLessThanOrEqual(50 * KIB)
     }
     rig.connection.close(End.input)
-    expect(rig.held.count).toBe(0)
+    expect(rig.pairing.held).toBe(0)
     expect(rig.full.reduce((n, { interim }) => n + interim.length, 0)).toBeLessThan(100)
   })
 

@@ -12,12 +12,13 @@ const V6 = `\x20\x01\x0d\xb8${'\0'.repeat(11)}\x07\xfe\x80${'\0'.repeat(13)}\x01
 const version2 = (command: number, family: number, content: string, length = content.length) =>
   `${SIGNATURE}${String.fromCharCode(0x20 | command, family, length >> 8, length & 255)}${content}`
 const FOUR: ProxiedEnds = {
-  clientAddress: '203.0.113.7',
-  clientPort: 56_324,
-  serverAddress: '10.0.0.1',
-  serverPort: 80,
+  client: { address: '203.0.113.7', port: 56_324 },
+  server: { address: '10.0.0.1', port: 80 },
 }
-const SIX: ProxiedEnds = { clientAddress: '2001:db8::7', clientPort: 56_324, serverAddress: 'fe80::1', serverPort: 443 }
+const SIX: ProxiedEnds = {
+  client: { address: '2001:db8::7', port: 56_324 },
+  server: { address: 'fe80::1', port: 443 },
+}
 
 const HEADERS: readonly (readonly [string, string, ProxiedEnds | null])[] = [
   ['version 1, IPv4', 'PROXY TCP4 203.0.113.7 10.0.0.1 56324 80\r\n', FOUR],

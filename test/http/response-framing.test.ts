@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { MessageFlag, MessageView } from '../../src/exchange/message.ts'
 import { HeadReader } from '../../src/http/head.ts'
-import { MessageFlag, MessageView } from '../../src/http/message.ts'
 
 const LIMITS = { maxHeadBytes: 4096, maxFields: 20, lenientWhiteSpace: false }
 const FRAMING = MessageFlag.hasLength | MessageFlag.chunked

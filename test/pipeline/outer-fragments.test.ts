@@ -46,15 +46,22 @@ test('mirrored datagrams in outer fragments, from an interface, give every reque
   const requests: unknown[] = []
   const shardCounters = new CounterBlock()
   const shard = await Shard.open(
-    shardConfigOf(run, { kind: 'print', bodies: 'hash', redaction: null }, false, new MonotonicClock().anchor, null),
+    shardConfigOf(
+      run,
+      { kind: 'print', name: 'inspect', options: { format: 'ndjson', bodies: 'hash', redaction: null } },
+      false,
+      new MonotonicClock().anchor,
+      null,
+    ),
     {
       counters: shardCounters,
       tunnels: new TunnelRegister(),
       progress: new ProgressRegister(),
       rateMemory: new SharedArrayBuffer(RATE_LIMITER_BYTES),
       output: {
-        write: (lines) => {
-          for (const line of lines.split('\n')) if (line !== '' && JSON.parse(line).method !== null) requests.push(line)
+        write: (bytes) => {
+          for (const line of Buffer.from(bytes).toString().split('\n'))
+            if (line !== '' && JSON.parse(line).method !== null) requests.push(line)
         },
         hasRoom: () => true,
       },

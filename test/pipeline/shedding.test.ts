@@ -64,7 +64,7 @@ describe('while connections are shed and come back', () => {
     const blocks = Array.from({ length: SHARDS }, () => new CounterBlock())
     const shardConfig = shardConfigOf(
       run,
-      { kind: 'print', bodies: 'keep', redaction: null },
+      { kind: 'print', name: 'inspect', options: { format: 'ndjson', bodies: 'keep', redaction: null } },
       false,
       new MonotonicClock().anchor,
       null,
@@ -77,8 +77,9 @@ describe('while connections are shed and come back', () => {
           progress: new ProgressRegister(),
           rateMemory: new SharedArrayBuffer(RATE_LIMITER_BYTES),
           output: {
-            write: (lines) => {
-              for (const line of lines.split('\n')) if (line !== '') printed.push(JSON.parse(line) as Printed)
+            write: (bytes) => {
+              for (const line of Buffer.from(bytes).toString().split('\n'))
+                if (line !== '') printed.push(JSON.parse(line) as Printed)
             },
             hasRoom: () => true,
           },

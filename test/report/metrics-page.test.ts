@@ -17,6 +17,7 @@ test('scrapes that come while one is under way share the next, so that many cost
     receivers: () => ({ configured: 1, running: 1 }),
     deaths: () => [],
     reloads: () => ({ success: 0, failure: 0, lastSuccessMs: 0 }),
+    targets: () => [],
     memory: () => ({}) as MemoryBudget,
   })
   await page.load()

@@ -1,6 +1,6 @@
 /** --percent and --sample-by: which share of the requests is replayed. */
-import type { Connection } from '../../exchange/connection.ts'
-import type { MessageView } from '../../http/message.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
+import type { MessageView } from '../../exchange/message.ts'
 
 /**
  * What a decision is bound to. Requests that agree in it are all kept or all left out, in every process and every run;
@@ -26,13 +26,13 @@ export class Sampler {
     this.random = random
   }
 
-  keeps(message: MessageView, connection: Connection): boolean {
+  keeps(message: MessageView, connection: ConnectionFacts): boolean {
     if (this.threshold >= 2 ** 32) return true
     if (this.by === 'random') return this.random() * 2 ** 32 < this.threshold
     return mix(this.keyOf(message, connection)) < this.threshold
   }
 
-  private keyOf(message: MessageView, connection: Connection): number {
+  private keyOf(message: MessageView, connection: ConnectionFacts): number {
     if (this.by === 'client') return connection.clientHash
     if (this.headerName !== '') {
       for (let i = 0; i < message.fieldCount; i++) {

@@ -1,7 +1,7 @@
 /** The filters every complete request passes before it is replayed or discarded: the first one that refuses is counted. */
 import { RequestDrop } from '../../base/drop.ts'
-import type { Connection } from '../../exchange/connection.ts'
-import { MessageFlag, type MessageView } from '../../http/message.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
+import { MessageFlag, type MessageView } from '../../exchange/message.ts'
 import { matchesGlob } from './glob.ts'
 import { type SampleBy, Sampler } from './sampling.ts'
 import { pathOf } from './target.ts'
@@ -45,7 +45,7 @@ export class RequestSelection {
   }
 
   /** The RequestDrop code of the first filter that refuses the request, or RequestDrop.none. */
-  refusal(message: MessageView, connection: Connection): number {
+  refusal(message: MessageView, connection: ConnectionFacts): number {
     if ((message.flags & NEVER_REPLAYED) !== 0) {
       if (message.has(MessageFlag.connect)) return RequestDrop.connect
       return message.has(MessageFlag.webSocket) ? RequestDrop.upgrade : RequestDrop.loop

@@ -1,9 +1,10 @@
 /** Exchanges as NDJSON: the line format of `mirrorshard inspect`, documented in docs/inspect-format.md. */
 import { printableJson } from '../../base/printable.ts'
 import { endpointText } from '../../exchange/captured-connection.ts'
-import type { CapturedRequest, CapturedResponse, Exchange } from '../../exchange/exchange.ts'
-import type { ProxiedEnds } from '../../http/proxy-header.ts'
-import type { Redaction } from './redaction.ts'
+import type { ConnectionFacts, NamedEnd } from '../../exchange/connection.ts'
+import type { Exchange } from '../../exchange/exchange.ts'
+import { FIELD_STRIDE, type MessageView, type OwnedMessage } from '../../exchange/message.ts'
+import type { Headers, Redaction } from './redaction.ts'
 
 /** RFC 3339 in UTC with microseconds. Times a calendar cannot hold (damaged captures) are shown as its nearest end. */
 export function rfc3339(timeUs: number): string {
@@ -16,12 +17,11 @@ export function rfc3339(timeUs: number): string {
 /** One line, without its line feed. @param redaction null: headers stand as they were captured */
 export function exchangeLine(exchange: Exchange, redaction: Redaction | null = null): string {
   const { connection, request, response, interim } = exchange
-  const answer = response ?? interim[0]
   const line: Record<string, unknown> = {
-    ts: rfc3339(request?.timeUs ?? answer?.timeUs ?? 0),
-    src: endpointText(connection.clientAddress, connection.clientPort),
-    dst: endpointText(connection.serverAddress, connection.serverPort),
-    ...(connection.proxied === null ? {} : { proxied: proxiedFields(connection.proxied) }),
+    ts: rfc3339(startUs(exchange)),
+    src: clientEnd(connection),
+    dst: serverEnd(connection),
+    ...proxiedFields(connection),
     vni: connection.vni,
     ...(request === null ? { method: null } : requestFields(request, redaction)),
     response: response === null ? null : responseFields(response, request, redaction),
@@ -30,41 +30,75 @@ export function exchangeLine(exchange: Exchange, redaction: Redaction | null = n
   return printableJson(line)
 }
 
-/** What the PROXY header in front of the connection said. */
-function proxiedFields(ends: ProxiedEnds): Record<string, string> {
-  return {
-    client: endpointText(ends.clientAddress, ends.clientPort),
-    server: endpointText(ends.serverAddress, ends.serverPort),
-  }
+/** Time of the request's first byte; of the first answer where the request was not seen. */
+export function startUs({ request, response, interim }: Exchange): number {
+  return (request ?? response ?? interim[0])?.firstUs ?? 0
 }
 
-function requestFields(request: CapturedRequest, redaction: Redaction | null): Record<string, unknown> {
+/** What the PROXY header in front of the connection said. */
+function proxiedFields({ namedClient, namedServer }: ConnectionFacts): { proxied?: Record<string, string> } {
+  if (namedClient === null) return {}
+  const text = ({ address, port }: NamedEnd) => endpointText(address, port)
+  return { proxied: { client: text(namedClient), ...(namedServer === null ? {} : { server: text(namedServer) }) } }
+}
+
+export function clientEnd(connection: ConnectionFacts): string {
+  return endpointText(connection.clientAddress, connection.clientPort)
+}
+
+export function serverEnd(connection: ConnectionFacts): string {
+  return endpointText(connection.serverAddress, connection.serverPort)
+}
+
+/** Names and values in the order captured, redacted where asked for. */
+export function headersOf(message: MessageView, redaction: Redaction | null): Headers {
+  const { fields, fieldCount, headAt, headEnd } = message
+  // One conversion of the head; names and values are slices of it.
+  const head = message.text(headAt, headEnd)
+  const slice = (i: number) => head.slice(fields[i]! - headAt, fields[i + 1]! - headAt)
+  const headers: [string, string][] = []
+  for (let i = 0; i < fieldCount * FIELD_STRIDE; i += FIELD_STRIDE) headers.push([slice(i), slice(i + 2)])
+  return redaction?.apply(headers) ?? headers
+}
+
+/**
+ * Milliseconds from the request's last byte to the answer's last byte, as the capture point saw them; undefined where the request was not
+ * seen or the answer is incomplete.
+ */
+export function elapsedMsOf(response: OwnedMessage, request: OwnedMessage | null): number | undefined {
+  if (request === null || response.isIncomplete) return undefined
+  return Math.max(0, Math.round(response.lastUs - request.lastUs) / 1000)
+}
+
+function requestFields(request: OwnedMessage, redaction: Redaction | null): Record<string, unknown> {
   return {
-    method: request.method,
-    uri: request.target,
-    version: request.version,
-    headers: redaction?.apply(request.headers) ?? request.headers,
-    bodyBytes: request.bodyBytes,
-    ...(request.bodySha256 === null ? {} : { bodySha256: request.bodySha256 }),
-    ...(request.body === null ? {} : { body: request.body.toString('base64') }),
+    method: request.method(),
+    uri: request.target(),
+    version: `1.${request.minorVersion}`,
+    headers: headersOf(request, redaction),
+    ...bodyFields(request),
   }
 }
 
 function responseFields(
-  response: CapturedResponse,
-  request: CapturedRequest | null,
+  response: OwnedMessage,
+  request: OwnedMessage | null,
   redaction: Redaction | null,
 ): Record<string, unknown> {
+  const elapsedMs = elapsedMsOf(response, request)
   return {
     status: response.status,
-    headers: redaction?.apply(response.headers) ?? response.headers,
-    bodyBytes: response.bodyBytes,
-    ...(response.bodySha256 === null ? {} : { bodySha256: response.bodySha256 }),
-    ...(response.body === null ? {} : { body: response.body.toString('base64') }),
+    headers: headersOf(response, redaction),
+    ...bodyFields(response),
     ...(response.isIncomplete ? { incomplete: true } : {}),
-    // Milliseconds from the request's last byte to this one's last byte, as the capture point saw them.
-    ...(request === null || response.isIncomplete
-      ? {}
-      : { elapsedMs: Math.max(0, Math.round(response.endUs - request.endUs) / 1000) }),
+    ...(elapsedMs === undefined ? {} : { elapsedMs }),
+  }
+}
+
+function bodyFields(message: OwnedMessage): Record<string, unknown> {
+  return {
+    bodyBytes: message.bodyBytes,
+    ...(message.sha256 === null ? {} : { bodySha256: message.sha256 }),
+    ...(message.bodyKept ? { body: message.body.toString('base64') } : {}),
   }
 }

@@ -4,10 +4,11 @@
  *
  * Framing is RFC 9112 section 6.3; bodies are counted, not kept.
  */
+
+import { FIELD_STRIDE, MessageFlag, MessageView } from '../../exchange/message.ts'
 import { BodyReader, type BodyTarget } from '../../http/body-reader.ts'
 import { CR, LF } from '../../http/characters.ts'
 import { HEAD_INCOMPLETE, HeadReader } from '../../http/head.ts'
-import { FIELD_STRIDE, MessageFlag, MessageView } from '../../http/message.ts'
 import { PartialHead } from '../../http/partial-head.ts'
 import { MAX_ANSWER_HEAD_BYTES } from './engine.ts'
 

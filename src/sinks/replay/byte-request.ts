@@ -2,8 +2,8 @@
  * An outgoing request as bytes: what the raw HTTP/1 client writes. Between the edits of a HeadPlan the captured head is copied as it
  * is, so names, values, their order and the blanks between them stay by construction.
  */
-import { type Connection, clientOf } from '../../exchange/connection.ts'
-import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
+import { type ConnectionFacts, clientOf } from '../../exchange/connection.ts'
+import { FIELD_STRIDE, type MessageView } from '../../exchange/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
 
@@ -66,7 +66,7 @@ export class ByteRequestBuilder {
   }
 
   /** @returns null where HeadPlan has no way to send it */
-  build(message: MessageView, connection: Connection): ByteRequest | null {
+  build(message: MessageView, connection: ConnectionFacts): ByteRequest | null {
     if (!this.plan.read(message)) return null
     const isShort = message.bodyBytes <= SHORT_BODY_BYTES
     // No edit makes a target longer, and the captured host appears at most twice.
@@ -113,7 +113,7 @@ export class ByteRequestBuilder {
     this.blockAt = 0
   }
 
-  private writeHead(message: MessageView, connection: Connection): void {
+  private writeHead(message: MessageView, connection: ConnectionFacts): void {
     const { plan } = this
     const { bytes, fields, fieldCount, headEnd } = message
     const { actions } = plan
@@ -161,7 +161,7 @@ export class ByteRequestBuilder {
     this.bytes(MARKER_AND_END)
   }
 
-  private writeForwarded(message: MessageView, connection: Connection): void {
+  private writeForwarded(message: MessageView, connection: ConnectionFacts): void {
     const { plan } = this
     if (plan.addsForwardedFor) {
       this.bytes(FORWARDED_FOR)

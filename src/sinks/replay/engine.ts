@@ -13,8 +13,8 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
-import type { Connection } from '../../exchange/connection.ts'
-import type { MessageView } from '../../http/message.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
+import type { MessageView } from '../../exchange/message.ts'
 import type { OutgoingRequest } from './outgoing-request.ts'
 import type { TimeLimits } from './request-deadlines.ts'
 
@@ -54,7 +54,7 @@ export interface Engine {
    * A captured request in the form that this engine sends, in memory of its own; null when it cannot be sent as captured. `unsendable`
    * may still follow the `send` of one that was prepared.
    */
-  prepare(message: MessageView, connection: Connection): OutgoingRequest | null
+  prepare(message: MessageView, connection: ConnectionFacts): OutgoingRequest | null
   /** @param pooled 0 to poolSize - 1, free @param request made by `prepare` of this engine */
   send(pooled: number, request: OutgoingRequest): void
   /** From now on requests are prepared with the captured Host, or with the origin's. */

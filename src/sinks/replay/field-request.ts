@@ -1,6 +1,6 @@
 /** An outgoing request as strings: what undici takes. Strings are latin-1: one character per byte sent. */
-import { type Connection, clientOf } from '../../exchange/connection.ts'
-import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
+import { type ConnectionFacts, clientOf } from '../../exchange/connection.ts'
+import { FIELD_STRIDE, type MessageView } from '../../exchange/message.ts'
 import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts'
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
 
@@ -25,7 +25,7 @@ export function buildFieldRequest(
   message: MessageView,
   plan: HeadPlan,
   originHost: string,
-  connection: Connection,
+  connection: ConnectionFacts,
 ): FieldRequest {
   // One conversion of the head; names and values are slices of it.
   const base = message.headAt

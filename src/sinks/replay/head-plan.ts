@@ -2,7 +2,7 @@
  * What happens to each header field of a captured request on its way to the origin: the one place that decides it, for every engine.
  * docs/replay.md has the table.
  */
-import { FIELD_STRIDE, type MessageView } from '../../http/message.ts'
+import { FIELD_STRIDE, type MessageView } from '../../exchange/message.ts'
 import { toOriginForm } from '../filter/target.ts'
 
 /** The loop guard's header: the HTTP parser flags captured requests that carry it (MessageFlag.marked). */

@@ -1,5 +1,5 @@
 /** A captured request on its way to the origin, as the queues and the engines see it. */
-import type { MessageView } from '../../http/message.ts'
+import type { MessageView } from '../../exchange/message.ts'
 import type { ConnectionQueue } from './connection-queues.ts'
 
 /**

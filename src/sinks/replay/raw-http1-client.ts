@@ -9,9 +9,9 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
-import type { Connection } from '../../exchange/connection.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
+import type { MessageView } from '../../exchange/message.ts'
 import { CR, LF } from '../../http/characters.ts'
-import type { MessageView } from '../../http/message.ts'
 import { AnswerContext, AnswerReader, AnswerState } from './answer-reader.ts'
 import { type ByteRequest, ByteRequestBuilder } from './byte-request.ts'
 import { type Engine, type EngineListener, type EngineOptions, Fault, outcomeOfStatus } from './engine.ts'
@@ -46,7 +46,7 @@ export class RawHttp1Client implements Engine {
     for (let i = 0; i < this.poolSize; i++) this.all.push(new PooledConnection(i, this.context))
   }
 
-  prepare(message: MessageView, connection: Connection): ByteRequest | null {
+  prepare(message: MessageView, connection: ConnectionFacts): ByteRequest | null {
     return this.builder.build(message, connection)
   }
 

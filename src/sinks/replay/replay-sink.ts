@@ -1,18 +1,20 @@
 /** Sends captured requests to the origin: filters them, hands them to the scheduler, counts what becomes of each. */
 import type { Clock } from '../../base/clock.ts'
 import { RequestDrop } from '../../base/drop.ts'
-import type { Connection } from '../../exchange/connection.ts'
-import type { MessageView } from '../../http/message.ts'
+import type { ConnectionDirectory, ConnectionFacts, ConnectionHandle } from '../../exchange/connection.ts'
+import type { ExchangeId } from '../../exchange/exchange-outlet.ts'
+import type { MessageView } from '../../exchange/message.ts'
 import { Counter, type CounterBlock } from '../../metrics/counters.ts'
 import type { SharedRateLimiter } from '../filter/rate-limiter.ts'
 import { RequestSelection } from '../filter/selection.ts'
-import type { Sink, SinkSettings } from '../sink.ts'
+import { type Sink, type SinkSettings, WANTS_REQUESTS } from '../sink.ts'
 import type { EngineFactory } from './engine.ts'
 import { checkOrigin, type ReplaySinkOptions } from './options.ts'
 import { heldBytesOf, type OutgoingRequest } from './outgoing-request.ts'
 import { Scheduler, type SchedulerListener } from './scheduler.ts'
 
 export interface ReplaySinkDeps {
+  readonly connections: ConnectionDirectory
   readonly clock: Clock
   /** Uniform in [0, 1). */
   readonly random: () => number
@@ -22,10 +24,10 @@ export interface ReplaySinkDeps {
 }
 
 export class ReplaySink implements Sink, SchedulerListener {
-  readonly wantsBodies = true
-  readonly wantsResponses = false
+  readonly wants = WANTS_REQUESTS
 
   private readonly counters: CounterBlock
+  private readonly connections: ConnectionDirectory
   private readonly random: () => number
   /** Live: packets and requests are timed by one clock. */
   private readonly isLive: boolean
@@ -38,6 +40,7 @@ export class ReplaySink implements Sink, SchedulerListener {
   constructor(options: ReplaySinkOptions, counters: CounterBlock, deps: ReplaySinkDeps) {
     checkOrigin(options.origin)
     this.counters = counters
+    this.connections = deps.connections
     this.random = deps.random
     this.isLive = options.shed
     this.selection = new RequestSelection(options, deps.random)
@@ -55,7 +58,8 @@ export class ReplaySink implements Sink, SchedulerListener {
     return this.scheduler.unsettledConnections
   }
 
-  request(message: MessageView, connection: Connection): void {
+  request(id: ExchangeId, message: MessageView): void {
+    const connection = this.connections.facts(id.connection)
     const reason = this.refusal(message, connection)
     if (reason !== RequestDrop.none) {
       this.counters.requestDrop(reason)
@@ -67,11 +71,11 @@ export class ReplaySink implements Sink, SchedulerListener {
       return
     }
     request.capturedUs = message.lastUs
-    this.scheduler.add(request, connection.id)
+    this.scheduler.add(request, id.connection)
   }
 
-  connectionClosed(connection: Connection): void {
-    this.scheduler.connectionClosed(connection.id)
+  closed(connection: ConnectionHandle): void {
+    this.scheduler.connectionClosed(connection)
   }
 
   change({ selection, keepHost, rateLimiter }: SinkSettings): void {
@@ -101,11 +105,11 @@ export class ReplaySink implements Sink, SchedulerListener {
     return this.closing
   }
 
-  private refusal(message: MessageView, connection: Connection): number {
+  private refusal(message: MessageView, connection: ConnectionFacts): number {
     if (this.closing !== null) return RequestDrop.drainTimeout
     const refused = this.selection.refusal(message, connection)
     if (refused !== RequestDrop.none) return refused
-    return this.scheduler.refusal(connection.id, heldBytesOf(message))
+    return this.scheduler.refusal(connection.handle, heldBytesOf(message))
   }
 
   // --- what the scheduler says ---

@@ -24,8 +24,8 @@ import type { Socket } from 'node:net'
 import type { Client, Dispatcher } from 'undici'
 import type { Clock } from '../../base/clock.ts'
 import { Outcome } from '../../base/drop.ts'
-import type { Connection } from '../../exchange/connection.ts'
-import type { MessageView } from '../../http/message.ts'
+import type { ConnectionFacts } from '../../exchange/connection.ts'
+import type { MessageView } from '../../exchange/message.ts'
 import {
   type Engine,
   type EngineListener,
@@ -78,7 +78,7 @@ export class UndiciEngine implements Engine {
     this.plan.keepsHost = isKept
   }
 
-  prepare(message: MessageView, connection: Connection): FieldRequest | null {
+  prepare(message: MessageView, connection: ConnectionFacts): FieldRequest | null {
     if (!this.plan.read(message)) return null
     const request = buildFieldRequest(message, this.plan, this.originHost, connection)
     // OPTIONS * and the asterisk form of anything else; the rest of undici's rules end in `unsendable`.

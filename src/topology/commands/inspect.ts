@@ -1,13 +1,18 @@
 /** `mirrorshard inspect FILE…`: the HTTP exchanges in capture files. */
 import type { InspectOptions } from '../../config/options.ts'
-import { openFormat } from '../inspect-format.ts'
+import { openFormat } from '../../sinks/inspect/formats.ts'
 import { runOffline } from '../offline-run.ts'
-import { TextOutput } from '../output.ts'
+import { DataStream } from '../output.ts'
 import { printingSinkConfig } from '../stage-configs.ts'
 
 export async function execute(options: InspectOptions): Promise<number> {
-  const output = new TextOutput(process.stdout)
-  const format = openFormat(options.format, (text) => output.write(text))
+  const output = new DataStream(process.stdout)
+  const format = openFormat(
+    options.format,
+    (data) => output.write(data),
+    process.stdout.columns ?? 160,
+    process.stdout.isTTY === true,
+  )
   const { exitCode } = await runOffline({
     options,
     sinkConfig: printingSinkConfig(options),
@@ -18,7 +23,7 @@ export async function execute(options: InspectOptions): Promise<number> {
     verb: 'printed',
     // Data goes to stdout; the summary is for whoever watches.
     tellsSummary: process.stderr.isTTY === true && !process.stdout.isTTY ? true : options.format === 'table',
-    writeLines: (lines) => format.lines(lines),
+    writeOutput: (bytes) => format.take(bytes),
   })
   await format.end()
   return exitCode

@@ -15,7 +15,7 @@ export async function execute(options: ReplayOptions): Promise<number> {
     loops: options.loop,
     verb: isNull ? 'discarded' : 'replayed',
     tellsSummary: true,
-    writeLines: () => Promise.resolve(),
+    writeOutput: () => Promise.resolve(),
   })
   if (exitCode !== EXIT.ok || isNull || summary.requests.parsed === 0) return exitCode
   // An origin that never answered is a failed run, however orderly it ended.

@@ -1,7 +1,7 @@
 /** The two ends of replay: hostile answers of an origin, and what is written to it, held against a reader of other people. */
 import { createRequire } from 'node:module'
 import { isDeepStrictEqual } from 'node:util'
-import type { MessageView } from '../../../src/http/message.ts'
+import type { MessageView } from '../../../src/exchange/message.ts'
 import { AnswerContext, AnswerReader, AnswerState } from '../../../src/sinks/replay/answer-reader.ts'
 import { type ByteRequest, ByteRequestBuilder } from '../../../src/sinks/replay/byte-request.ts'
 import { HeadPlan } from '../../../src/sinks/replay/head-plan.ts'
@@ -76,7 +76,7 @@ const ORIGIN_HOST = 'staging.example:8080'
 const PLANS = [false, true].map(
   (keepsHost) => () => new ByteRequestBuilder(new HeadPlan(ORIGIN_HOST, keepsHost), ORIGIN_HOST),
 )
-const CONNECTION = connection({ id: 1, clientPort: 40_000, clientHash: 1, flowHash: 2 })
+const CONNECTION = connection({ handle: 1, clientPort: 40_000, clientHash: 1, flowHash: 2 })
 const FORBIDDEN = [
   'transfer-encoding',
   'connection',

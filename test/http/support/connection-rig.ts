@@ -1,14 +1,15 @@
 /** One HttpConnection, fed the way reassembly feeds it (order, waits, gaps), with real pairing behind it. */
 import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES, RequestDrop } from '../../../src/base/drop.ts'
-import type { Connection } from '../../../src/exchange/connection.ts'
 import type { BodyUse, Exchange } from '../../../src/exchange/exchange.ts'
-import { Pairing } from '../../../src/exchange/pairing.ts'
 import { HttpConnection } from '../../../src/http/http-connection.ts'
 import type { HttpContext } from '../../../src/http/http-context.ts'
+import { HttpExchanges } from '../../../src/http/http-exchanges.ts'
 import { ProtocolCensus } from '../../../src/http/protocol.ts'
 import { TunnelRegister } from '../../../src/http/tunnel-register.ts'
 import { Counter, REQUEST_DROPS, RESPONSE_DROPS } from '../../../src/metrics/counters.ts'
 import { Demand, End, GapReason } from '../../../src/reassembly/stream-parser.ts'
+import { Pairing } from '../../../src/sinks/pairing.ts'
+import { directoryOf, factsOf } from '../../support/exchanges.ts'
 import { bytesOf, type Limits, pieceOf, TestContext } from './parsing.ts'
 
 export const CLIENT = 0
@@ -67,7 +68,7 @@ export class ConnectionRig {
   /** `GET /a -> 200`, `null -> 200`, `GET /a -> none`, `GET /a -> (100) 200 incomplete`. */
   readonly exchanges: string[] = []
   readonly full: Exchange[] = []
-  readonly held = { count: 0 }
+  readonly pairing: Pairing
   /** Exchanges that lost their answer or its body to the bound on memory. */
   shed = 0
   timeUs = 1_000_000
@@ -77,15 +78,16 @@ export class ConnectionRig {
 
   constructor(options: RigOptions = {}) {
     this.context = options.context ?? new RigContext(options.limits, options.ports ?? null)
-    const pairing = {
+    const wants = {
       bodies: options.bodies ?? 'hash',
       maxBodyBytes: options.maxResponseBytes ?? 1000,
-      held: this.held,
       memory: this.context.memory,
       onShed: () => this.shed++,
       onWithdrawn: () => this.context.counters.requestDrop(RequestDrop.behindClose),
     } as const
-    const events = () => new Pairing(CONNECTION, pairing, { exchange: (e) => this.note(e) })
+    this.pairing = new Pairing(wants, CONNECTIONS, { exchange: (e) => this.note(e) })
+    const all = { requestBody: true, responseHead: true, responseBody: true }
+    const events = () => new HttpExchanges(CONNECTION.handle, this.pairing, all, () => {})
     const { client = CLIENT, isInside = false, endpoints = PORTS } = options
     this.connection = new HttpConnection(this.context, FLOW_HASH, endpoints, client, events, isInside)
   }
@@ -123,7 +125,7 @@ export class ConnectionRig {
     const { counters, requestsInParsing, partialHeadsOut } = this.context
     const left = {
       requestsInParsing,
-      held: this.held.count,
+      held: this.pairing.held,
       responses: this.count('responsesHeld'),
       partialHeadsOut,
       connectionBytes: this.count('connectionBytes'),
@@ -215,7 +217,7 @@ export class ConnectionRig {
 
   private note(e: Exchange): void {
     this.full.push(e)
-    const request = e.request === null ? 'null' : `${e.request.method} ${e.request.target}`
+    const request = e.request === null ? 'null' : `${e.request.method()} ${e.request.target()}`
     const interim = e.interim.map((r) => `(${r.status}) `).join('')
     const response =
       e.response === null ? 'none' : `${e.response.status}${e.response.isIncomplete ? ' incomplete' : ''}`
@@ -223,17 +225,8 @@ export class ConnectionRig {
   }
 }
 
-export const CONNECTION: Connection = {
-  id: 1,
-  clientAddress: '10.0.0.1',
-  clientPort: PORTS[0],
-  serverAddress: '10.0.0.2',
-  serverPort: PORTS[1],
-  proxied: null,
-  vni: null,
-  clientHash: 1,
-  flowHash: 2,
-}
+export const CONNECTION = factsOf()
+export const CONNECTIONS = directoryOf(CONNECTION)
 
 export const get = (target: string, fields = '') => `GET ${target} HTTP/1.1\r\n${fields}\r\n`
 export const answer = (status: number, body = '') =>

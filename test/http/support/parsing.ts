@@ -1,9 +1,9 @@
 /** Runs one parser over pieces of a stream and writes down what it says, in values that can be compared. */
 import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../../../src/base/drop.ts'
+import { MessageFlag, MessageView } from '../../../src/exchange/message.ts'
 import { Fault, requestDropOf, responseDropOf } from '../../../src/http/fault.ts'
 import { HeadReader } from '../../../src/http/head.ts'
 import { HttpMemory } from '../../../src/http/http-memory.ts'
-import { MessageFlag, MessageView } from '../../../src/http/message.ts'
 import { MessageReader } from '../../../src/http/message-reader.ts'
 import { Body, Skipped } from '../../../src/http/message-role.ts'
 import type { ParserContext } from '../../../src/http/parser-context.ts'

@@ -1,53 +1,35 @@
 /** The line format of inspect: a contract that other programs read. */
 import { expect, test } from 'vitest'
-import type { CapturedRequest, CapturedResponse, Exchange } from '../../../src/exchange/exchange.ts'
+import type { Exchange } from '../../../src/exchange/exchange.ts'
 import { exchangeLine, rfc3339 } from '../../../src/sinks/inspect/exchange-lines.ts'
+import { factsOf, type MessageFacts, ownedOf } from '../../support/exchanges.ts'
 
 const START_US = Date.UTC(2024, 1, 29, 23, 59, 59) * 1000 + 7
 
-const CONNECTION = {
-  id: 1,
-  clientAddress: '10.0.0.1',
-  clientPort: 40_000,
-  serverAddress: '10.0.0.2',
-  serverPort: 80,
-  proxied: null,
-  vni: 5,
-  clientHash: 0,
-  flowHash: 0,
-}
-const REQUEST: CapturedRequest = {
-  timeUs: START_US,
-  endUs: START_US + 500,
-  method: 'POST',
-  target: '/x?y',
-  version: '1.1',
-  headers: [
-    ['Host', 'a'],
-    ['host', '\xe4"\n'],
-  ],
-  bodyBytes: 3,
-  bodySha256: 'ab',
-  body: null,
-}
-const RESPONSE: CapturedResponse = {
-  status: 200,
-  headers: [['A', 'b']],
-  bodyBytes: 2,
-  bodySha256: 'cd',
-  body: null,
-  isIncomplete: false,
-  timeUs: START_US + 1000,
-  endUs: START_US + 2750,
-}
+const HASH = 'ab'.repeat(32)
+const CONNECTION = factsOf({ vni: 5 })
+const REQUEST_HEAD = 'POST /x?y HTTP/1.1\r\nHost: a\r\nhost: \xe4"\t\r\n\r\n'
+const request = (over: MessageFacts = {}) =>
+  ownedOf(REQUEST_HEAD, { firstUs: START_US, lastUs: START_US + 500, bodyBytes: 3, sha256: HASH, ...over })
+const RESPONSE = { firstUs: START_US + 1000, lastUs: START_US + 2750, bodyBytes: 2, sha256: HASH }
+const response = (over: MessageFacts = {}) => ownedOf('HTTP/1.1 200 x\r\nA: b\r\n\r\n', { ...RESPONSE, ...over })
 const line = (over: Partial<Exchange>) =>
-  exchangeLine({ connection: CONNECTION, request: REQUEST, response: RESPONSE, interim: [], ...over })
+  exchangeLine({
+    id: { connection: 1, stream: 0, index: 0 },
+    connection: CONNECTION,
+    request: request(),
+    response: response(),
+    interim: [],
+    ...over,
+  })
 
 test('a whole exchange is this line, keys in this order', () => {
   expect(line({})).toBe(
     '{"ts":"2024-02-29T23:59:59.000007Z","src":"10.0.0.1:40000","dst":"10.0.0.2:80","vni":5,"method":"POST","uri":"/x?y","version":"1.1",' +
-      '"headers":[["Host","a"],["host","ä\\"\\n"]],"bodyBytes":3,"bodySha256":"ab",' +
-      '"response":{"status":200,"headers":[["A","b"]],"bodyBytes":2,"bodySha256":"cd","elapsedMs":2.25}}',
+      '"headers":[["Host","a"],["host","ä\\""]],"bodyBytes":3,"bodySha256":"' +
+      `${HASH}",` +
+      '"response":{"status":200,"headers":[["A","b"]],"bodyBytes":2,' +
+      `"bodySha256":"${HASH}","elapsedMs":2.25}}`,
   )
 })
 
@@ -68,16 +50,16 @@ test('a response without request has method null, no other key of a request, and
     vni: 5,
     method: null,
   })
-  expect(response).toEqual({ status: 200, headers: [['A', 'b']], bodyBytes: 2, bodySha256: 'cd' })
+  expect(response).toEqual({ status: 200, headers: [['A', 'b']], bodyBytes: 2, bodySha256: HASH })
 })
 
 test('an incomplete response says so and has neither hash nor duration', () => {
-  const { response } = JSON.parse(line({ response: { ...RESPONSE, isIncomplete: true, bodySha256: null } }))
-  expect(response).toEqual({ status: 200, headers: [['A', 'b']], bodyBytes: 2, incomplete: true })
+  const parsed = JSON.parse(line({ response: response({ isIncomplete: true, sha256: null }) }))
+  expect(parsed.response).toEqual({ status: 200, headers: [['A', 'b']], bodyBytes: 2, incomplete: true })
 })
 
 test('interim answers stand in interim, and only where there are any', () => {
-  const interim = [{ ...RESPONSE, status: 100, headers: [], bodyBytes: 0 }]
+  const interim = [ownedOf('HTTP/1.1 100 x\r\n\r\n', { ...RESPONSE, bodyBytes: 0 })]
   expect(JSON.parse(line({ interim })).interim).toMatchObject([{ status: 100 }])
   expect(line({})).not.toContain('interim')
   expect(JSON.parse(line({ request: null, response: null, interim }))).toMatchObject({
@@ -88,12 +70,10 @@ test('interim answers stand in interim, and only where there are any', () => {
 })
 
 test('--bodies none has no hash, --bodies base64 has the body too, an empty one as well', () => {
-  const none = JSON.parse(
-    line({ request: { ...REQUEST, bodySha256: null }, response: { ...RESPONSE, bodySha256: null } }),
-  )
+  const none = JSON.parse(line({ request: request({ sha256: null }), response: response({ sha256: null }) }))
   expect([none, none.response].map((m) => 'bodySha256' in m)).toEqual([false, false])
   const kept = JSON.parse(
-    line({ request: { ...REQUEST, body: Buffer.from([255, 0]) }, response: { ...RESPONSE, body: Buffer.alloc(0) } }),
+    line({ request: request({ body: Buffer.from([255, 0]) }), response: response({ body: Buffer.alloc(0) }) }),
   )
   expect([kept.body, kept.response.body]).toEqual(['/wA=', ''])
 })
@@ -104,9 +84,12 @@ test('IPv6 endpoints stand in brackets', () => {
 })
 
 test('a line is one line, whatever was captured', () => {
-  const wild = line({ request: { ...REQUEST, target: '/\r\n\u2028\0', headers: [['__proto__', '\n']] } })
-  expect(wild).not.toMatch(/[\r\n\0]/)
-  expect(JSON.parse(wild)).toMatchObject({ uri: '/\r\n\u2028\0', headers: [['__proto__', '\n']] })
+  const message = ownedOf('GET /1234 HTTP/1.1\r\n__proto__: x\r\n\r\n')
+  message.bytes.write('/\r\n\x85\0', message.targetAt, 'latin1')
+  message.bytes[message.fields[2]!] = 0x0a
+  const wild = line({ request: message })
+  expect(wild).not.toMatch(/[\r\n\0\x85]/)
+  expect(JSON.parse(wild)).toMatchObject({ uri: '/\r\n\x85\0', headers: [['__proto__', '\n']] })
 })
 
 test('times have microseconds, and a damaged capture\u2019s times stay inside the calendar', () => {

@@ -1,7 +1,7 @@
 /** Live, no captured connection takes more than its share from the others, whatever the origin does. */
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Connection } from '../../../src/exchange/connection.ts'
+import type { ConnectionFacts } from '../../../src/exchange/connection.ts'
 import { RATE_LIMITER_BYTES, SharedRateLimiter } from '../../../src/sinks/filter/rate-limiter.ts'
 import { ENGINE_NAMES } from '../../../src/sinks/replay/engine.ts'
 import { captured, connection } from './support/captured.ts'
@@ -145,7 +145,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
   test('files: one busy connection fills the queue, the reader waits, and nothing is dropped', async () => {
     const to = rig(origin.url, { shed: false, connections: 4, queueRequests: 50 })
     const busy = connection()
-    const feed: [string, Connection][] = []
+    const feed: [string, ConnectionFacts][] = []
     for (let i = 0; i < 2000; i++) feed.push(i % 20 === 19 ? [`/quiet/${i}`, connection()] : [`/busy/${i}`, busy])
     let at = 0
     while (at < feed.length) {

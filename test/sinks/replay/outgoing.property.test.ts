@@ -5,9 +5,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MonotonicClock } from '../../../src/base/clock.ts'
-import type { Connection } from '../../../src/exchange/connection.ts'
+import type { ConnectionFacts } from '../../../src/exchange/connection.ts'
+import { MessageView } from '../../../src/exchange/message.ts'
 import { HeadReader } from '../../../src/http/head.ts'
-import { MessageView } from '../../../src/http/message.ts'
 import { ByteRequest } from '../../../src/sinks/replay/byte-request.ts'
 import { ENGINE_NAMES, type Engine, type EngineListener } from '../../../src/sinks/replay/engine.ts'
 import { loadEngine } from '../../../src/sinks/replay/engines.ts'
@@ -38,7 +38,7 @@ const HOP = ['keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade', 'http
 const NAMED = ['x-hop', 'x-other']
 
 /** docs/replay.md, as a list of rules applied one after the other. Null: not sent. */
-function transformed(captured: Captured, from: Connection, origin: string, keepHost: boolean): Sent | null {
+function transformed(captured: Captured, from: ConnectionFacts, origin: string, keepHost: boolean): Sent | null {
   const { method, body } = captured
   const absolute = /^https?:\/\/(?:[^/?#]*@)?([^/?#@]+)(.*)$/is.exec(captured.target)
   let target = captured.target

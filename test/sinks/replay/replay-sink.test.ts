@@ -49,7 +49,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
   function giveAll(to: SinkRig, targets: readonly string[]): void {
     const from = connection()
     for (const target of targets) to.give(get(target), from)
-    to.sink.connectionClosed(from)
+    to.close(from)
   }
 
   describe('order', () => {
@@ -319,7 +319,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       for (let i = 0; i < 40; i++) {
         const from = connection()
         for (let j = 0; j < 10; j++) to.give(j % 3 === 0 ? get(`/g/${i}/${j}`) : post(`/p/${i}/${j}`), from)
-        to.sink.connectionClosed(from)
+        to.close(from)
         if (i % 5 === 0) await pause(2)
       }
       await to.drain()
@@ -626,7 +626,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
             to.give(isPost ? post('/p') : get('/g'), connections[from]!)
             if (waits === 0) await pause(1)
           }
-          for (const from of connections) to.sink.connectionClosed(from)
+          for (const from of connections) to.close(from)
           await to.drain(drainMs)
           await to.sink.close()
           to.check()

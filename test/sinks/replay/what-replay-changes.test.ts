@@ -1,6 +1,6 @@
 /** The table "What changes" of docs/replay.md, line by line, as bytes on the wire, for both engines. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Connection } from '../../../src/exchange/connection.ts'
+import type { ConnectionFacts } from '../../../src/exchange/connection.ts'
 import { ENGINE_NAMES } from '../../../src/sinks/replay/engine.ts'
 import type { ReplaySinkOptions } from '../../../src/sinks/replay/options.ts'
 import { captured, connection } from './support/captured.ts'
@@ -15,7 +15,7 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
   afterEach(() => origin.close())
 
   interface Options extends Partial<ReplaySinkOptions> {
-    readonly from?: Partial<Connection>
+    readonly from?: Partial<ConnectionFacts>
   }
 
   /** The lines the origin gets; `ORIGIN` stands for its host and port. */

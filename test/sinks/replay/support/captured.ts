@@ -1,6 +1,7 @@
 /** Captured requests and connections for tests of sinks, made from text by a plain reader of well-formed heads. */
-import type { Connection } from '../../../../src/exchange/connection.ts'
-import { FIELD_STRIDE, MessageFlag, MessageView } from '../../../../src/http/message.ts'
+import type { ConnectionFacts } from '../../../../src/exchange/connection.ts'
+import { FIELD_STRIDE, MessageFlag, MessageView } from '../../../../src/exchange/message.ts'
+import { factsOf } from '../../../support/exchanges.ts'
 
 /**
  * @param head request line and header lines, joined with LF for readability; each character is one byte
@@ -47,18 +48,16 @@ export function captured(head: string, body: Buffer | string = ''): MessageView 
 
 let lastId = 0
 
-export function connection(over: Partial<Connection> = {}): Connection {
+export function connection(over: Partial<ConnectionFacts> = {}): ConnectionFacts {
   const id = ++lastId
-  return {
-    id,
+  return factsOf({
+    handle: id,
     clientAddress: '203.0.113.9',
     clientPort: 40_000 + (id % 20_000),
-    serverAddress: '10.0.0.2',
     serverPort: 8080,
-    proxied: null,
     vni: 7,
     clientHash: Math.imul(id, 0x9e3779b1),
     flowHash: Math.imul(id, 0x85ebca77),
     ...over,
-  }
+  })
 }

@@ -1,8 +1,9 @@
 /** A replay sink over a raw origin, with the ledger that must balance at every moment. */
 import { expect } from 'vitest'
 import { type Clock, MonotonicClock } from '../../../../src/base/clock.ts'
-import type { Connection } from '../../../../src/exchange/connection.ts'
-import type { MessageView } from '../../../../src/http/message.ts'
+import type { ConnectionFacts } from '../../../../src/exchange/connection.ts'
+import type { MessageView } from '../../../../src/exchange/message.ts'
+import { OpenConnections } from '../../../../src/exchange/open-connections.ts'
 import { Counter, CounterBlock, type ScalarName } from '../../../../src/metrics/counters.ts'
 import type { SharedRateLimiter } from '../../../../src/sinks/filter/rate-limiter.ts'
 import type { EngineFactory, EngineName } from '../../../../src/sinks/replay/engine.ts'
@@ -24,11 +25,13 @@ const ENGINES: Readonly<Record<EngineName, EngineFactory>> = {
 
 export class SinkRig {
   readonly counters = new CounterBlock()
+  readonly connections = new OpenConnections()
   readonly sink: ReplaySink
   given = 0
 
   constructor(origin: URL, options: Partial<ReplaySinkOptions> = {}, deps: RigDeps = {}) {
     this.sink = new ReplaySink({ ...REPLAY_DEFAULTS, origin, ...options }, this.counters, {
+      connections: this.connections,
       clock: deps.clock ?? new MonotonicClock(),
       random: () => 0.5,
       rateLimiter: deps.rateLimiter ?? null,
@@ -36,10 +39,15 @@ export class SinkRig {
     })
   }
 
-  give(message: MessageView, connection: Connection): void {
-    this.given++
-    this.sink.request(message, connection)
+  give(message: MessageView, connection: ConnectionFacts): void {
+    this.connections.open(connection)
+    this.sink.request({ connection: connection.handle, stream: 0, index: this.given++ }, message)
     this.check()
+  }
+
+  close(connection: ConnectionFacts): void {
+    this.sink.closed(connection.handle)
+    this.connections.close(connection.handle)
   }
 
   /** Nothing is lost and nothing counted twice. */

@@ -1,8 +1,8 @@
 /**
- * A parsed HTTP/1 message as the parser hands it out: offsets into the captured bytes, no strings.
+ * A parsed HTTP/1 message: offsets into the captured bytes, no strings.
  *
- * The view and everything it points to belong to the parser and are valid only during the call that hands them out. Who
- * wants to keep something copies it (`text`, `copyBody`).
+ * A MessageView is borrowed: it and everything it points to belong to the parser and are valid only during the call that hands them
+ * out. Whoever wants to keep something copies it: `keep` the whole message, `text` and `copyBody` parts of it.
  */
 
 /** Facts about a message's head, as bits of `MessageView.flags`. */
@@ -62,10 +62,10 @@ export class MessageView {
   firstUs = 0
   lastUs = 0
 
-  constructor(maxFields: number) {
+  constructor(maxFields: number, fields: Int32Array = new Int32Array(maxFields * FIELD_STRIDE)) {
     this.bytes = EMPTY
     this.body = EMPTY
-    this.fields = new Int32Array(maxFields * FIELD_STRIDE)
+    this.fields = fields
   }
 
   has(flag: number): boolean {
@@ -100,22 +100,8 @@ export class MessageView {
 
   /** A view with the head copied into memory of its own, so that it outlives the piece it lies in. */
   ownHead(): MessageView {
-    const own = new MessageView(this.fieldCount)
-    const base = this.headAt
     // In memory of its own, and not in a slab that it would hold on to as a whole.
-    own.bytes = Buffer.allocUnsafeSlow(this.headEnd - base)
-    this.bytes.copy(own.bytes, 0, base, this.headEnd)
-    own.headEnd = this.headEnd - base
-    own.methodEnd = this.methodEnd - base
-    own.targetAt = this.targetAt - base
-    own.targetEnd = this.targetEnd - base
-    own.minorVersion = this.minorVersion
-    own.flags = this.flags
-    own.fieldCount = this.fieldCount
-    own.contentLength = this.contentLength
-    own.firstUs = this.firstUs
-    for (let i = 0; i < own.fields.length; i++) own.fields[i] = this.fields[i]! - base
-    return own
+    return this.copyHead(new MessageView(0, this.ownFields()), Buffer.allocUnsafeSlow(this.headEnd - this.headAt))
   }
 
   /** A copy of the transfer-decoded body, or null when there is none. The copy belongs to the caller. */
@@ -126,6 +112,62 @@ export class MessageView {
     this.body.copy(copy, 0, this.bodyAt, this.bodyEnd)
     return copy
   }
+
+  /**
+   * A copy in memory of its own: the head, and of a request the body where `withBody` and the parser kept it. An answer's body comes
+   * later, piece by piece: it is not here.
+   */
+  keep(withBody = true): OwnedMessage {
+    const kept = this.copyHead(new OwnedMessage(this.ownFields()), Buffer.allocUnsafe(this.headEnd - this.headAt))
+    if (this.status !== 0) return kept
+    kept.bodyBytes = this.bodyBytes
+    kept.bodyKept = withBody && this.bodyKept
+    if (kept.bodyKept) {
+      kept.body = this.copyBody() ?? EMPTY
+      kept.bodyEnd = kept.body.length
+    }
+    return kept
+  }
+
+  private ownFields(): Int32Array {
+    const { headAt } = this
+    const fields = this.fields.slice(0, this.fieldCount * FIELD_STRIDE)
+    if (headAt !== 0) for (let i = 0; i < fields.length; i++) fields[i]! -= headAt
+    return fields
+  }
+
+  /** @param copy with fields of its own @param bytes as long as the head */
+  private copyHead<T extends MessageView>(copy: T, bytes: Buffer): T {
+    const { headAt, headEnd } = this
+    this.bytes.copy(bytes, 0, headAt, headEnd)
+    copy.bytes = bytes
+    copy.headEnd = headEnd - headAt
+    copy.methodEnd = this.status === 0 ? this.methodEnd - headAt : 0
+    copy.targetAt = this.targetAt - headAt
+    copy.targetEnd = this.targetEnd - headAt
+    copy.status = this.status
+    copy.minorVersion = this.minorVersion
+    copy.flags = this.flags
+    copy.fieldCount = this.fieldCount
+    copy.contentLength = this.contentLength
+    copy.firstUs = this.firstUs
+    copy.lastUs = this.lastUs
+    return copy
+  }
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** A message in memory of its own, which nobody else writes to: what waits, is written down, or goes to another thread. */
+export class OwnedMessage extends MessageView {
+  /** Bytes of the body are missing: `bodyBytes` and `body` are what came. */
+  isIncomplete = false
+  /** SHA-256 of the transfer-decoded body, lower-case hex; null where it was not asked for, or bytes are missing. */
+  sha256: string | null = null
+
+  /** @param fields exactly those of the message, offsets from the start of the head */
+  constructor(fields: Int32Array) {
+    super(0, fields)
+    this.bodyKept = false
+  }
+}

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { answer, CLIENT, ConnectionRig, get, SERVER } from '../http/support/connection-rig.ts'
+import { shownMessage } from '../support/exchanges.ts'
 
 const sha256 = (text: string) => createHash('sha256').update(text, 'latin1').digest('hex')
 const POST = 'POST /p HTTP/1.0\r\nA: 1\r\na: \xe4\r\nContent-Length: 3\r\n\r\nab\xff'
@@ -13,7 +14,7 @@ test('an exchange carries both messages as captured', () => {
   rig.close()
   const { connection, request, response, interim } = rig.full[0]!
   expect(connection.clientAddress).toBe('10.0.0.1')
-  expect(request).toMatchObject({
+  expect(shownMessage(request!)).toMatchObject({
     method: 'POST',
     target: '/p',
     version: '1.0',
@@ -23,17 +24,17 @@ test('an exchange carries both messages as captured', () => {
       ['Content-Length', '3'],
     ],
     bodyBytes: 3,
-    bodySha256: sha256('ab\xff'),
+    sha256: sha256('ab\xff'),
     body: null,
   })
-  expect(response).toMatchObject({
+  expect(shownMessage(response!)).toMatchObject({
     status: 201,
     headers: [
       ['B', '2'],
       ['Transfer-Encoding', 'chunked'],
     ],
     bodyBytes: 2,
-    bodySha256: sha256('ok'),
+    sha256: sha256('ok'),
     body: null,
     isIncomplete: false,
   })
@@ -46,7 +47,7 @@ test('times are those of the first and the last byte of each message', () => {
   rig.server('HTTP/1.1 200 x\r\n').server('Content-Length: 1\r\n\r\n').server('y')
   rig.close()
   const { request, response } = rig.full[0]!
-  expect([request!.timeUs, request!.endUs, response!.timeUs, response!.endUs]).toEqual(
+  expect([request!.firstUs, request!.lastUs, response!.firstUs, response!.lastUs]).toEqual(
     [10, 30, 40, 60].map((us) => 1_000_000 + us),
   )
 })
@@ -55,12 +56,12 @@ describe('order', () => {
   test('a request waits for its answer, those behind it wait for it, and the end of the connection lets all go', () => {
     const rig = new ConnectionRig().client(get('/1') + get('/2') + get('/3'))
     expect(rig.exchanges).toEqual([])
-    expect(rig.held.count).toBe(3)
+    expect(rig.pairing.held).toBe(3)
     rig.server(answer(201))
     expect(rig.exchanges).toEqual(['GET /1 -> 201'])
-    expect(rig.held.count).toBe(2)
+    expect(rig.pairing.held).toBe(2)
     expect(rig.close()).toEqual(['GET /1 -> 201', 'GET /2 -> none', 'GET /3 -> none'])
-    expect(rig.held.count).toBe(0)
+    expect(rig.pairing.held).toBe(0)
   })
 
   test('an answer that is complete before its request waits for the request', () => {
@@ -113,11 +114,10 @@ describe('bodies', () => {
     const rig = new ConnectionRig({ bodies }).client(POST).server(answer(200, text))
     rig.close()
     const { request, response } = rig.full[0]!
-    return [request!, response!].map(({ bodyBytes, bodySha256, body }) => [
-      bodyBytes,
-      bodySha256,
-      body?.toString('latin1') ?? null,
-    ])
+    return [request!, response!].map((message) => {
+      const { bodyBytes, sha256, body } = shownMessage(message)
+      return [bodyBytes, sha256, body]
+    })
   }
 
   test('none: counted only', () => {
@@ -162,7 +162,7 @@ describe('bodies', () => {
       .server('HTTP/1.1 200 x\r\nContent-Length: 9\r\n\r\nab')
       .gap(SERVER, 7)
     rig.close()
-    expect(rig.full[0]!.response).toMatchObject({ bodyBytes: 2, bodySha256: null, isIncomplete: true })
+    expect(rig.full[0]!.response).toMatchObject({ bodyBytes: 2, sha256: null, isIncomplete: true })
   })
 })
 
