@@ -149,6 +149,13 @@ export class ProxyHeaderReader {
   }
 }
 
+/** By its first two bytes: what nearly every connection begins with is told apart without a copy. */
+export function mayBeProxyHeader({ bytes, at, end }: StreamPiece): boolean {
+  const first = bytes[at]
+  if (first !== SIGNATURE_1[0] && first !== CR) return false
+  return end - at === 1 || bytes[at + 1] === (first === CR ? SIGNATURE_2[1] : SIGNATURE_1[1])
+}
+
 /** One begins with the other. */
 function beginsLike(bytes: Buffer, signature: Buffer): boolean {
   const n = Math.min(bytes.length, signature.length)

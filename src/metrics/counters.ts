@@ -475,6 +475,9 @@ export class CounterBlock {
   readonly values = new Float64Array(BLOCK_VALUES)
   private readonly words: Int32Array
   private readonly copies: readonly Float64Array[]
+  private readonly counters = this.values.subarray(0, COUNTERS)
+  /** Something stands in `values` from PASSED_OVER_AT on: never in most threads, whose copies all keep zeros there. */
+  private hasPassedOver = false
 
   /** @param byteOffset start of the block in `memory`, a multiple of 64. With no `memory` the block is for one thread. */
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_BLOCK_BYTES), byteOffset = 0) {
@@ -483,6 +486,7 @@ export class CounterBlock {
     // A restarted worker goes on counting where the previous one's last publication ended.
     const word = Atomics.load(this.words, HOLDERS)
     this.values.set(this.copies[(word & FRESH) !== 0 ? publishedCopy(word) : readCopy(word)]!)
+    this.hasPassedOver = this.values.subarray(PASSED_OVER_AT).some((value) => value !== 0)
   }
 
   add(counter: number, n = 1): void {
@@ -516,6 +520,7 @@ export class CounterBlock {
   /** A packet that is not read, for this number of it. @param kind of PassedOver */
   passOver(kind: number, number: number): void {
     passOver(this.values, PASSED_OVER_AT, kind, number)
+    this.hasPassedOver = true
   }
 
   latency(us: number): void {
@@ -535,7 +540,7 @@ export class CounterBlock {
     let word = Atomics.load(words, HOLDERS)
     // The reader never moves the owner's copy: whatever it does meanwhile, this one stays ours.
     const own = ownCopy(word)
-    this.copies[own]!.set(this.values)
+    this.copies[own]!.set(this.hasPassedOver ? this.values : this.counters)
     for (;;) {
       const next = holders(publishedCopy(word), own, readCopy(word), FRESH)
       // After the values it publishes.

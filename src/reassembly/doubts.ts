@@ -64,6 +64,7 @@ export class Doubts {
       timeUs: view.timeUs,
       urgentPointer: segment.isUrgent ? segment.urgentPointer : NOT_URGENT,
       startsSegment: true,
+      isContradicted: false,
     }
     // What ends where delivery has come to is a repetition, whoever sent it.
     if (!seqBefore(this.table.nextSeq[key]!, endOf(kept))) {
@@ -108,14 +109,13 @@ export class Doubts {
 
   /**
    * A packet of the peer, taken: it may show that the peer had sent what a doubtful segment of `key` acknowledged, or had not.
-   * @param sentBefore how far the peer was known to have sent before the packet came
    */
-  settle(key: number, proof: Segment, sentBefore: number): void {
+  settle(key: number, proof: Segment): void {
     const doubtful = this.disorders.doubtfulOf(key)
     if (doubtful === null) return
     for (let i = 0; i < doubtful.segments.length; ) {
       const kept = doubtful.segments[i]!
-      const verdict = kept.doubt === Doubt.ackAhead ? verdictOf(kept, proof, sentBefore) : 0
+      const verdict = verdictOf(kept, proof)
       if (verdict === 0) i++
       else if (verdict > 0) {
         this.take(key, i)
@@ -185,6 +185,22 @@ export class Doubts {
     }
     this.forgetEmpty(key)
     return true
+  }
+
+  /**
+   * Nothing more will come. What acknowledges one byte more than was seen of its peer, which nothing speaks against, acknowledges a FIN
+   * that the mirror lost.
+   */
+  takeBehindLostFin(key: number): void {
+    const doubtful = this.disorders.doubtfulOf(key)
+    if (doubtful === null) return
+    const fin = seqAdd(this.half.sentEnd(key ^ 1), 1)
+    for (let i = 0; i < doubtful.segments.length; ) {
+      const kept = doubtful.segments[i]!
+      if (kept.doubt !== Doubt.ackAhead || kept.isContradicted || kept.ack !== fin) i++
+      else this.take(key, i)
+    }
+    this.forgetEmpty(key)
   }
 
   /** Memory is short. False: there was none. */
@@ -269,11 +285,16 @@ function isAt(kept: DoubtfulSegment, seq: number): boolean {
  * 1: the peer had sent what the segment acknowledges when it came; -1: it had not, though it has bytes of that place now; 0: neither is
  * shown. RFC 5961 section 5.2: what acknowledges data that was never sent is thrown away.
  */
-function verdictOf(kept: DoubtfulSegment, proof: Segment, sentBefore: number): number {
-  if (!seqBefore(proof.start, kept.ack)) return 1
-  const hasLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
-  if (!hasLater) return seqBefore(proof.end, kept.ack) ? 0 : 1
-  // Sent again, it says nothing about how far the peer had come. A keep-alive probe stands one byte back.
-  const isNew = proof.length === 0 ? seqDistance(proof.start, kept.ack) > 1 : seqBefore(sentBefore, proof.end)
-  return isNew ? -1 : 0
+function verdictOf(kept: DoubtfulSegment, proof: Segment): number {
+  // Data of a SYN that its receiver acknowledges was taken (RFC 7413 section 4.2).
+  if (kept.doubt === Doubt.synData) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
+  if (kept.doubt !== Doubt.ackAhead) return 0
+  const isLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
+  if (!isLater) return seqBefore(proof.end, kept.ack) ? 0 : 1
+  if (!seqBefore(proof.start, kept.ack)) return kept.isContradicted ? 0 : 1
+  // A bare acknowledgement stands where its sender goes on; a keep-alive probe one byte back.
+  if (proof.length === 0 && !proof.isFin) return seqDistance(proof.start, kept.ack) > 1 ? -1 : 0
+  // An answer that covers what was acknowledged before it, or the same sent again: what goes on behind it proves nothing any more.
+  kept.isContradicted = true
+  return 0
 }

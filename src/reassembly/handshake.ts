@@ -212,7 +212,9 @@ export class Handshake {
     if (isAnswerTo(table.base[client]!, ack)) this.noteClient(client)
     if ((table.flags[key >> 1]! & Flow.mayBeCopy) !== 0) this.checkCopy(client, first)
     else if (half.has(client, Direction.syn) || !half.hasMoved(client)) this.checkUnasked(client, first)
-    if ((table.flags[key >> 1]! & Flow.closed) === 0) this.doubts.settleSynData(client, ack)
+    if ((table.flags[key >> 1]! & Flow.closed) !== 0) return
+    this.doubts.settleSynData(client, ack)
+    if (segment.length > 0 && !half.hasMoved(key)) this.doubts.keep(key, segment, Doubt.synData)
   }
 
   /** The SYN was lost by the mirror, or came before this connection's row was there. */

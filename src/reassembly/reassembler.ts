@@ -163,6 +163,7 @@ export class Reassembler implements FlowOwner {
   ended(slot: number, why: number): boolean {
     const { delivery, table } = this
     if (why === End.unreadable) this.disorders.clear(slot)
+    for (let key = slot * 2; key <= slot * 2 + 1; key++) this.doubts.takeBehindLostFin(key)
     for (let pass = 0; pass < 2; pass++) {
       for (let key = slot * 2; key <= slot * 2 + 1; key++) this.gaps.flush(key)
     }
@@ -290,6 +291,8 @@ export class Reassembler implements FlowOwner {
     }
     if (verdict >= DOUBTFUL) {
       this.doubts.keep(key, segment, verdict - DOUBTFUL)
+      // Where the mirror lost what both speak of, each may be the other's proof.
+      if (verdict - DOUBTFUL === Doubt.ackAhead) this.doubts.settle(key ^ 1, segment)
       this.gaps.enforceBounds(key)
       return
     }
@@ -305,7 +308,6 @@ export class Reassembler implements FlowOwner {
   private accept(key: number): void {
     const { segment, half, doubts, delivery } = this
     const peer = key ^ 1
-    const sentBefore = half.sentEnd(key)
     this.contradictResets(key)
     this.acknowledge(peer, segment)
     half.noteWindow(key, segment)
@@ -322,7 +324,7 @@ export class Reassembler implements FlowOwner {
     this.acceptance.noteTimestamp(key, segment)
     if (segment.isFin) half.finish(key, seqAdd(segment.start, segment.length))
     half.noteSent(key, segment.end)
-    doubts.settle(peer, segment, sentBefore)
+    doubts.settle(peer, segment)
   }
 
   private classify(key: number, segment: Segment): number {
