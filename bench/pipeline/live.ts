@@ -56,7 +56,7 @@ export async function benchLive(options: BenchOptions, report: Report, directory
       `keep-alive traffic, ${bytesPerDatagram.toFixed(0)} bytes a datagram, sent by ${kind}, received by ${runs[0]![0]!.receiver}`,
     )
     report.line(
-      `${options.seconds} s behind ${WARM_UP_SECONDS} s at ${count(WARM_UP_RATE)}/s and ${options.warmUpMs / 1000} s at the rate, ${rounds} run(s) each, in turns; medians (least–greatest)`,
+      `${options.seconds} s after ${WARM_UP_SECONDS} s at ${count(WARM_UP_RATE)}/s and ${options.warmUpMs / 1000} s at the rate, ${rounds} run(s) each, interleaved; medians (minimum–maximum)`,
     )
     tell(variants, runs, report)
   } finally {

@@ -198,7 +198,7 @@ export const SCALARS = {
   segmentsOutOfWindow: {
     metric: 'mirrorshard_reassembly_out_of_window_total',
     kind: 'counter',
-    help: 'Segments ignored because they are outside the window of their receiver.',
+    help: 'Segments ignored because they are beyond the window of their receiver, or far from any possible window.',
   },
   segmentsUnsigned: {
     metric: 'mirrorshard_reassembly_signature_total',

@@ -170,7 +170,7 @@ describe('a full disk', () => {
         said: said.trim().split('\n').at(-1)!,
         'file bytes': statSync(path).size,
         'whole records': records,
-        'bytes behind the last': surplus,
+        'bytes after the last': surplus,
         'datagrams sent': mirror.datagrams,
       })
       expect(code).toBe(1)
@@ -219,7 +219,7 @@ describe('a full disk', () => {
     expect(size).toBeGreaterThan(1000)
   })
 
-  test('under the log of `run`: replay goes on, and it ends with 0', async () => {
+  test('under the log of `run`: replay goes on, and it exits with 0', async () => {
     const [port, admin] = [await freePort(), await freePort()]
     // Made first: where the disk is full not even the redirection works.
     const path = onFullDisk('run.log')

@@ -128,7 +128,7 @@ async function expectAlive(seen: Under, more: Readonly<Record<string, string | n
   tellFigures({
     datagrams: mirror.datagrams,
     'flood ms': seen.floodMs,
-    'worked off ms behind it': seen.workedOffMs,
+    'drained ms after it': seen.workedOffMs,
     'kernel drops': now.kernelDrops,
     'packets dropped': packetDrops,
     'requests dropped': requestDrops,

@@ -188,7 +188,7 @@ export const ORIGIN_FAULTS: readonly OriginFault[] = [
     answer: (_request, socket) => void socket.write(GARBAGE),
   },
   {
-    name: 'garbage behind a status line',
+    name: 'garbage after a status line',
     outcomes: ['invalid'],
     answer: (_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nno colon here\0\r\n\r\n'),
   },
@@ -257,14 +257,14 @@ export const ORIGIN_FAULTS: readonly OriginFault[] = [
       void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok'),
   },
   {
-    name: 'closes right behind the answer, unannounced',
+    name: 'closes right after the answer, unannounced',
     isRace: true,
     outcomes: ['2xx'],
     faultyPerSecond: 60,
     answer: (_request, socket) => socket.end(OK),
   },
   {
-    name: 'closes 0 to 4 ms behind the answer, unannounced',
+    name: 'closes 0 to 4 ms after the answer, unannounced',
     isRace: true,
     outcomes: ['2xx'],
     faultyPerSecond: 60,
@@ -299,7 +299,7 @@ export const ORIGIN_FAULTS: readonly OriginFault[] = [
     },
   },
   {
-    name: '101 nobody asked for',
+    name: 'an unsolicited 101',
     outcomes: ['1xx'],
     answer: (_request, socket) =>
       void socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'),
