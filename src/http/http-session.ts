@@ -15,7 +15,7 @@ import { type RequestEvents, RequestRole } from './request-role.ts'
 import { type ResponseEvents, ResponseRole } from './response-role.ts'
 import { ServerProgress } from './server-progress.ts'
 import { mayAcceptConnect, mayHideAcceptance, Switching } from './switching.ts'
-import { Transactions } from './transactions.ts'
+import { type TransactionOwner, Transactions } from './transactions.ts'
 
 /** What the session needs of its connection. */
 export interface SessionOwner {
@@ -32,7 +32,7 @@ export interface SessionOwner {
   isOther(protocol: Protocol): void
 }
 
-export class HttpSession implements RequestEvents, ResponseEvents {
+export class HttpSession implements RequestEvents, ResponseEvents, TransactionOwner {
   readonly requests: MessageReader
   readonly responses: MessageReader
   nowUs = 0
@@ -59,7 +59,7 @@ export class HttpSession implements RequestEvents, ResponseEvents {
     this.flowHash = owner.flowHash
     this.serverPort = owner.serverPort
     this.isMidMessage = owner.isMidMessage
-    this.transactions = new Transactions(context.memory, (missed) => this.missed(missed))
+    this.transactions = new Transactions(context.memory, this)
     this.requestRole = new RequestRole(context, this)
     this.requests = new MessageReader(context, this.requestRole, beganInMiddle, requestMayBegin)
     this.responses = new MessageReader(context, new ResponseRole(context, this), beganInMiddle, responseMayBegin)
@@ -191,7 +191,7 @@ export class HttpSession implements RequestEvents, ResponseEvents {
   }
 
   mayKnowAnswer(peerOffset: number, start: MessageStart): boolean {
-    return this.server.mayHaveAnswered(peerOffset, start.peerOffset, this.transactions.last)
+    return this.server.mayHaveAnswered(peerOffset, start.startPeerOffset, this.transactions.last)
   }
 
   mayResume(peerOffset: number): boolean {
@@ -329,7 +329,7 @@ export class HttpSession implements RequestEvents, ResponseEvents {
   }
 
   /** The answers to these will not be recognised; those behind Connection: close have none. */
-  private missed(pending: readonly PendingRequest[]): void {
+  answersMissed(pending: readonly PendingRequest[]): void {
     const unread = pending.filter((asked) => asked.isBehindClose && asked.state === 'complete')
     for (const asked of unread) this.open.requestDropped(asked)
     if (unread.length < pending.length) this.open.responsesMissed(pending.filter((asked) => !unread.includes(asked)))

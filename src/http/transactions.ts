@@ -7,6 +7,11 @@ import { MessageFlag, type MessageView } from './message.ts'
 /** Requests without an answer kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
 const MAX_PENDING = 1024
 
+export interface TransactionOwner {
+  /** The answers to these requests will not be recognised. */
+  answersMissed(pending: readonly PendingRequest[]): void
+}
+
 export class Transactions {
   /** The last request whose head was read. */
   last: PendingRequest | null = null
@@ -16,17 +21,16 @@ export class Transactions {
   /** The response being read is an interim one: its request waits on. */
   isInterim = false
   private readonly memory: HttpMemory
-  private readonly onMissed: (pending: readonly PendingRequest[]) => void
+  private readonly owner: TransactionOwner
   private readonly pending: PendingRequest[] = []
   /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
   private isUnsure = false
   /** A gap hid requests since the last one that was read. */
   private requestsWereLost = false
 
-  /** @param onMissed the answers to these requests will not be recognised */
-  constructor(memory: HttpMemory, onMissed: (pending: readonly PendingRequest[]) => void) {
+  constructor(memory: HttpMemory, owner: TransactionOwner) {
     this.memory = memory
-    this.onMissed = onMissed
+    this.owner = owner
   }
 
   get count(): number {
@@ -66,7 +70,7 @@ export class Transactions {
     const { pending, memory } = this
     if (pending.length >= MAX_PENDING || (pending.length > 0 && !memory.hasRoomForPending)) {
       this.isUnsure = true
-      this.onMissed(this.take(1))
+      this.owner.answersMissed(this.take(1))
     }
     memory.connection(PENDING_BYTES)
     pending.push(asked)
@@ -88,7 +92,8 @@ export class Transactions {
     const asked = this.pairOf(offset, peerOffset)
     this.answering = asked
     if (isInterim || asked === null) return asked
-    this.take(1)
+    this.pending.shift()
+    this.memory.connection(-PENDING_BYTES)
     asked.answerOffset = offset
     return asked
   }
@@ -105,7 +110,7 @@ export class Transactions {
 
   /** The answers to the first `count` requests will not be recognised. */
   miss(count = this.pending.length): void {
-    if (count > 0) this.onMissed(this.take(count))
+    if (count > 0) this.owner.answersMissed(this.take(count))
   }
 
   /** Takes out the requests that the client sent before it had heard so much: pipelined ones, which a server that closes does not read. */
@@ -119,7 +124,7 @@ export class Transactions {
   close(): void {
     // Those that a server would not have read were not read by it.
     const unread = this.pending.filter((asked) => asked.isBehindClose)
-    if (unread.length > 0) this.onMissed(unread)
+    if (unread.length > 0) this.owner.answersMissed(unread)
     this.memory.connection(-this.pending.length * PENDING_BYTES)
     this.pending.length = 0
   }
