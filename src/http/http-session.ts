@@ -6,7 +6,7 @@ import { Counter } from '../metrics/counters.ts'
 import { Demand, NO_OFFSET, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { Fault, requestDropOf, responseDropOf } from './fault.ts'
 import type { HttpContext } from './http-context.ts'
-import type { HttpEvents, PendingRequest } from './http-events.ts'
+import { type HttpEvents, Pending, type PendingRequest } from './http-events.ts'
 import { MessageFlag, type MessageView } from './message.ts'
 import { MessageReader } from './message-reader.ts'
 import { Body, type MessageStart, Skipped } from './message-role.ts'
@@ -14,7 +14,7 @@ import { isSocksHandshake, type Protocol, recogniseProtocol } from './protocol.t
 import { type RequestEvents, RequestRole } from './request-role.ts'
 import { type ResponseEvents, ResponseRole } from './response-role.ts'
 import { ServerProgress } from './server-progress.ts'
-import { mayAcceptConnect, mayHideAcceptance, Switching } from './switching.ts'
+import { isConnect, mayAcceptConnect, mayHideAcceptance, Switching } from './switching.ts'
 import { type TransactionOwner, Transactions } from './transactions.ts'
 
 /** What the session needs of its connection. */
@@ -140,7 +140,8 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     server.requestBegins(peerOffset, this.responses.isUntouched)
     const { last } = transactions
     // Behind HTTP/1.0 without keep-alive nothing is a request that was sent before a byte of the answer had come.
-    const isPipelined = last?.isLast === true && peerOffset <= last.peerOffset && peerOffset !== NO_OFFSET
+    const isPipelined =
+      last !== null && (last.is & Pending.last) !== 0 && peerOffset <= last.peerOffset && peerOffset !== NO_OFFSET
     const { closesAt } = server
     const isBehindClose = closesAt !== NO_OFFSET
     transactions.begin(view, peerOffset, isBehindClose)
@@ -163,7 +164,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
 
   requestsWait(): void {
     const asked = this.transactions.last!
-    if (asked.isAnswered) {
+    if (asked.answerOffset !== NO_OFFSET) {
       // Refused before its body was complete.
       this.requests.resume()
       return
@@ -242,7 +243,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     if (!isInterim && (view.has(MessageFlag.close) || view.isOneShot)) this.closesBehind(asked, offset)
     if (asked !== null && !isInterim) this.httpGoesOn(asked)
     else if (this.mayBeUnseenAcceptance(view)) this.endRequests()
-    if (isInterim || status === 204 || status === 304 || asked?.isHead === true) return Body.none
+    if (isInterim || status === 204 || status === 304 || isHead(asked)) return Body.none
     return asked === null && this.mayHaveLostRequests ? Body.unlessAnswer : Body.stated
   }
 
@@ -269,7 +270,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     counters.add(Counter.responsesParsed)
     counters.responseDrop(responseDropOf(fault))
     // Malformed as it is, the client may have taken it for an accepted upgrade: what follows is no request then.
-    if (status === 101 || (status >= 200 && status < 300 && this.switching.awaited?.isConnect === true)) {
+    if (status === 101 || (status >= 200 && status < 300 && isConnect(this.switching.awaited))) {
       transactions.miss()
       this.tunnelBegins(null)
       return
@@ -330,7 +331,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
 
   /** The answers to these will not be recognised; those behind Connection: close have none. */
   answersMissed(pending: readonly PendingRequest[]): void {
-    const unread = pending.filter((asked) => asked.isBehindClose && asked.state === 'complete')
+    const unread = pending.filter((asked) => (asked.is & Pending.behindClose) !== 0 && asked.state === 'complete')
     for (const asked of unread) this.open.requestDropped(asked)
     if (unread.length < pending.length) this.open.responsesMissed(pending.filter((asked) => !unread.includes(asked)))
   }
@@ -351,14 +352,13 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   }
 
   private tunnelBegins(asked: PendingRequest | null): void {
-    if (asked?.isH2c) this.context.census.add('http2', this.serverPort)
+    if (isH2c(asked)) this.context.census.add('http2', this.serverPort)
     this.context.tunnels.add(this.flowHash)
     this.owner.over(Counter.tunnelBytes)
   }
 
   /** The head of the final answer to `asked` is here, and it begins no tunnel. */
   private httpGoesOn(asked: PendingRequest): void {
-    asked.isAnswered = true
     if (asked !== this.switching.awaited) return
     this.switching.end()
     this.resumeRequests()
@@ -378,7 +378,15 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   answerIsMissing(): void {
     const asked = this.switching.end()
     // The preface of HTTP/2 stops the reader; what other protocols begin with may read like a request.
-    if (asked?.isH2c === true && !asked.isConnect) this.resumeRequests()
+    if (isH2c(asked) && !isConnect(asked)) this.resumeRequests()
     else this.owner.over(Counter.tunnelBytes)
   }
+}
+
+function isHead(asked: PendingRequest | null): boolean {
+  return asked !== null && (asked.is & Pending.head) !== 0
+}
+
+function isH2c(asked: PendingRequest | null): boolean {
+  return asked !== null && (asked.is & Pending.h2c) !== 0
 }

@@ -1,6 +1,6 @@
 /** The requests of one connection that wait for their answers, and which answer belongs to which: in order, and by proof behind a loss. */
 import { NO_OFFSET } from '../reassembly/stream-parser.ts'
-import type { PendingRequest } from './http-events.ts'
+import { Pending, type PendingRequest } from './http-events.ts'
 import { type HttpMemory, PENDING_BYTES } from './http-memory.ts'
 import { MessageFlag, type MessageView } from './message.ts'
 
@@ -49,19 +49,13 @@ export class Transactions {
 
   /** The head of a request was read. */
   begin(view: MessageView, peerOffset: number, isBehindClose: boolean): void {
-    const { flags } = view
     const asked: PendingRequest = {
-      isHead: isHead(view),
-      isConnect: (flags & MessageFlag.connect) !== 0,
-      isH2c: (flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade,
+      is: factsOf(view) | (isBehindClose ? Pending.behindClose : 0),
       peerOffset,
       isBehindLoss: this.requestsWereLost,
       endOffset: 0,
       state: 'reading',
-      isAnswered: false,
       answerOffset: NO_OFFSET,
-      isLast: view.isOneShot,
-      isBehindClose,
       attachment: null,
     }
     this.requestsWereLost = false
@@ -123,7 +117,7 @@ export class Transactions {
 
   close(): void {
     // Those that a server would not have read were not read by it.
-    const unread = this.pending.filter((asked) => asked.isBehindClose)
+    const unread = this.pending.filter(({ is }) => (is & Pending.behindClose) !== 0)
     if (unread.length > 0) this.owner.answersMissed(unread)
     this.memory.connection(-this.pending.length * PENDING_BYTES)
     this.pending.length = 0
@@ -150,6 +144,14 @@ export class Transactions {
     // Of a long array `shift` moves the beginning, `splice` a thousand elements: nine microseconds a request.
     return count === 1 ? [pending.shift()!] : pending.splice(0, count)
   }
+}
+
+function factsOf(view: MessageView): number {
+  const { flags } = view
+  let facts = isHead(view) ? Pending.head : 0
+  if ((flags & MessageFlag.connect) !== 0) facts |= Pending.connect
+  if ((flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade) facts |= Pending.h2c
+  return view.isOneShot ? facts | Pending.last : facts
 }
 
 function isHead(view: MessageView): boolean {
