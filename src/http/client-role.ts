@@ -18,6 +18,14 @@ import type { ParserContext } from './parser-context.ts'
 /** Ports below are for services (RFC 6335 section 6): clients are not given them. */
 export const SYSTEM_PORTS = 1024
 
+/**
+ * A request does not come from a system port to a port above: what looks like one there is part of an answer, the text of a request in a
+ * download, say, whoever put it there.
+ */
+export function canBeClient(ports: readonly [number, number], direction: number): boolean {
+  return ports[direction]! >= SYSTEM_PORTS || ports[direction ^ 1]! < SYSTEM_PORTS
+}
+
 /** What a piece says about who is the client. */
 export const Evidence = {
   none: 0,
@@ -36,8 +44,7 @@ export class ClientRole implements ReservationOwner {
   private readonly seenData: [boolean, boolean]
   /** What was seen of it before ended inside a message: a request line is no evidence then. */
   private readonly isMidMessage: boolean
-  /** The handshake and the ports contradict each other. */
-  trustsNoPort = false
+  private readonly trustsNoPort: boolean
   /** Of the last piece: whether it was the first of its direction. */
   isFirst = false
   /** The beginning of a first line, and the side it came from. */
@@ -48,20 +55,17 @@ export class ClientRole implements ReservationOwner {
   private reservation: Reservation | null = null
   private evictedBytes = 0
 
-  constructor(context: ParserContext, ports: readonly [number, number], isMidMessage: boolean) {
+  /** @param trustsNoPort the handshake and the ports contradict each other */
+  constructor(context: ParserContext, ports: readonly [number, number], isMidMessage: boolean, trustsNoPort: boolean) {
     this.context = context
+    this.trustsNoPort = trustsNoPort
     this.ports = ports
     this.isMidMessage = isMidMessage
     this.seenData = [isMidMessage, isMidMessage]
   }
 
-  /**
-   * A request does not come from a system port to a port above: what looks like one there is part of an answer, the text of a request in a
-   * download, say, whoever put it there.
-   */
-  canBeClient(direction: number): boolean {
-    if (this.trustsNoPort) return true
-    return this.ports[direction]! >= SYSTEM_PORTS || this.ports[direction ^ 1]! < SYSTEM_PORTS
+  private canBeClient(direction: number): boolean {
+    return this.trustsNoPort || canBeClient(this.ports, direction)
   }
 
   hasSeen(direction: number): boolean {

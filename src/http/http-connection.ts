@@ -2,7 +2,7 @@
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
 import { Counter } from '../metrics/counters.ts'
 import { Demand, End, GapReason, Phase, type StreamParser, type StreamPiece } from '../reassembly/stream-parser.ts'
-import { ClientRole, Evidence, SYSTEM_PORTS } from './client-role.ts'
+import { ClientRole, canBeClient, Evidence, SYSTEM_PORTS } from './client-role.ts'
 import { Fault } from './fault.ts'
 import type { HttpContext, OpenEvents } from './http-context.ts'
 import type { HttpEvents } from './http-events.ts'
@@ -30,7 +30,8 @@ export class HttpConnection implements StreamParser, SessionOwner {
   private readonly context: HttpContext
   private readonly ports: readonly [number, number]
   private readonly open: OpenEvents
-  private readonly role: ClientRole
+  /** While it is not known which side is the client. */
+  private role: ClientRole | null = null
   /** At the very beginning of a client's stream, where a PROXY header may stand; and while it is read. */
   private isAtStart = false
   private proxyHeader: ProxyHeaderReader | null = null
@@ -55,16 +56,16 @@ export class HttpConnection implements StreamParser, SessionOwner {
     this.ports = ports
     this.open = openEvents
     this.isMidMessage = isMidMessage
-    this.role = new ClientRole(context, ports, isMidMessage)
     this.beganInMiddle = clientDirection < 0
     context.memory.connection(CONNECTION_BYTES)
     if (clientDirection < 0) {
       if (context.tunnels.has(flowHash)) this.over(Counter.tunnelBytes)
+      else this.role = new ClientRole(context, ports, isMidMessage, false)
       return
     }
     context.tunnels.delete(flowHash)
     // Its port is no client's, as where both sides opened it at once: whoever sends a request first is the client.
-    if (ports[clientDirection]! < SYSTEM_PORTS) this.role.trustsNoPort = true
+    if (ports[clientDirection]! < SYSTEM_PORTS) this.role = new ClientRole(context, ports, isMidMessage, true)
     else {
       this.isAtStart = true
       this.decide(clientDirection, false, false)
@@ -106,7 +107,7 @@ export class HttpConnection implements StreamParser, SessionOwner {
   }
 
   gap(direction: number, length: number, why: number): void {
-    if (this.isUndecided) this.context.counters.add(Counter.resyncUnproven, this.role.gap(direction))
+    if (this.isUndecided) this.context.counters.add(Counter.resyncUnproven, this.role!.gap(direction))
     if (!this.isHttp) return
     const session = this.session!
     const fault = GAP_FAULTS[why]!
@@ -125,7 +126,7 @@ export class HttpConnection implements StreamParser, SessionOwner {
 
   close(reason: number): void {
     const { counters, memory, tunnels } = this.context
-    counters.add(Counter.resyncUnproven, this.role.forget())
+    if (this.role !== null) counters.add(Counter.resyncUnproven, this.role.forget())
     if (this.proxyHeader !== null) counters.add(Counter.otherProtocolBytes, this.proxyHeader.kept.length)
     // A silent tunnel that goes on later begins in the middle, and must still be known as one; so must one of which so much was lost
     // that it looks like another connection.
@@ -152,7 +153,7 @@ export class HttpConnection implements StreamParser, SessionOwner {
     if (!requests.isIdle) return Phase.message
     if (!requests.isAtBoundary && !requests.isClosed) return Phase.opaque
     // Text in an answer is no request where its sender's port is no client's.
-    return responses.isUntouched || !this.role.canBeClient(this.client ^ 1) ? Phase.boundary : Phase.opaque
+    return responses.isUntouched || !canBeClient(this.ports, this.client ^ 1) ? Phase.boundary : Phase.opaque
   }
 
   get wakeAtUs(): number {
@@ -175,7 +176,7 @@ export class HttpConnection implements StreamParser, SessionOwner {
 
   /** A connection whose start was not seen. False: the piece is passed over, or kept. */
   private tryDecide(direction: number, piece: StreamPiece): boolean {
-    const { role } = this
+    const role = this.role!
     const { bytes, at, end } = piece
     const isFirst = role.first(direction)
     const isProven = piece.startsSegment && (isFirst || piece.isAckedTo)

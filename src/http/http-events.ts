@@ -1,12 +1,23 @@
 /** What HTTP on one captured connection tells the stage behind it (pairing, sinks). */
 import type { MessageView } from '../exchange/message.ts'
 
+/** Facts about a request, as bits: one of these objects is made for each. */
+export const Pending = {
+  /** HEAD: its answer has no body. */
+  head: 1,
+  connect: 2,
+  /** Asks for an upgrade to h2c and nothing else: what follows an accepted one begins with bytes that are no HTTP/1. */
+  h2c: 4,
+  /** HTTP/1.0 without keep-alive: the connection ends behind its answer (RFC 9112 section 9.3). */
+  last: 8,
+  /** The client sent it though the server had said that it closes: a request only if it is answered. */
+  behindClose: 16,
+} as const
+
 /** A request whose answer may still come, in the order sent. `attachment` belongs to whoever pairs exchanges. */
 export interface PendingRequest {
-  readonly isHead: boolean
-  readonly isConnect: boolean
-  /** Asks for an upgrade to h2c and nothing else: what follows an accepted one begins with bytes that are no HTTP/1. */
-  readonly isH2c: boolean
+  /** Bits of Pending. */
+  readonly is: number
   /** How far the client had the server's stream when it sent the first byte: a response that begins there answers this request. */
   readonly peerOffset: number
   /** Requests in front of it were lost: whether a response is its own, or theirs, must be proven. */
@@ -14,14 +25,8 @@ export interface PendingRequest {
   /** Stream offset behind its last byte, once complete. */
   endOffset: number
   state: 'reading' | 'complete' | 'dropped'
-  /** The head of its final answer was seen, and HTTP goes on behind it. */
-  isAnswered: boolean
-  /** Offset of the first byte of its final answer; NO_OFFSET until it was seen. */
+  /** Offset of the first byte of its final answer; NO_OFFSET until its head was seen. */
   answerOffset: number
-  /** HTTP/1.0 without keep-alive: the connection ends behind its answer (RFC 9112 section 9.3). */
-  readonly isLast: boolean
-  /** The client sent it though the server had said that it closes: a request only if it is answered. */
-  readonly isBehindClose: boolean
   attachment: unknown
 }
 

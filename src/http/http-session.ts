@@ -8,15 +8,15 @@ import { Counter } from '../metrics/counters.ts'
 import { Demand, NO_OFFSET, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { Fault, requestDropOf, responseDropOf } from './fault.ts'
 import type { HttpContext } from './http-context.ts'
-import type { HttpEvents, PendingRequest } from './http-events.ts'
+import { type HttpEvents, Pending, type PendingRequest } from './http-events.ts'
 import { MessageReader } from './message-reader.ts'
 import { Body, type MessageStart, Skipped } from './message-role.ts'
 import { isSocksHandshake, type Protocol, recogniseProtocol } from './protocol.ts'
 import { type RequestEvents, RequestRole } from './request-role.ts'
 import { type ResponseEvents, ResponseRole } from './response-role.ts'
 import { ServerProgress } from './server-progress.ts'
-import { mayAcceptConnect, mayHideAcceptance, Switching } from './switching.ts'
-import { Transactions } from './transactions.ts'
+import { isConnect, mayAcceptConnect, mayHideAcceptance, Switching } from './switching.ts'
+import { type TransactionOwner, Transactions } from './transactions.ts'
 
 /** What the session needs of its connection. */
 export interface SessionOwner {
@@ -33,7 +33,7 @@ export interface SessionOwner {
   isOther(protocol: Protocol): void
 }
 
-export class HttpSession implements RequestEvents, ResponseEvents {
+export class HttpSession implements RequestEvents, ResponseEvents, TransactionOwner {
   readonly requests: MessageReader
   readonly responses: MessageReader
   nowUs = 0
@@ -60,7 +60,7 @@ export class HttpSession implements RequestEvents, ResponseEvents {
     this.flowHash = owner.flowHash
     this.serverPort = owner.serverPort
     this.isMidMessage = owner.isMidMessage
-    this.transactions = new Transactions(context.memory, (missed) => this.missed(missed))
+    this.transactions = new Transactions(context.memory, this)
     this.requestRole = new RequestRole(context, this)
     this.requests = new MessageReader(context, this.requestRole, beganInMiddle, requestMayBegin)
     this.responses = new MessageReader(context, new ResponseRole(context, this), beganInMiddle, responseMayBegin)
@@ -141,7 +141,8 @@ export class HttpSession implements RequestEvents, ResponseEvents {
     server.requestBegins(peerOffset, this.responses.isUntouched)
     const { last } = transactions
     // Behind HTTP/1.0 without keep-alive nothing is a request that was sent before a byte of the answer had come.
-    const isPipelined = last?.isLast === true && peerOffset <= last.peerOffset && peerOffset !== NO_OFFSET
+    const isPipelined =
+      last !== null && (last.is & Pending.last) !== 0 && peerOffset <= last.peerOffset && peerOffset !== NO_OFFSET
     const { closesAt } = server
     const isBehindClose = closesAt !== NO_OFFSET
     transactions.begin(view, peerOffset, isBehindClose)
@@ -164,7 +165,7 @@ export class HttpSession implements RequestEvents, ResponseEvents {
 
   requestsWait(): void {
     const asked = this.transactions.last!
-    if (asked.isAnswered) {
+    if (asked.answerOffset !== NO_OFFSET) {
       // Refused before its body was complete.
       this.requests.resume()
       return
@@ -192,7 +193,7 @@ export class HttpSession implements RequestEvents, ResponseEvents {
   }
 
   mayKnowAnswer(peerOffset: number, start: MessageStart): boolean {
-    return this.server.mayHaveAnswered(peerOffset, start.peerOffset, this.transactions.last)
+    return this.server.mayHaveAnswered(peerOffset, start.startPeerOffset, this.transactions.last)
   }
 
   mayResume(peerOffset: number): boolean {
@@ -243,7 +244,7 @@ export class HttpSession implements RequestEvents, ResponseEvents {
     if (!isInterim && (view.has(MessageFlag.close) || view.isOneShot)) this.closesBehind(asked, offset)
     if (asked !== null && !isInterim) this.httpGoesOn(asked)
     else if (this.mayBeUnseenAcceptance(view)) this.endRequests()
-    if (isInterim || status === 204 || status === 304 || asked?.isHead === true) return Body.none
+    if (isInterim || status === 204 || status === 304 || isHead(asked)) return Body.none
     return asked === null && this.mayHaveLostRequests ? Body.unlessAnswer : Body.stated
   }
 
@@ -270,7 +271,7 @@ export class HttpSession implements RequestEvents, ResponseEvents {
     counters.add(Counter.responsesParsed)
     counters.responseDrop(responseDropOf(fault))
     // Malformed as it is, the client may have taken it for an accepted upgrade: what follows is no request then.
-    if (status === 101 || (status >= 200 && status < 300 && this.switching.awaited?.isConnect === true)) {
+    if (status === 101 || (status >= 200 && status < 300 && isConnect(this.switching.awaited))) {
       transactions.miss()
       this.tunnelBegins(null)
       return
@@ -330,8 +331,8 @@ export class HttpSession implements RequestEvents, ResponseEvents {
   }
 
   /** The answers to these will not be recognised; those behind Connection: close have none. */
-  private missed(pending: readonly PendingRequest[]): void {
-    const unread = pending.filter((asked) => asked.isBehindClose && asked.state === 'complete')
+  answersMissed(pending: readonly PendingRequest[]): void {
+    const unread = pending.filter((asked) => (asked.is & Pending.behindClose) !== 0 && asked.state === 'complete')
     for (const asked of unread) this.open.requestDropped(asked)
     if (unread.length < pending.length) this.open.responsesMissed(pending.filter((asked) => !unread.includes(asked)))
   }
@@ -352,14 +353,13 @@ export class HttpSession implements RequestEvents, ResponseEvents {
   }
 
   private tunnelBegins(asked: PendingRequest | null): void {
-    if (asked?.isH2c) this.context.census.add('http2', this.serverPort)
+    if (isH2c(asked)) this.context.census.add('http2', this.serverPort)
     this.context.tunnels.add(this.flowHash)
     this.owner.over(Counter.tunnelBytes)
   }
 
   /** The head of the final answer to `asked` is here, and it begins no tunnel. */
   private httpGoesOn(asked: PendingRequest): void {
-    asked.isAnswered = true
     if (asked !== this.switching.awaited) return
     this.switching.end()
     this.resumeRequests()
@@ -379,7 +379,15 @@ export class HttpSession implements RequestEvents, ResponseEvents {
   answerIsMissing(): void {
     const asked = this.switching.end()
     // The preface of HTTP/2 stops the reader; what other protocols begin with may read like a request.
-    if (asked?.isH2c === true && !asked.isConnect) this.resumeRequests()
+    if (isH2c(asked) && !isConnect(asked)) this.resumeRequests()
     else this.owner.over(Counter.tunnelBytes)
   }
+}
+
+function isHead(asked: PendingRequest | null): boolean {
+  return asked !== null && (asked.is & Pending.head) !== 0
+}
+
+function isH2c(asked: PendingRequest | null): boolean {
+  return asked !== null && (asked.is & Pending.h2c) !== 0
 }

@@ -20,7 +20,7 @@ import { type LineProbe, Probe } from './first-line.ts'
 import { Gathered } from './gathered.ts'
 import { HEAD_INCOMPLETE } from './head.ts'
 import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './http-memory.ts'
-import { Body, type MessageRole, MessageStart, Skipped } from './message-role.ts'
+import { Body, type MessageRole, type MessageStart, Skipped } from './message-role.ts'
 import type { ParserContext } from './parser-context.ts'
 import type { PartialHead } from './partial-head.ts'
 
@@ -51,12 +51,14 @@ const Question = {
   endOfBody: 2,
 } as const
 
-export class MessageReader implements ReservationOwner {
+export class MessageReader implements MessageStart, ReservationOwner {
   private state: number
   private readonly context: ParserContext
   private readonly role: MessageRole
   private readonly body: BodyReader
-  private readonly start = new MessageStart()
+  startUs = 0
+  startOffset = 0
+  startPeerOffset = 0
   private partial: PartialHead | null = null
   /** While bytes of a head, or of what may be one, are kept. */
   private reservation: Reservation | null = null
@@ -76,6 +78,7 @@ export class MessageReader implements ReservationOwner {
   /** Gathered bytes are read: the time for them to wait is over. */
   private isReplaying = false
   private endOffset = 0
+  private endUs = 0
   /** Time of the last piece. */
   lastUs = 0
   private stopReason: number = Skipped.ambiguous
@@ -224,11 +227,10 @@ export class MessageReader implements ReservationOwner {
   }
 
   /** HTTP is over on this stream, though it may go on. */
-  stop(fault: number = Fault.incomplete): void {
+  stop(): void {
     // Half a head of an answer says nothing any more.
     if (this.state === State.head && !this.role.isRequest) this.stopped()
-    this.endWith(fault, false)
-    if (fault === Fault.behindClose) this.stopReason = Skipped.behindClose
+    this.endWith(Fault.incomplete, false)
   }
 
   /** The other direction said that HTTP goes on. */
@@ -262,10 +264,10 @@ export class MessageReader implements ReservationOwner {
 
   private beginHead(piece: StreamPiece, at: number): number {
     const { bytes, end } = piece
-    const { start, role } = this
-    start.timeUs = piece.timeUs
-    start.offset = piece.offset + (at - piece.at)
-    start.peerOffset = piece.peerOffset
+    const { role } = this
+    this.startUs = piece.timeUs
+    this.startOffset = piece.offset + (at - piece.at)
+    this.startPeerOffset = piece.peerOffset
     role.begins()
     const headEnd = role.parse(bytes, at, end)
     if (headEnd > 0) return this.headComplete(piece, headEnd)
@@ -329,11 +331,11 @@ export class MessageReader implements ReservationOwner {
   /** The context's view holds a complete head; the message goes on at `at` of the piece. Returns the index behind what was taken. */
   private headComplete(piece: StreamPiece, at: number): number {
     const { view } = this.context
-    const { role, start, body } = this
+    const { role, body } = this
     const { bytes, end } = piece
     this.firstLine()
-    view.firstUs = start.timeUs
-    const framing = role.head(view, start)
+    view.firstUs = this.startUs
+    const framing = role.head(view, this)
     const isChunked = framing !== Body.none && view.has(MessageFlag.chunked)
     const { contentLength } = view
     if (role.takesWhole && !isChunked && contentLength <= end - at && !this.isInDoubt(piece, at)) {
@@ -384,6 +386,7 @@ export class MessageReader implements ReservationOwner {
     else if (this.role.waits) this.refuse()
     else {
       this.endOffset = endOffset
+      this.endUs = timeUs
       this.ask(Question.endOfBody)
     }
   }
@@ -392,7 +395,7 @@ export class MessageReader implements ReservationOwner {
    * From here on the sender may have known the final answer to the message in hand, and given up the body.
    */
   private isInDoubt(piece: StreamPiece, at: number): boolean {
-    return at < piece.end && this.role.isInDoubt(piece.peerOffset, this.start)
+    return at < piece.end && this.role.isInDoubt(piece.peerOffset, this)
   }
 
   /** A body and a request are both possible: neither is passed on, and reading goes on at a boundary that a further answer proves. */
@@ -535,7 +538,7 @@ export class MessageReader implements ReservationOwner {
       default:
         if (isFirstLine) this.refuse()
         else {
-          this.finish(this.endOffset, this.start.timeUs)
+          this.finish(this.endOffset, this.endUs)
           this.replay()
         }
     }

@@ -4,14 +4,14 @@ import type { MessageView } from '../exchange/message.ts'
 import type { BodyTarget } from './body-reader.ts'
 import type { LineProbe } from './first-line.ts'
 
-/** Where a message begins. */
-export class MessageStart {
+/** Where the message in hand begins. */
+export interface MessageStart {
   /** Time of the packet that brought its first byte. */
-  timeUs = 0
+  readonly startUs: number
   /** Offset of that byte in its stream. */
-  offset = 0
+  readonly startOffset: number
   /** How far its sender had the other direction when it sent it; NO_OFFSET: unknown. */
-  peerOffset = 0
+  readonly startPeerOffset: number
 }
 
 /** How a body is framed besides its own headers. */

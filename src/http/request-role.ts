@@ -110,7 +110,7 @@ export class RequestRole implements MessageRole, ReservationOwner {
     view.bodyKept = true
     this.waits = (view.flags & (MessageFlag.connect | MessageFlag.upgrade)) !== 0
     this.isLast = view.has(MessageFlag.close)
-    const fault = this.events.requestHead(view, start.peerOffset)
+    const fault = this.events.requestHead(view, start.startPeerOffset)
     if (fault !== 0) this.drop(fault)
     const { reader, maxBodyBytes } = this.context
     if (reader.recoverable !== 0) this.drop(reader.recoverable)
@@ -171,7 +171,7 @@ export class RequestRole implements MessageRole, ReservationOwner {
   }
 
   isInDoubt(peerOffset: number, start: MessageStart): boolean {
-    return peerOffset !== start.peerOffset && this.events.mayKnowAnswer(peerOffset, start)
+    return peerOffset !== start.startPeerOffset && this.events.mayKnowAnswer(peerOffset, start)
   }
 
   mayResume(peerOffset: number): boolean {

@@ -92,7 +92,7 @@ export class ResponseRole implements MessageRole {
 
   head(view: MessageView, start: MessageStart): number {
     this.fault = 0
-    return this.events.responseHead(view, start.offset, start.peerOffset)
+    return this.events.responseHead(view, start.startOffset, start.startPeerOffset)
   }
 
   whole(): void {}

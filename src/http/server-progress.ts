@@ -12,40 +12,45 @@ export class ServerProgress {
   at = 0
   /** Everything in front of it was delivered, or is known to be lost. */
   private end = NO_OFFSET
-  /** From there on an answer may have been sent that was not recognised. */
-  private unsureFrom = Number.POSITIVE_INFINITY
-  /** A client's request line is evidence only with more of the server's stream than this. */
-  private resumeFrom = Number.NEGATIVE_INFINITY
+  /** From `unsureFrom` on an answer may have been sent that was not recognised. */
+  private isUnsure = false
+  private unsureFrom: number = NO_OFFSET
+  /** A client's request line is no evidence before a further answer. */
+  private needsAnswer = false
+  /** It is evidence only with more of the server's stream than this; NO_OFFSET: with any. */
+  private resumeFrom: number = NO_OFFSET
 
   /** @param isReadable what comes next in it will be recognised */
   delivered(end: number, isReadable: boolean): void {
     this.end = end
-    if (!isReadable) this.isUnsureFrom(this.at)
+    if (!isReadable) this.unsure(this.at)
   }
 
   gap(length: number): void {
-    this.isUnsureFrom(this.end)
+    this.unsure(this.end)
     if (this.end !== NO_OFFSET) this.end += length
   }
 
   /** The client sends a request, having heard so much. */
   requestBegins(peerOffset: number, isAtBoundary: boolean): void {
-    if (isAtBoundary && peerOffset >= this.end) this.unsureFrom = Number.POSITIVE_INFINITY
+    if (isAtBoundary && peerOffset >= this.end) this.isUnsure = false
   }
 
   /** @param asked null: whose it is is not known */
   finalAnswer(offset: number, asked: PendingRequest | null): void {
-    if (asked === null) this.isUnsureFrom(offset)
-    if (this.resumeFrom === Number.POSITIVE_INFINITY && asked?.state !== 'dropped') this.resumeFrom = offset
+    if (asked === null) this.unsure(offset)
+    if (!this.needsAnswer || asked?.state === 'dropped') return
+    this.needsAnswer = false
+    this.resumeFrom = offset
   }
 
   /** What follows may be a body or requests: only behind a further answer is a boundary proven. */
   requireAnswer(): void {
-    this.resumeFrom = Number.POSITIVE_INFINITY
+    this.needsAnswer = true
   }
 
   mayResume(peerOffset: number): boolean {
-    return peerOffset > this.resumeFrom
+    return !this.needsAnswer && (this.resumeFrom === NO_OFFSET || peerOffset > this.resumeFrom)
   }
 
   /**
@@ -56,10 +61,12 @@ export class ServerProgress {
     const answer = asked?.answerOffset ?? NO_OFFSET
     if (peerOffset === NO_OFFSET) return answer !== NO_OFFSET
     if (answer !== NO_OFFSET) return peerOffset > answer
-    return peerOffset > Math.max(before, Math.min(this.end, this.unsureFrom))
+    const sure = this.isUnsure ? Math.min(this.end, this.unsureFrom) : this.end
+    return peerOffset > Math.max(before, sure)
   }
 
-  private isUnsureFrom(offset: number): void {
-    this.unsureFrom = Math.min(this.unsureFrom, offset)
+  private unsure(offset: number): void {
+    this.unsureFrom = this.isUnsure ? Math.min(this.unsureFrom, offset) : offset
+    this.isUnsure = true
   }
 }

@@ -2,7 +2,7 @@
 
 import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { Probe, probeStatusLine } from './first-line.ts'
-import type { PendingRequest } from './http-events.ts'
+import { Pending, type PendingRequest } from './http-events.ts'
 import type { ParserContext } from './parser-context.ts'
 
 export class Switching {
@@ -32,8 +32,12 @@ export class Switching {
 
   /** 101, or 2xx to CONNECT. */
   isAcceptedBy(status: number, asked: PendingRequest | null): boolean {
-    return status === 101 || (asked?.isConnect === true && status >= 200 && status < 300)
+    return status === 101 || (isConnect(asked) && status >= 200 && status < 300)
   }
+}
+
+export function isConnect(asked: PendingRequest | null): boolean {
+  return asked !== null && (asked.is & Pending.connect) !== 0
 }
 
 /**

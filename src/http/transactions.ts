@@ -2,11 +2,16 @@
 
 import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { NO_OFFSET } from '../reassembly/stream-parser.ts'
-import type { PendingRequest } from './http-events.ts'
+import { Pending, type PendingRequest } from './http-events.ts'
 import { type HttpMemory, PENDING_BYTES } from './http-memory.ts'
 
 /** Requests without an answer kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
 const MAX_PENDING = 1024
+
+export interface TransactionOwner {
+  /** The answers to these requests will not be recognised. */
+  answersMissed(pending: readonly PendingRequest[]): void
+}
 
 export class Transactions {
   /** The last request whose head was read. */
@@ -17,17 +22,16 @@ export class Transactions {
   /** The response being read is an interim one: its request waits on. */
   isInterim = false
   private readonly memory: HttpMemory
-  private readonly onMissed: (pending: readonly PendingRequest[]) => void
+  private readonly owner: TransactionOwner
   private readonly pending: PendingRequest[] = []
   /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
   private isUnsure = false
   /** A gap hid requests since the last one that was read. */
   private requestsWereLost = false
 
-  /** @param onMissed the answers to these requests will not be recognised */
-  constructor(memory: HttpMemory, onMissed: (pending: readonly PendingRequest[]) => void) {
+  constructor(memory: HttpMemory, owner: TransactionOwner) {
     this.memory = memory
-    this.onMissed = onMissed
+    this.owner = owner
   }
 
   get count(): number {
@@ -46,19 +50,13 @@ export class Transactions {
 
   /** The head of a request was read. */
   begin(view: MessageView, peerOffset: number, isBehindClose: boolean): void {
-    const { flags } = view
     const asked: PendingRequest = {
-      isHead: isHead(view),
-      isConnect: (flags & MessageFlag.connect) !== 0,
-      isH2c: (flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade,
+      is: factsOf(view) | (isBehindClose ? Pending.behindClose : 0),
       peerOffset,
       isBehindLoss: this.requestsWereLost,
       endOffset: 0,
       state: 'reading',
-      isAnswered: false,
       answerOffset: NO_OFFSET,
-      isLast: view.isOneShot,
-      isBehindClose,
       attachment: null,
     }
     this.requestsWereLost = false
@@ -67,7 +65,7 @@ export class Transactions {
     const { pending, memory } = this
     if (pending.length >= MAX_PENDING || (pending.length > 0 && !memory.hasRoomForPending)) {
       this.isUnsure = true
-      this.onMissed(this.take(1))
+      this.owner.answersMissed(this.take(1))
     }
     memory.connection(PENDING_BYTES)
     pending.push(asked)
@@ -89,7 +87,8 @@ export class Transactions {
     const asked = this.pairOf(offset, peerOffset)
     this.answering = asked
     if (isInterim || asked === null) return asked
-    this.take(1)
+    this.pending.shift()
+    this.memory.connection(-PENDING_BYTES)
     asked.answerOffset = offset
     return asked
   }
@@ -106,7 +105,7 @@ export class Transactions {
 
   /** The answers to the first `count` requests will not be recognised. */
   miss(count = this.pending.length): void {
-    if (count > 0) this.onMissed(this.take(count))
+    if (count > 0) this.owner.answersMissed(this.take(count))
   }
 
   /** Takes out the requests that the client sent before it had heard so much: pipelined ones, which a server that closes does not read. */
@@ -119,8 +118,8 @@ export class Transactions {
 
   close(): void {
     // Those that a server would not have read were not read by it.
-    const unread = this.pending.filter((asked) => asked.isBehindClose)
-    if (unread.length > 0) this.onMissed(unread)
+    const unread = this.pending.filter(({ is }) => (is & Pending.behindClose) !== 0)
+    if (unread.length > 0) this.owner.answersMissed(unread)
     this.memory.connection(-this.pending.length * PENDING_BYTES)
     this.pending.length = 0
   }
@@ -146,6 +145,14 @@ export class Transactions {
     // Of a long array `shift` moves the beginning, `splice` a thousand elements: nine microseconds a request.
     return count === 1 ? [pending.shift()!] : pending.splice(0, count)
   }
+}
+
+function factsOf(view: MessageView): number {
+  const { flags } = view
+  let facts = isHead(view) ? Pending.head : 0
+  if ((flags & MessageFlag.connect) !== 0) facts |= Pending.connect
+  if ((flags & (MessageFlag.upgrade | MessageFlag.foreignUpgrade)) === MessageFlag.upgrade) facts |= Pending.h2c
+  return view.isOneShot ? facts | Pending.last : facts
 }
 
 function isHead(view: MessageView): boolean {
