@@ -6,6 +6,7 @@ import { ring, steering } from './targets/memory.ts'
 import { decapsulation, fragments } from './targets/packets.ts'
 import { unaltered, wholePath } from './targets/path.ts'
 import { reassembly } from './targets/reassembly.ts'
+import { record } from './targets/record.ts'
 import { answers, wireRequest } from './targets/replay.ts'
 
 /** In the order of the packet's path. */
@@ -22,6 +23,7 @@ export const TARGETS: readonly Target[] = [
   fragments,
   ring,
   reassembly,
+  record,
   httpRequest,
   httpResponse,
   httpConnection,
