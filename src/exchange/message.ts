@@ -106,8 +106,8 @@ export class MessageView {
    */
   keep(withBody = true): OwnedMessage {
     const { headAt, headEnd, fieldCount } = this
-    const fields = this.fields.slice(0, fieldCount * FIELD_STRIDE)
-    if (headAt !== 0) for (let i = 0; i < fields.length; i++) fields[i]! -= headAt
+    const fields = fieldMemory(fieldCount * FIELD_STRIDE)
+    for (let i = 0; i < fields.length; i++) fields[i] = this.fields[i]! - headAt
     const kept = new OwnedMessage(fields)
     kept.bytes = Buffer.allocUnsafe(headEnd - headAt)
     this.bytes.copy(kept.bytes, 0, headAt, headEnd)
@@ -134,6 +134,22 @@ export class MessageView {
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** Offsets of kept messages are cut from blocks of this many: memory for each alone costs more than copying it. Chosen: 16 KiB. */
+const BLOCK_OFFSETS = 4096
+let block = new Int32Array(BLOCK_OFFSETS)
+let blockAt = 0
+
+function fieldMemory(offsets: number): Int32Array {
+  if (offsets > BLOCK_OFFSETS / 4) return new Int32Array(offsets)
+  if (blockAt + offsets > BLOCK_OFFSETS) {
+    block = new Int32Array(BLOCK_OFFSETS)
+    blockAt = 0
+  }
+  const memory = block.subarray(blockAt, blockAt + offsets)
+  blockAt += offsets
+  return memory
+}
 
 /** A message in memory of its own, which nobody else writes to: what waits, is written down, or goes to another thread. */
 export class OwnedMessage extends MessageView {

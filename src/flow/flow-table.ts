@@ -30,7 +30,7 @@ export class FlowTable {
   hash = new Int32Array(FIRST_CAPACITY)
   /** Source port of direction 0 in the upper half, destination port in the lower. */
   ports = new Int32Array(FIRST_CAPACITY)
-  /** Connections that stood in the row before, modulo 2^29 (exchange/connection.ts): it survives them. */
+  /** Connections of the row that sinks have heard of, modulo 2^29 (exchange/connection.ts): it survives them. */
   generation = new Int32Array(FIRST_CAPACITY)
   vni = new Int32Array(FIRST_CAPACITY)
   ipVersion = new Uint8Array(FIRST_CAPACITY)
@@ -122,7 +122,6 @@ export class FlowTable {
 
   /** Forgets what the connection did, keeps who talks: for a new connection on the same five-tuple. */
   clearState(slot: number): void {
-    this.generation[slot] = (this.generation[slot]! + 1) & LAST_GENERATION
     this.flags[slot] = 0
     this.packets[slot] = 0
     const { base, nextSeq, highAck, finSeq, cutSeq, directionFlags, strays } = this
@@ -134,6 +133,12 @@ export class FlowTable {
     cutSeq[key] = cutSeq[key + 1] = 0
     directionFlags[key] = directionFlags[key + 1] = 0
     strays[key] = strays[key + 1] = 0
+  }
+
+  /** The row's connection gets a number that none before it had; so does one that was given up and goes on. */
+  newGeneration(slot: number): number {
+    this.generation[slot] = (this.generation[slot]! + 1) & LAST_GENERATION
+    return this.generation[slot]!
   }
 
   remove(slot: number): void {

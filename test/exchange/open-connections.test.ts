@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { CapturedConnection } from '../../src/exchange/captured-connection.ts'
 import { GENERATIONS, handleOf, MAX_SLOTS, slotOf } from '../../src/exchange/connection.ts'
 import { OpenConnections } from '../../src/exchange/open-connections.ts'
 import { FlowTable } from '../../src/flow/flow-table.ts'
@@ -36,18 +37,19 @@ test('facts are known from open to close; a handle of before is not taken for th
   expect(() => connections.facts(handleOf(900, 0))).toThrow('is not open')
 })
 
-test('each connection in a row of the flow table has another generation, also when it takes over the five-tuple', () => {
+test('each connection in a row of the flow table has another handle, also one that is given up and goes on', () => {
   const table = new FlowTable(10, false)
   const seen = new Set<number>()
   for (let i = 0; i < 5; i++) {
     const slot = table.insert(viewOf({ hash: 1 }))
-    seen.add(handleOf(slot, table.generation[slot]!))
+    seen.add(CapturedConnection.ofFlow(table, slot, 0).handle)
+    seen.add(CapturedConnection.ofFlow(table, slot, 0).handle)
     table.clearState(slot)
-    seen.add(handleOf(slot, table.generation[slot]!))
+    seen.add(CapturedConnection.ofFlow(table, slot, 0).handle)
     table.remove(slot)
   }
-  expect(seen.size).toBe(10)
+  expect(seen.size).toBe(15)
+  expect([...seen].map(slotOf)).toEqual(Array(15).fill(0))
   table.generation[0] = GENERATIONS - 1
-  const slot = table.insert(viewOf({ hash: 1 }))
-  expect([slot, table.generation[slot]]).toEqual([0, 0])
+  expect(table.newGeneration(table.insert(viewOf({ hash: 1 })))).toBe(0)
 })
