@@ -30,6 +30,9 @@ export const MessageFlag = {
 /** Int32 entries per header field in `MessageView.fields`: name start, name end, value start, value end (blanks around the value excluded). */
 export const FIELD_STRIDE = 4
 
+/** Typed where the parser uses it again and again. */
+export type Offsets = Int32Array | number[]
+
 export class MessageView {
   /** Holds the head; a Buffer so that `toString` makes its strings. */
   bytes: Buffer
@@ -46,7 +49,7 @@ export class MessageView {
   minorVersion = 1
   flags = 0
   fieldCount = 0
-  fields: Int32Array
+  fields: Offsets
   /** Content-Length where `hasLength`, else 0. */
   contentLength = 0
   /** Transfer-decoded body: [bodyAt, bodyEnd) of `body`; empty where the body was not kept (`bodyKept`). */
@@ -60,7 +63,7 @@ export class MessageView {
   firstUs = 0
   lastUs = 0
 
-  constructor(maxFields: number, fields: Int32Array = new Int32Array(maxFields * FIELD_STRIDE)) {
+  constructor(maxFields: number, fields: Offsets = new Int32Array(maxFields * FIELD_STRIDE)) {
     this.bytes = EMPTY
     this.body = EMPTY
     this.fields = fields
@@ -106,8 +109,9 @@ export class MessageView {
    */
   keep(withBody = true): OwnedMessage {
     const { headAt, headEnd, fieldCount } = this
-    const fields = fieldMemory(fieldCount * FIELD_STRIDE)
-    for (let i = 0; i < fields.length; i++) fields[i] = this.fields[i]! - headAt
+    // A plain array: typed memory for each message alone costs more than copying it, and blocks of it outlive what they are cut for.
+    const fields: number[] = []
+    for (let i = 0; i < fieldCount * FIELD_STRIDE; i++) fields.push(this.fields[i]! - headAt)
     const kept = new OwnedMessage(fields)
     kept.bytes = Buffer.allocUnsafe(headEnd - headAt)
     this.bytes.copy(kept.bytes, 0, headAt, headEnd)
@@ -135,22 +139,6 @@ export class MessageView {
 
 const EMPTY = Buffer.alloc(0)
 
-/** Offsets of kept messages are cut from blocks of this many: memory for each alone costs more than copying it. Chosen: 16 KiB. */
-const BLOCK_OFFSETS = 4096
-let block = new Int32Array(BLOCK_OFFSETS)
-let blockAt = 0
-
-function fieldMemory(offsets: number): Int32Array {
-  if (offsets > BLOCK_OFFSETS / 4) return new Int32Array(offsets)
-  if (blockAt + offsets > BLOCK_OFFSETS) {
-    block = new Int32Array(BLOCK_OFFSETS)
-    blockAt = 0
-  }
-  const memory = block.subarray(blockAt, blockAt + offsets)
-  blockAt += offsets
-  return memory
-}
-
 /** A message in memory of its own, which nobody else writes to: what waits, is written down, or goes to another thread. */
 export class OwnedMessage extends MessageView {
   /** Bytes of the body are missing: `bodyBytes` and `body` are what came. */
@@ -159,7 +147,7 @@ export class OwnedMessage extends MessageView {
   sha256: string | null = null
 
   /** @param fields exactly those of the message, offsets from the start of the head */
-  constructor(fields: Int32Array) {
+  constructor(fields: Offsets) {
     super(0, fields)
     this.bodyKept = false
   }
