@@ -34,11 +34,11 @@ export class CapturedConnection implements ConnectionFacts {
     this.vni = vni
   }
 
-  /** @param clientDirection 0 or 1: the direction of the flow that its client sends in */
+  /** With a handle of its own, new at each call. @param clientDirection 0 or 1: the direction of the flow that its client sends in */
   static ofFlow(table: FlowTable, slot: number, clientDirection: number): CapturedConnection {
     const vni = table.vni[slot]!
     return new CapturedConnection(
-      handleOf(slot, table.generation[slot]!),
+      handleOf(slot, table.newGeneration(slot)),
       table.ipVersion[slot]!,
       table.addressOf(slot, clientDirection),
       table.portOf(slot, clientDirection),

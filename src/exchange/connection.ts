@@ -4,7 +4,7 @@
  *
  *   handle = generation × 2^24 + slot
  *
- * Slot: the row of the flow table. Generation: how many connections stood in that row before, modulo 2^29. A handle is never reused
+ * Slot: the row of the flow table. Generation: how many connections of that row sinks have heard of, modulo 2^29. A handle is never reused
  * within 500 million connections of one row, and stays an exact number (53 bits).
  */
 export type ConnectionHandle = number

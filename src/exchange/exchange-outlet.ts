@@ -15,7 +15,10 @@
 import type { ConnectionHandle } from './connection.ts'
 import type { MessageView } from './message.ts'
 
-/** One exchange. The object never changes and may be kept; all calls about one exchange bring the same one. */
+/**
+ * One exchange. The object never changes and may be kept, and all calls about one exchange bring the same one, where answers are wanted
+ * (`Wants.responseHead`). Else it is borrowed like the message: each request is spoken of once, and one object does for a connection.
+ */
 export interface ExchangeId {
   readonly connection: ConnectionHandle
   /** Of HTTP/2; 0 in HTTP/1. */

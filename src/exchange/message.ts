@@ -32,6 +32,9 @@ export const MessageFlag = {
 /** Int32 entries per header field in `MessageView.fields`: name start, name end, value start, value end (blanks around the value excluded). */
 export const FIELD_STRIDE = 4
 
+/** Typed where the parser uses it again and again. */
+export type Offsets = Int32Array | number[]
+
 export class MessageView {
   /** Holds the head; a Buffer so that `toString` makes its strings. */
   bytes: Buffer
@@ -48,7 +51,7 @@ export class MessageView {
   minorVersion = 1
   flags = 0
   fieldCount = 0
-  fields: Int32Array
+  fields: Offsets
   /** Content-Length where `hasLength`, else 0. */
   contentLength = 0
   /** Transfer-decoded body: [bodyAt, bodyEnd) of `body`; empty where the body was not kept (`bodyKept`). */
@@ -62,7 +65,7 @@ export class MessageView {
   firstUs = 0
   lastUs = 0
 
-  constructor(maxFields: number, fields: Int32Array = new Int32Array(maxFields * FIELD_STRIDE)) {
+  constructor(maxFields: number, fields: Offsets = new Int32Array(maxFields * FIELD_STRIDE)) {
     this.bytes = EMPTY
     this.body = EMPTY
     this.fields = fields
@@ -129,10 +132,11 @@ export class MessageView {
     return kept
   }
 
-  private ownFields(): Int32Array {
-    const { headAt } = this
-    const fields = this.fields.slice(0, this.fieldCount * FIELD_STRIDE)
-    if (headAt !== 0) for (let i = 0; i < fields.length; i++) fields[i]! -= headAt
+  /** A plain array: typed memory for each message alone costs more than copying it, and blocks of it outlive what they are cut for. */
+  private ownFields(): number[] {
+    const { headAt, fieldCount } = this
+    const fields: number[] = []
+    for (let i = 0; i < fieldCount * FIELD_STRIDE; i++) fields.push(this.fields[i]! - headAt)
     return fields
   }
 
@@ -166,7 +170,7 @@ export class OwnedMessage extends MessageView {
   sha256: string | null = null
 
   /** @param fields exactly those of the message, offsets from the start of the head */
-  constructor(fields: Int32Array) {
+  constructor(fields: Offsets) {
     super(0, fields)
     this.bodyKept = false
   }

@@ -31,7 +31,7 @@ export class FlowTable {
   hash = new Int32Array(FIRST_CAPACITY)
   /** Source port of direction 0 in the upper half, destination port in the lower. */
   ports = new Int32Array(FIRST_CAPACITY)
-  /** Connections that stood in the row before, modulo 2^29 (exchange/connection.ts): it survives them. */
+  /** Connections of the row that sinks have heard of, modulo 2^29 (exchange/connection.ts): it survives them. */
   generation = new Int32Array(FIRST_CAPACITY)
   vni = new Int32Array(FIRST_CAPACITY)
   /** VNI and VLAN tags: see PacketView. */
@@ -140,7 +140,6 @@ export class FlowTable {
 
   /** Forgets what the connection did, keeps who talks: for a new connection on the same five-tuple. */
   clearState(slot: number): void {
-    this.generation[slot] = (this.generation[slot]! + 1) & LAST_GENERATION
     this.flags[slot] = 0
     this.packets[slot] = 0
     const { base, nextSeq, nextOffset, highAck, finSeq, truncatedSeq, directionFlags, outOfWindow } = this
@@ -158,6 +157,12 @@ export class FlowTable {
     tsRecent[key] = tsRecent[key + 1] = 0
     directionFlags[key] = directionFlags[key + 1] = 0
     outOfWindow[key] = outOfWindow[key + 1] = 0
+  }
+
+  /** The row's connection gets a number that none before it had; so does one that was given up and goes on. */
+  newGeneration(slot: number): number {
+    this.generation[slot] = (this.generation[slot]! + 1) & LAST_GENERATION
+    return this.generation[slot]!
   }
 
   remove(slot: number): void {

@@ -13,6 +13,8 @@ import type { HttpEvents, PendingRequest } from './http-events.ts'
 export class HttpExchanges implements HttpEvents {
   private readonly connection: ConnectionHandle
   private readonly outlet: Partial<ExchangeOutlet>
+  /** Where no answers are wanted. */
+  private readonly lent: { connection: ConnectionHandle; stream: number; index: number }
   private readonly wantsResponses: boolean
   private readonly wantsBodies: boolean
   private readonly onClosed: (connection: ConnectionHandle) => void
@@ -34,6 +36,7 @@ export class HttpExchanges implements HttpEvents {
   ) {
     this.connection = connection
     this.outlet = outlet
+    this.lent = { connection, stream: 0, index: 0 }
     this.wantsResponses = wants.responseHead
     this.wantsBodies = wants.responseBody
     this.onClosed = onClosed
@@ -85,6 +88,11 @@ export class HttpExchanges implements HttpEvents {
 
   /** Requests are first spoken of in their own order, so they can be numbered then. */
   private idOf(pending: PendingRequest): ExchangeId {
+    if (!this.wantsResponses) {
+      // Of each request only once: one object does for all.
+      this.lent.index = this.requests++
+      return this.lent
+    }
     if (pending.attachment !== null) return pending.attachment as ExchangeId
     const id = this.newId(this.requests++)
     pending.attachment = id

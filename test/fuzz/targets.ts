@@ -7,6 +7,7 @@ import { decapsulation, fragments } from './targets/packets.ts'
 import { unaltered, wholePath } from './targets/path.ts'
 import { reassembly } from './targets/reassembly.ts'
 import { receiver } from './targets/receiver.ts'
+import { record } from './targets/record.ts'
 import { answers, wireRequest } from './targets/replay.ts'
 
 /** In the order of the packet's path. */
@@ -24,6 +25,7 @@ export const TARGETS: readonly Target[] = [
   ring,
   reassembly,
   receiver,
+  record,
   httpRequest,
   httpResponse,
   httpConnection,

@@ -260,7 +260,8 @@ export class RecordReader {
     const offsets = own + fieldCount * FIELD_STRIDE
     if (offsets > layoutEnd - layoutAt)
       return this.fail(metaAt, `a layout for ${fieldCount} fields, got ${layoutEnd - layoutAt} bytes`)
-    const message = new OwnedMessage(new Int32Array(fieldCount * FIELD_STRIDE))
+    const fields: number[] = []
+    const message = new OwnedMessage(fields)
     message.fieldCount = fieldCount
     let at = layoutAt
     let offset = 0
@@ -275,7 +276,7 @@ export class RecordReader {
       distance += bytes[at++]! * scale
       offset += distance
       if (offset > headBytes) return this.fail(first, `an offset within the head's ${headBytes} bytes, got ${offset}`)
-      if (i >= own) message.fields[i - own] = offset
+      if (i >= own) fields.push(offset)
       else if (isRequest && i === 0) message.methodEnd = offset
       else if (i === own - 2) message.targetAt = offset
       else message.targetEnd = offset

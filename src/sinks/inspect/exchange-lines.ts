@@ -10,9 +10,17 @@ import type { Headers, Redaction } from './redaction.ts'
 export function rfc3339(timeUs: number): string {
   const seconds = Math.floor(timeUs / 1e6)
   const micros = Math.floor(timeUs - seconds * 1e6)
-  const date = new Date(Math.min(Math.max(seconds, 0), 253_402_300_799) * 1000)
-  return `${date.toISOString().slice(0, 19)}.${String(micros).padStart(6, '0')}Z`
+  if (seconds !== lastSeconds) {
+    const date = new Date(Math.min(Math.max(seconds, 0), 253_402_300_799) * 1000)
+    lastSeconds = seconds
+    lastText = date.toISOString().slice(0, 19)
+  }
+  return `${lastText}.${String(micros).padStart(6, '0')}Z`
 }
+
+/** Many exchanges begin within one second: its text was a twelfth of what a line costs. */
+let lastSeconds = Number.NaN
+let lastText = ''
 
 /** One line, without its line feed. @param redaction null: headers stand as they were captured */
 export function exchangeLine(exchange: Exchange, redaction: Redaction | null = null): string {

@@ -26,17 +26,15 @@ export function openWriter({ format, redaction }: InspectOptions, emit: Emit): E
   return new TextWriter((exchange) => `${exchangeLine(exchange, redact)}\n`, emit)
 }
 
-/** Bytes handed on together: few messages between threads, little memory on its way. */
+/** Handed on together: few messages between threads, little memory on its way. */
+const BATCH_CHARACTERS = 1 << 16
 const BATCH_BYTES = 1 << 16
-/** UTF-8 of one UTF-16 unit, at most. */
-const MAX_UTF8 = 3
 
 /** Text, in batches of UTF-8. */
-export class TextWriter implements ExchangeWriter {
+class TextWriter implements ExchangeWriter {
   private readonly text: (exchange: Exchange) => string
   private readonly emit: Emit
-  private bytes = Buffer.allocUnsafeSlow(BATCH_BYTES)
-  private at = 0
+  private batch = ''
 
   /** @param text of an exchange; empty: it is left out */
   constructor(text: (exchange: Exchange) => string, emit: Emit) {
@@ -45,35 +43,23 @@ export class TextWriter implements ExchangeWriter {
   }
 
   exchange(exchange: Exchange): void {
-    const text = this.text(exchange)
-    const most = text.length * MAX_UTF8
-    if (this.at + most > this.bytes.length) {
-      this.flush()
-      if (most > this.bytes.length) {
-        const long = Buffer.byteLength(text)
-        if (long > this.bytes.length) this.bytes = Buffer.allocUnsafeSlow(long)
-      }
-    }
-    this.at += this.bytes.write(text, this.at)
+    this.batch += this.text(exchange)
+    if (this.batch.length >= BATCH_CHARACTERS) this.flush()
   }
 
   flush(): void {
-    const { bytes, at } = this
-    if (at === 0) return
-    this.at = 0
-    if (at > bytes.length / 2 || bytes.length > BATCH_BYTES) {
-      this.bytes = Buffer.allocUnsafeSlow(BATCH_BYTES)
-      this.emit(bytes.subarray(0, at))
-    } else {
-      const batch = Buffer.allocUnsafeSlow(at)
-      bytes.copy(batch, 0, 0, at)
-      this.emit(batch)
-    }
+    const { batch } = this
+    if (batch === '') return
+    this.batch = ''
+    // Of its own: it is handed over to another thread.
+    const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(batch))
+    bytes.write(batch)
+    this.emit(bytes)
   }
 }
 
 /** Records. What belongs to one exchange stands together, the last entry marked, and is handed on together: shards take turns. */
-export class RecordingWriter implements ExchangeWriter {
+class RecordingWriter implements ExchangeWriter {
   private readonly records: RecordWriter
   private readonly emit: Emit
   /** Batches that were full in the middle of an exchange. */

@@ -92,7 +92,7 @@ const message = fc
       firstUs,
       lastUs: Math.max(0, firstUs + lasts / 4),
       headAt,
-      sha256: isHashed ? 'c0ffee'.repeat(10) + 'abcd' : null,
+      sha256: isHashed ? 'c0de'.repeat(16) : null,
       isIncomplete,
       ...(bytes === null ? { bodyBytes: 2 ** 40 + 1 } : { body: bytes }),
     }),

@@ -1,0 +1,179 @@
+/** Two targets behind the whole path: packets in, every request at both, and counts by target that add up. */
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, test } from 'vitest'
+import { MonotonicClock } from '../../src/base/clock.ts'
+import type { ReplayOptions } from '../../src/config/options.ts'
+import { resolveOptions } from '../../src/config/resolve.ts'
+import { summaryInWords } from '../../src/report/summary.ts'
+import { CaptureRecord } from '../../src/sources/capture-record.ts'
+import { Accounts } from '../../src/topology/accounts.ts'
+import { Ingress } from '../../src/topology/ingress.ts'
+import { openPath } from '../../src/topology/path.ts'
+import { ingressOptions, sendingWork, shardPlan } from '../../src/topology/plans.ts'
+import type { ShardPlan, Work } from '../../src/topology/shard-plan.ts'
+import { until } from '../support/until.ts'
+import { sampleFrames, sum } from './rig.ts'
+
+const REQUESTS = 300
+const ETHERNET = 1
+
+class Origin {
+  arrived = 0
+  private readonly server: Server
+  private readonly waiting: (() => void)[] = []
+
+  private constructor(answersAtOnce: boolean) {
+    this.server = createServer((request, response) => {
+      this.arrived++
+      request.resume()
+      request.on('end', () => {
+        if (answersAtOnce) response.end('ok')
+        else this.waiting.push(() => response.end('late'))
+      })
+    })
+  }
+
+  static async open(answersAtOnce: boolean): Promise<Origin> {
+    const origin = new Origin(answersAtOnce)
+    await new Promise<void>((resolve) => origin.server.listen(0, '127.0.0.1', resolve))
+    origins.push(origin)
+    return origin
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`
+  }
+
+  close(): void {
+    this.server.closeAllConnections()
+    this.server.close()
+  }
+}
+
+const origins: Origin[] = []
+afterEach(() => {
+  for (const origin of origins.splice(0)) origin.close()
+})
+
+async function openTargets(shards: number, to: readonly Origin[], changes: readonly object[] = []) {
+  const targets: Work[] = []
+  let plan: ShardPlan | null = null
+  let options: ReplayOptions | null = null
+  for (const [i, origin] of to.entries()) {
+    const flags = new Map([
+      ['to', [origin.url]],
+      ['workers', [String(Math.max(1, shards))]],
+    ])
+    const resolved = await resolveOptions('replay', { flags, arguments: ['-'], faults: [] }, {})
+    options = resolved.options as ReplayOptions
+    const work = sendingWork(options, true)
+    if (work.kind === 'replay') targets.push({ ...work, options: { ...work.options, ...changes[i] } })
+    plan = shardPlan(options, work, false, new MonotonicClock().anchor, null)
+  }
+  const accounts = new Accounts(
+    false,
+    targets.map(({ name }) => name),
+  )
+  const deaths: string[] = []
+  const path = await openPath({
+    plan: { ...plan!, sinks: targets, drainTimeoutMs: 1_000 },
+    shards,
+    producers: 1,
+    ringCapacity: 1 << 22,
+    shedAbove: null,
+    heapMb: 64,
+    writeOutput: () => Promise.resolve(),
+    onShardDied: (_shard, error) => deaths.push(error.message),
+    onShardGivenUp: () => {},
+  })
+  accounts.attach(path)
+  await path.started()
+  return {
+    path,
+    accounts,
+    deaths,
+    ingress: new Ingress(ingressOptions(options!, false), path.outlet, accounts.counters),
+  }
+}
+
+function give(ingress: Ingress, frames: readonly Buffer[]): void {
+  const record = new CaptureRecord()
+  for (const [i, bytes] of frames.entries()) {
+    record.bytes = bytes
+    record.at = 0
+    record.end = bytes.length
+    record.wireLength = bytes.length
+    record.linkType = ETHERNET
+    record.timeUs = 1_700_000_000_000_000 + i * 100
+    ingress.frame(record)
+  }
+  ingress.publish()
+}
+
+/** The sums of design: what was parsed, and what each target was given. */
+function checkSums({ requests, targets }: ReturnType<Accounts['summary']>): void {
+  expect(requests.parsed).toBe(sum(requests.dropped) + requests.forwarded! + requests.held)
+  for (const { given, dropped, replayed, held } of Object.values(targets!))
+    expect(given).toBe(sum(dropped) + sum(replayed) + held)
+}
+
+describe.each([0, 1])('with %i worker threads', (shards) => {
+  test('each target gets every request and counts for itself', async () => {
+    const [one, other] = [await Origin.open(true), await Origin.open(true)]
+    const { path, accounts, ingress } = await openTargets(shards, [one, other])
+    give(ingress, sampleFrames(REQUESTS).frames)
+    await path.drain()
+    const summary = accounts.summary()
+    checkSums(summary)
+    const { requests, targets } = summary
+    expect(requests.held).toBe(0)
+    expect(requests.forwarded).toBeGreaterThan(REQUESTS * 0.9)
+    expect(requests.replayed).toEqual({})
+    expect(targets).toEqual({ [one.url]: targets![other.url], [other.url]: targets![one.url] })
+    expect(targets![one.url]).toMatchObject({ given: requests.forwarded, held: 0 })
+    expect([one.arrived, other.arrived]).toEqual([sum(targets![one.url]!.replayed), sum(targets![other.url]!.replayed)])
+    expect(summary.latencyMs.max).toBeGreaterThan(0)
+    const words = summaryInWords(summary, 'replayed')
+    expect(words.filter((line) => line.includes(`${requests.forwarded} given`))).toHaveLength(2)
+  })
+
+  test('one that does not answer takes nothing from the other', async () => {
+    const [fast, silent] = [await Origin.open(true), await Origin.open(false)]
+    const { path, accounts, ingress } = await openTargets(
+      shards,
+      [fast, silent],
+      [{}, { queueRequests: 20, connections: 4 }],
+    )
+    give(ingress, sampleFrames(REQUESTS).frames)
+    await path.drain()
+    const summary = accounts.summary()
+    checkSums(summary)
+    const [of, ofSilent] = [summary.targets![fast.url]!, summary.targets![silent.url]!]
+    expect(of.given).toBe(ofSilent.given)
+    expect(of.dropped.queueFull).toBeUndefined()
+    expect(of.dropped.drainTimeout).toBeUndefined()
+    expect(fast.arrived).toBe(sum(of.replayed))
+    expect(ofSilent.dropped.queueFull).toBeGreaterThan(100)
+    expect(ofSilent.dropped.drainTimeout).toBeGreaterThanOrEqual(20)
+    expect(sum(ofSilent.replayed)).toBe(0)
+    expect(summaryInWords(summary, 'replayed')[0]).toContain(`to ${silent.url} dropped`)
+  })
+})
+
+test('what a shard that died had given to its targets is lost at those that had not ended it', async () => {
+  const [fast, silent] = [await Origin.open(true), await Origin.open(false)]
+  const { path, accounts, ingress, deaths } = await openTargets(1, [fast, silent])
+  give(ingress, sampleFrames(REQUESTS).frames)
+  await until('requests are under way', () => silent.arrived >= 32 && accounts.totals().packetsInRings() === 0)
+  path.injectFault(0, 'throw')
+  await until('the worker died and runs again', () => deaths.length === 1 && path.running === 1)
+  await path.drain()
+  const summary = accounts.summary()
+  checkSums(summary)
+  expect(summary.requests.held).toBe(0)
+  const [of, ofSilent] = [summary.targets![fast.url]!, summary.targets![silent.url]!]
+  expect([of.held, ofSilent.held]).toEqual([0, 0])
+  expect(ofSilent.dropped.shardLost).toBeGreaterThanOrEqual(32)
+  expect(of.dropped.shardLost ?? 0).toBeLessThan(ofSilent.dropped.shardLost!)
+})
