@@ -18,6 +18,7 @@
 import { PacketDrop } from '../base/drop.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { DeliveredBefore } from '../flow/delivered-before.ts'
+import { End } from '../flow/end.ts'
 import { EndedConnections } from '../flow/ended-connections.ts'
 import { Direction, Flow } from '../flow/flow-state.ts'
 import { FlowTable } from '../flow/flow-table.ts'
@@ -38,7 +39,7 @@ import { Multipath } from './multipath.ts'
 import type { OverlapPolicy } from './out-of-order-store.ts'
 import { type GapOptions, PendingGaps } from './pending-gaps.ts'
 import { Segment } from './segment.ts'
-import { End, Phase, type StreamParserFactory } from './stream-parser.ts'
+import { Phase, type StreamParserFactory } from './stream-parser.ts'
 
 export interface ReassemblyOptions extends LifecycleOptions, GapOptions {
   readonly maxFlows: number

@@ -1,8 +1,5 @@
 /** Where reassembled streams go: one parser per connection, made when its first data arrives. */
 
-// Connections end in flow/, their streams here.
-export { End } from '../flow/end.ts'
-
 /** Why bytes of a stream are not delivered. */
 export const GapReason = {
   /** The mirror lost them. */

@@ -1,4 +1,4 @@
-/** Two targets behind the whole path: packets in, every request at both, and counts by target that add up. */
+/** Two targets behind the whole pipeline: packets in, every request at both, and counts by target that add up. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -7,11 +7,11 @@ import type { ReplayOptions } from '../../src/config/options.ts'
 import { resolveOptions } from '../../src/config/resolve.ts'
 import { summaryInWords } from '../../src/report/summary.ts'
 import { CaptureRecord } from '../../src/sources/capture-record.ts'
-import { Accounts } from '../../src/topology/accounts.ts'
-import { Ingress } from '../../src/topology/ingress.ts'
-import { openPath } from '../../src/topology/path.ts'
-import { ingressOptions, sendingWork, shardPlan } from '../../src/topology/plans.ts'
-import type { ShardPlan, Work } from '../../src/topology/shard-plan.ts'
+import { PacketPipeline } from '../../src/topology/packet-pipeline.ts'
+import { openPipeline } from '../../src/topology/pipeline.ts'
+import { RunStats } from '../../src/topology/run-stats.ts'
+import type { ShardConfig, SinkConfig } from '../../src/topology/shard-config.ts'
+import { packetPipelineOptions, sendingSinkConfig, shardConfigOf } from '../../src/topology/stage-configs.ts'
 import { until } from '../support/until.ts'
 import { sampleFrames, sum } from './rig.ts'
 
@@ -57,8 +57,8 @@ afterEach(() => {
 })
 
 async function openTargets(shards: number, to: readonly Origin[], changes: readonly object[] = []) {
-  const targets: Work[] = []
-  let plan: ShardPlan | null = null
+  const targets: SinkConfig[] = []
+  let shardConfig: ShardConfig | null = null
   let options: ReplayOptions | null = null
   for (const [i, origin] of to.entries()) {
     const flags = new Map([
@@ -67,17 +67,17 @@ async function openTargets(shards: number, to: readonly Origin[], changes: reado
     ])
     const resolved = await resolveOptions('replay', { flags, arguments: ['-'], faults: [] }, {})
     options = resolved.options as ReplayOptions
-    const work = sendingWork(options, true)
-    if (work.kind === 'replay') targets.push({ ...work, options: { ...work.options, ...changes[i] } })
-    plan = shardPlan(options, work, false, new MonotonicClock().anchor, null)
+    const sinkConfig = sendingSinkConfig(options, true)
+    if (sinkConfig.kind === 'replay') targets.push({ ...sinkConfig, options: { ...sinkConfig.options, ...changes[i] } })
+    shardConfig = shardConfigOf(options, sinkConfig, false, new MonotonicClock().anchor, null)
   }
-  const accounts = new Accounts(
+  const stats = new RunStats(
     false,
     targets.map(({ name }) => name),
   )
   const deaths: string[] = []
-  const path = await openPath({
-    plan: { ...plan!, sinks: targets, drainTimeoutMs: 1_000 },
+  const pipeline = await openPipeline({
+    shardConfig: { ...shardConfig!, sinks: targets, drainTimeoutMs: 1_000 },
     shards,
     producers: 1,
     ringCapacity: 1 << 22,
@@ -87,17 +87,17 @@ async function openTargets(shards: number, to: readonly Origin[], changes: reado
     onShardDied: (_shard, error) => deaths.push(error.message),
     onShardGivenUp: () => {},
   })
-  accounts.attach(path)
-  await path.started()
+  stats.attach(pipeline)
+  await pipeline.started()
   return {
-    path,
-    accounts,
+    pipeline,
+    stats,
     deaths,
-    ingress: new Ingress(ingressOptions(options!, false), path.outlet, accounts.counters),
+    packets: new PacketPipeline(packetPipelineOptions(options!, false), pipeline.outlet, stats.counters),
   }
 }
 
-function give(ingress: Ingress, frames: readonly Buffer[]): void {
+function give(packets: PacketPipeline, frames: readonly Buffer[]): void {
   const record = new CaptureRecord()
   for (const [i, bytes] of frames.entries()) {
     record.bytes = bytes
@@ -106,13 +106,13 @@ function give(ingress: Ingress, frames: readonly Buffer[]): void {
     record.wireLength = bytes.length
     record.linkType = ETHERNET
     record.timeUs = 1_700_000_000_000_000 + i * 100
-    ingress.frame(record)
+    packets.frame(record)
   }
-  ingress.publish()
+  packets.publish()
 }
 
 /** The sums of design: what was parsed, and what each target was given. */
-function checkSums({ requests, targets }: ReturnType<Accounts['summary']>): void {
+function checkSums({ requests, targets }: ReturnType<RunStats['summary']>): void {
   expect(requests.parsed).toBe(sum(requests.dropped) + requests.forwarded! + requests.held)
   for (const { given, dropped, replayed, held } of Object.values(targets!))
     expect(given).toBe(sum(dropped) + sum(replayed) + held)
@@ -121,10 +121,10 @@ function checkSums({ requests, targets }: ReturnType<Accounts['summary']>): void
 describe.each([0, 1])('with %i worker threads', (shards) => {
   test('each target gets every request and counts for itself', async () => {
     const [one, other] = [await Origin.open(true), await Origin.open(true)]
-    const { path, accounts, ingress } = await openTargets(shards, [one, other])
-    give(ingress, sampleFrames(REQUESTS).frames)
-    await path.drain()
-    const summary = accounts.summary()
+    const { pipeline, stats, packets } = await openTargets(shards, [one, other])
+    give(packets, sampleFrames(REQUESTS).frames)
+    await pipeline.drain()
+    const summary = stats.summary()
     checkSums(summary)
     const { requests, targets } = summary
     expect(requests.held).toBe(0)
@@ -140,14 +140,14 @@ describe.each([0, 1])('with %i worker threads', (shards) => {
 
   test('one that does not answer takes nothing from the other', async () => {
     const [fast, silent] = [await Origin.open(true), await Origin.open(false)]
-    const { path, accounts, ingress } = await openTargets(
+    const { pipeline, stats, packets } = await openTargets(
       shards,
       [fast, silent],
       [{}, { queueRequests: 20, connections: 4 }],
     )
-    give(ingress, sampleFrames(REQUESTS).frames)
-    await path.drain()
-    const summary = accounts.summary()
+    give(packets, sampleFrames(REQUESTS).frames)
+    await pipeline.drain()
+    const summary = stats.summary()
     checkSums(summary)
     const [of, ofSilent] = [summary.targets![fast.url]!, summary.targets![silent.url]!]
     expect(of.given).toBe(ofSilent.given)
@@ -163,13 +163,13 @@ describe.each([0, 1])('with %i worker threads', (shards) => {
 
 test('what a shard that died had given to its targets is lost at those that had not ended it', async () => {
   const [fast, silent] = [await Origin.open(true), await Origin.open(false)]
-  const { path, accounts, ingress, deaths } = await openTargets(1, [fast, silent])
-  give(ingress, sampleFrames(REQUESTS).frames)
-  await until('requests are under way', () => silent.arrived >= 32 && accounts.totals().packetsInRings() === 0)
-  path.injectFault(0, 'throw')
-  await until('the worker died and runs again', () => deaths.length === 1 && path.running === 1)
-  await path.drain()
-  const summary = accounts.summary()
+  const { pipeline, stats, packets, deaths } = await openTargets(1, [fast, silent])
+  give(packets, sampleFrames(REQUESTS).frames)
+  await until('requests are under way', () => silent.arrived >= 32 && stats.totals().packetsInRings() === 0)
+  pipeline.injectFault(0, 'throw')
+  await until('the worker died and runs again', () => deaths.length === 1 && pipeline.running === 1)
+  await pipeline.drain()
+  const summary = stats.summary()
   checkSums(summary)
   expect(summary.requests.held).toBe(0)
   const [of, ofSilent] = [summary.targets![fast.url]!, summary.targets![silent.url]!]
