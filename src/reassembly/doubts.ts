@@ -19,7 +19,10 @@ const REFUSED: readonly number[] = [
   Counter.segmentsOutOfWindow,
   Counter.segmentsUnsigned,
   Counter.segmentsSynData,
+  Counter.segmentsAckOld,
 ]
+/** Of these the first copy may be the one that the receiver took. */
+const MAY_BE_TRUE: ReadonlySet<number> = new Set([Doubt.ackAhead, Doubt.unclearAck, Doubt.authentication])
 const NOT_URGENT = -1
 
 export class Doubts {
@@ -91,10 +94,7 @@ export class Doubts {
       const kept = doubtful.segments[i]!
       if (overlapOf(kept, piece) === 0) continue
       if (differs(kept, piece)) {
-        if (
-          kept.doubt === Doubt.ackAhead &&
-          seqBefore(this.table.nextSeq[key]!, seqAdd(piece.seq, piece.end - piece.at))
-        )
+        if (MAY_BE_TRUE.has(kept.doubt) && seqBefore(this.table.nextSeq[key]!, seqAdd(piece.seq, piece.end - piece.at)))
           this.disorders.needMarks(key).add(piece.seq, piece.end - piece.at, GapReason.conflict)
         this.refuse(doubtful.takeAt(i))
         continue
