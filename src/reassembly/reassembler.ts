@@ -95,7 +95,7 @@ export class Reassembler implements FlowOwner {
     const watched = new WatchList(table)
     const before = new DeliveredBefore(table, progress, options.closingTimeoutMs * 1000)
     const past = new EndedConnections()
-    const lifecycle = new Lifecycle(options, table, watched, before, past, counters, this)
+    const lifecycle = new Lifecycle(options, table, watched, before, past, counters, this, End)
     const opened = (slot: number) => lifecycle.noteDelivery(slot)
     const parts = { table, half, disorders, watched, before, counters, lifecycle, past }
     const delivery = new Delivery(parts, factory, options.overlap, opened)
