@@ -40,8 +40,6 @@ export interface DoubtfulSegment {
   /** Offset of the urgent byte from the first, where it has the flag; -1: not urgent. */
   readonly urgentPointer: number
   startsSegment: boolean
-  /** What its peer sent since does not fit to what it acknowledges. */
-  isContradicted: boolean
 }
 
 /** Chosen: more than an honest connection has at once, few enough to look at each for every packet. */
