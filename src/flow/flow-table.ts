@@ -1,6 +1,6 @@
 /**
  * The flow table of one shard: one row per TCP connection, columns in typed arrays, no object or string per packet or per
- * idle flow. About 164 bytes a flow, the index included.
+ * idle flow. About 228 bytes a flow, the index included.
  *
  * Direction 0 is from the endpoint that sent the first packet seen, direction 1 the other. A *key* names a direction of a
  * flow: `slot * 2 + direction`; `key ^ 1` is the opposite direction.

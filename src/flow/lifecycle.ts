@@ -4,7 +4,6 @@
  */
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import type { DeliveredBefore } from './delivered-before.ts'
-import { End } from './end.ts'
 import type { EndedConnections } from './ended-connections.ts'
 import { EvictionLists, FlowList } from './eviction-lists.ts'
 import { ExpiryWheel } from './expiry-wheel.ts'
@@ -18,6 +17,14 @@ export interface LifecycleOptions {
   readonly openingTimeoutMs: number
   /** How long a finished connection stays in the table, so that late repetitions find it. */
   readonly closingTimeoutMs: number
+}
+
+/** Why a connection ends, as its owner calls it. */
+export interface EndCodes {
+  readonly expired: number
+  readonly input: number
+  readonly replaced: number
+  readonly evicted: number
 }
 
 /** Who holds what is read of the connections. */
@@ -55,6 +62,7 @@ export class Lifecycle {
   private readonly past: EndedConnections
   private readonly counters: CounterBlock
   private readonly owner: FlowOwner
+  private readonly codes: EndCodes
   private readonly wheel: ExpiryWheel
   private readonly lists: EvictionLists
   private readonly lookAtExpiry = (slot: number): void => this.expireOrReschedule(slot)
@@ -68,6 +76,7 @@ export class Lifecycle {
     past: EndedConnections,
     counters: CounterBlock,
     owner: FlowOwner,
+    codes: EndCodes,
   ) {
     this.table = table
     this.watched = watched
@@ -75,6 +84,7 @@ export class Lifecycle {
     this.past = past
     this.counters = counters
     this.owner = owner
+    this.codes = codes
     this.wheel = new ExpiryWheel(table)
     this.lists = new EvictionLists(table)
     this.idleUs = options.idleTimeoutMs * 1000
@@ -100,7 +110,7 @@ export class Lifecycle {
 
   /** The same five-tuple begins a new connection. */
   restart(slot: number): void {
-    this.end(slot, End.replaced)
+    this.end(slot, this.codes.replaced)
     // It may be the same one, of which too much was lost, or whose reset was none. Where a SYN says otherwise, nobody asks.
     const midMessage = this.table.flags[slot]! & Flow.midMessage
     this.table.clearState(slot)
@@ -193,7 +203,7 @@ export class Lifecycle {
   evict(slot: number): void {
     const flags = this.table.flags[slot]!
     if ((flags & Flow.closed) === 0) this.counters.add(Counter.flowsEvicted)
-    this.end(slot, End.evicted)
+    this.end(slot, this.codes.evicted)
     this.wheel.cancel(slot)
     // What was delivered must not be delivered again when it is repeated. Floods of connections without data leave nothing.
     const wasRead = (flags & (Flow.recovered | Flow.midMessage)) !== 0 || this.wasRead(slot)
@@ -216,7 +226,7 @@ export class Lifecycle {
   closeAll(onProgress: () => void): void {
     for (const [i, slot] of this.table.slots().entries()) {
       if (i % CLOSED_AT_ONCE === 0) onProgress()
-      this.end(slot, End.input)
+      this.end(slot, this.codes.input)
       this.wheel.cancel(slot)
       this.removed(slot)
     }
@@ -256,7 +266,7 @@ export class Lifecycle {
   private expire(slot: number): void {
     const wasOpen = (this.table.flags[slot]! & Flow.closed) === 0
     if (wasOpen) this.counters.add(Counter.flowsExpired)
-    this.end(slot, End.expired)
+    this.end(slot, this.codes.expired)
     // What goes on inside a message after all is still inside it.
     const isMidMessage = wasOpen && (this.table.flags[slot]! & Flow.midMessage) !== 0
     this.removed(slot, isMidMessage ? this.table.lastSeenUs[slot]! : null, isMidMessage)

@@ -1,8 +1,7 @@
 /** HTTP/1 on one captured connection: which side is the client, a PROXY header in front of it, and where HTTP ends. What is between is the session's. */
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
-import { End } from '../flow/end.ts'
 import { Counter } from '../metrics/counters.ts'
-import { Demand, GapReason, Phase, type StreamParser, type StreamPiece } from '../reassembly/stream-parser.ts'
+import { Demand, End, GapReason, Phase, type StreamParser, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { ClientRole, canBeClient, Evidence, SYSTEM_PORTS } from './client-role.ts'
 import { Fault } from './fault.ts'
 import type { HttpContext, OpenEvents } from './http-context.ts'

@@ -11,8 +11,7 @@
  */
 
 import { MessageFlag } from '../exchange/message.ts'
-import { End } from '../flow/end.ts'
-import type { StreamPiece } from '../reassembly/stream-parser.ts'
+import { End, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { BodyReader } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { DoubtfulBody } from './doubtful-body.ts'

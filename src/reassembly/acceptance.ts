@@ -20,6 +20,9 @@ import type { Segment } from './segment.ts'
 /** Linux lets a timestamp be older by one tick (TCP_PAWS_WINDOW). */
 const PAWS_TOLERANCE = 1
 
+/** So many of the last window are beyond the largest, too. Chosen: windows grow by less while they are seen. */
+const CLEARLY_OLD = 4
+
 /** What a SYN says of the connection besides its number. */
 export interface OfferedOptions {
   readonly windowScale: number
@@ -137,7 +140,10 @@ export class Acceptance {
     if (behind <= 0) return -1
     // RFC 5961 section 5.2; what stands in front of the peer's whole stream was never sent either.
     const isBeforeAll = half.has(peer, Direction.syn) && behind > seqDistance(table.base[peer]!, una)
-    return behind > half.windowOf(peer) || isBeforeAll ? Doubt.oldAck : -1
+    const window = half.windowOf(peer)
+    // The rule is about the largest window there was; only the last is known. Older kernels know no beginning.
+    if (behind > CLEARLY_OLD * window) return Doubt.oldAck
+    return behind > window || isBeforeAll ? Doubt.unclearAck : -1
   }
 
   private isTimestampOld(key: number, segment: Segment): boolean {

@@ -4,7 +4,6 @@
  */
 
 import type { DeliveredBefore } from '../flow/delivered-before.ts'
-import { End } from '../flow/end.ts'
 import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { WatchList } from '../flow/watch-list.ts'
@@ -14,7 +13,7 @@ import type { Disorders } from './disorders.ts'
 import { type HalfStreams, MAX_JUMP } from './half-stream.ts'
 import type { OverlapPolicy } from './out-of-order-store.ts'
 import { SegmentPiece } from './segment.ts'
-import { Demand, GapReason, type StreamParser, type StreamParserFactory } from './stream-parser.ts'
+import { Demand, End, GapReason, type StreamParser, type StreamParserFactory } from './stream-parser.ts'
 
 /** What of a piece, or of a segment that waits, says when its time has come. */
 interface Acknowledging {

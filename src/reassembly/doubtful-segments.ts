@@ -20,6 +20,8 @@ export const Doubt = {
   beyondWindow: 3,
   /** It carries the authentication option where none was agreed, or none where it was: kernels differ. As oldAck. */
   authentication: 4,
+  /** Its acknowledgement is so old that kernels differ. As oldAck, but another copy may be the false one. */
+  unclearAck: 6,
   /** Data of a SYN (RFC 7413): taken where the SYN+ACK acknowledges it. */
   synData: 5,
 } as const
@@ -38,8 +40,6 @@ export interface DoubtfulSegment {
   /** Offset of the urgent byte from the first, where it has the flag; -1: not urgent. */
   readonly urgentPointer: number
   startsSegment: boolean
-  /** What its peer sent since does not fit to what it acknowledges. */
-  isContradicted: boolean
 }
 
 /** Chosen: more than an honest connection has at once, few enough to look at each for every packet. */

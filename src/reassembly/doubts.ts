@@ -19,7 +19,10 @@ const REFUSED: readonly number[] = [
   Counter.segmentsOutOfWindow,
   Counter.segmentsUnsigned,
   Counter.segmentsSynData,
+  Counter.segmentsAckOld,
 ]
+/** Of these the first copy may be the one that the receiver took. */
+const MAY_BE_TRUE: ReadonlySet<number> = new Set([Doubt.ackAhead, Doubt.unclearAck, Doubt.authentication])
 const NOT_URGENT = -1
 
 export class Doubts {
@@ -64,7 +67,6 @@ export class Doubts {
       timeUs: view.timeUs,
       urgentPointer: segment.isUrgent ? segment.urgentPointer : NOT_URGENT,
       startsSegment: true,
-      isContradicted: false,
     }
     // What ends where delivery has come to is a repetition, whoever sent it.
     if (!seqBefore(this.table.nextSeq[key]!, endOf(kept))) {
@@ -91,17 +93,16 @@ export class Doubts {
       const kept = doubtful.segments[i]!
       if (overlapOf(kept, piece) === 0) continue
       if (differs(kept, piece)) {
-        if (
-          kept.doubt === Doubt.ackAhead &&
-          seqBefore(this.table.nextSeq[key]!, seqAdd(piece.seq, piece.end - piece.at))
-        )
+        if (MAY_BE_TRUE.has(kept.doubt) && seqBefore(this.table.nextSeq[key]!, seqAdd(piece.seq, piece.end - piece.at)))
           this.disorders.needMarks(key).add(piece.seq, piece.end - piece.at, GapReason.conflict)
         this.refuse(doubtful.takeAt(i))
         continue
       }
       const covered = seqDistance(kept.seq, seqAdd(piece.seq, piece.end - piece.at))
-      if (covered >= kept.bytes.length) doubtful.takeAt(i)
-      else if (!seqBefore(kept.seq, piece.seq)) doubtful.cutFront(i, covered)
+      // Of the same bytes the front goes; what stands before the piece, and a FIN, stay in doubt.
+      if (seqBefore(kept.seq, piece.seq)) continue
+      if (covered >= kept.bytes.length && !kept.isFin) doubtful.takeAt(i)
+      else doubtful.cutFront(i, Math.min(covered, kept.bytes.length))
     }
     this.disorders.account(doubtful.cost - before)
     this.forgetEmpty(key)
@@ -197,7 +198,7 @@ export class Doubts {
     const fin = seqAdd(this.half.sentEnd(key ^ 1), 1)
     for (let i = 0; i < doubtful.segments.length; ) {
       const kept = doubtful.segments[i]!
-      if (kept.doubt !== Doubt.ackAhead || kept.isContradicted || kept.ack !== fin) i++
+      if (kept.doubt !== Doubt.ackAhead || kept.ack !== fin) i++
       else this.take(key, i)
     }
     this.forgetEmpty(key)
@@ -291,10 +292,9 @@ function verdictOf(kept: DoubtfulSegment, proof: Segment): number {
   if (kept.doubt !== Doubt.ackAhead) return 0
   const isLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
   if (!isLater) return seqBefore(proof.end, kept.ack) ? 0 : 1
-  if (!seqBefore(proof.start, kept.ack)) return kept.isContradicted ? 0 : 1
+  if (!seqBefore(proof.start, kept.ack)) return 1
   // A bare acknowledgement stands where its sender goes on; a keep-alive probe one byte back.
   if (proof.length === 0 && !proof.isFin) return seqDistance(proof.start, kept.ack) > 1 ? -1 : 0
-  // An answer that covers what was acknowledged before it, or the same sent again: what goes on behind it proves nothing any more.
-  kept.isContradicted = true
+  // Data may be sent again, in other pieces: it says nothing about how far its sender had come.
   return 0
 }

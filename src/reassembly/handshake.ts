@@ -6,7 +6,6 @@
  * there is another one. So a SYN that is none of the connection's is kept in mind until then (see Opening).
  */
 
-import { End } from '../flow/end.ts'
 import type { EndedConnections } from '../flow/ended-connections.ts'
 import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
@@ -21,6 +20,7 @@ import { Doubt } from './doubtful-segments.ts'
 import type { Doubts } from './doubts.ts'
 import { type HalfStreams, isNear, isShortlyBefore } from './half-stream.ts'
 import type { Segment } from './segment.ts'
+import { End } from './stream-parser.ts'
 
 /** Data that a SYN can carry: more is acknowledged by nobody. */
 const MAX_SYN_DATA = 65_535

@@ -18,7 +18,6 @@
 import { PacketDrop } from '../base/drop.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { DeliveredBefore } from '../flow/delivered-before.ts'
-import { End } from '../flow/end.ts'
 import { EndedConnections } from '../flow/ended-connections.ts'
 import { Direction, Flow } from '../flow/flow-state.ts'
 import { FlowTable } from '../flow/flow-table.ts'
@@ -33,13 +32,13 @@ import { Disorders } from './disorders.ts'
 import { Doubt } from './doubtful-segments.ts'
 import { Doubts } from './doubts.ts'
 import { FastPath } from './fast-path.ts'
-import { HalfStreams } from './half-stream.ts'
+import { HalfStreams, isShortlyBefore } from './half-stream.ts'
 import { Handshake } from './handshake.ts'
 import { Multipath } from './multipath.ts'
 import type { OverlapPolicy } from './out-of-order-store.ts'
 import { type GapOptions, PendingGaps } from './pending-gaps.ts'
 import { Segment } from './segment.ts'
-import { Phase, type StreamParserFactory } from './stream-parser.ts'
+import { End, Phase, type StreamParserFactory } from './stream-parser.ts'
 
 export interface ReassemblyOptions extends LifecycleOptions, GapOptions {
   readonly maxFlows: number
@@ -98,7 +97,7 @@ export class Reassembler implements FlowOwner {
     const watched = new WatchList(table)
     const before = new DeliveredBefore(table, progress, options.closingTimeoutMs * 1000)
     const past = new EndedConnections()
-    const lifecycle = new Lifecycle(options, table, watched, before, past, counters, this)
+    const lifecycle = new Lifecycle(options, table, watched, before, past, counters, this, End)
     const opened = (slot: number) => lifecycle.noteDelivery(slot)
     const parts = { table, half, disorders, watched, before, counters, lifecycle, past }
     const delivery = new Delivery(parts, factory, options.overlap, opened)
@@ -243,15 +242,15 @@ export class Reassembler implements FlowOwner {
   }
 
   private take(key: number, kind: number): void {
-    const { table, segment } = this
+    const { table, segment, half } = this
     const slot = key >> 1
     table.lastSeenUs[slot] = this.nowUs
     table.packets[slot] = (table.packets[slot]! + 1) | 0
+    if (kind === Kind.handshake) this.handshake.synchronize(key, segment)
     if (segment.options.mptcpAt >= 0) this.noteMultipath(key)
     if ((table.flags[slot]! & Flow.ignored) !== 0 && kind !== Kind.handshake) return
     switch (kind) {
       case Kind.handshake:
-        this.handshake.synchronize(key, segment)
         table.directionFlags[key]! |= Direction.seen
         break
       case Kind.reset:
@@ -259,6 +258,7 @@ export class Reassembler implements FlowOwner {
         return
       case Kind.late:
         if (segment.length > 0) this.counters.add(Counter.segmentsDuplicate)
+        if (segment.hasAck) half.acknowledge(key ^ 1, segment.ack)
         return
       case Kind.outOfWindow:
         table.directionFlags[key]! |= Direction.seen
@@ -357,14 +357,19 @@ export class Reassembler implements FlowOwner {
     return segment.hasAck && (!this.half.has(peer, Direction.known) || this.half.isFar(peer, segment.ack))
   }
 
-  /** Late repetitions lie at or before the FIN; data behind it, or right behind a RST, is of another connection. */
+  /**
+   * Late repetitions lie at or before the FIN; data behind it is of another connection. Right behind a RST it is of the same, and counts
+   * only where the receiver went on acknowledging: it ignored the RST.
+   */
   private isBehindEnd(key: number, segment: Segment): boolean {
     const { table, half } = this
-    if (segment.length === 0 || !segment.hasAck || (table.flags[key >> 1]! & Flow.ignored) !== 0) return false
-    if (!half.has(key, Direction.known)) return true
-    const fresh = (table.flags[key >> 1]! & Flow.reset) !== 0 ? 0 : 2
+    const flags = table.flags[key >> 1]!
+    if (segment.length === 0 || !segment.hasAck || (flags & Flow.ignored) !== 0) return false
+    if (!half.has(key, Direction.known)) return (flags & Flow.reset) === 0
+    if (half.isFar(key, segment.start)) return true
     const ahead = (segment.start - table.nextSeq[key]!) | 0
-    return ahead >= fresh || half.isFar(key, segment.start)
+    if ((flags & Flow.reset) === 0) return ahead >= 2
+    return ahead >= 0 && half.has(key, Direction.acked) && isShortlyBefore(table.nextSeq[key]!, table.highAck[key]!)
   }
 
   private mayBegin(segment: Segment): boolean {

@@ -2,11 +2,10 @@
 import { REQUEST_DROP_NAMES } from '../../src/base/drop.ts'
 import type { ConnectionFacts } from '../../src/exchange/connection.ts'
 import type { MessageView } from '../../src/exchange/message.ts'
-import { End } from '../../src/flow/end.ts'
 import { HttpConnection } from '../../src/http/http-connection.ts'
 import type { HttpEvents, PendingRequest } from '../../src/http/http-events.ts'
 import { Counter, REQUEST_DROPS } from '../../src/metrics/counters.ts'
-import { Demand } from '../../src/reassembly/stream-parser.ts'
+import { Demand, End } from '../../src/reassembly/stream-parser.ts'
 import { CLIENT, CONNECTION, FLOW_HASH, RigContext, SERVER } from '../http/support/connection-rig.ts'
 import { pieceOf } from '../http/support/parsing.ts'
 

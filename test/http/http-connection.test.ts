@@ -1,8 +1,7 @@
 /** One connection, both directions: which response belongs to which request, and where HTTP ends. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { End } from '../../src/flow/end.ts'
-import { GapReason, Phase } from '../../src/reassembly/stream-parser.ts'
+import { End, GapReason, Phase } from '../../src/reassembly/stream-parser.ts'
 import { answer, CLIENT, ConnectionRig, FLOW_HASH, get, RigContext, SERVER } from './support/connection-rig.ts'
 import { cuts } from './support/messages.ts'
 import { bytesOf, cutAt } from './support/parsing.ts'

@@ -1,10 +1,9 @@
 /** What an outlet hears of a connection, and how its exchanges are numbered. */
 import { expect, test } from 'vitest'
 import type { ExchangeId, ExchangeOutlet, Wants } from '../../src/exchange/exchange-outlet.ts'
-import { End } from '../../src/flow/end.ts'
 import { HttpConnection } from '../../src/http/http-connection.ts'
 import { HttpExchanges } from '../../src/http/http-exchanges.ts'
-import { GapReason } from '../../src/reassembly/stream-parser.ts'
+import { End, GapReason } from '../../src/reassembly/stream-parser.ts'
 import { answer, CLIENT, get, RigContext, SERVER } from './support/connection-rig.ts'
 import { bytesOf, pieceOf } from './support/parsing.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { End } from '../../src/flow/end.ts'
 import { Counter } from '../../src/metrics/counters.ts'
+import { End } from '../../src/reassembly/stream-parser.ts'
 
 import { ConnectionRig, RigContext } from './support/connection-rig.ts'
 

@@ -1,7 +1,8 @@
 /** Gaps, mid-stream starts and resynchronisation: what is read again behind a hole, and on which evidence. */
+
 import { expect, test } from 'vitest'
-import { End } from '../../src/flow/end.ts'
 import { Fault } from '../../src/http/fault.ts'
+import { End } from '../../src/reassembly/stream-parser.ts'
 
 import { RequestLog } from './support/parsing.ts'
 

@@ -1,8 +1,9 @@
 /** Responses: framing as a table, each row fed whole and byte by byte, and the laws of every parser. */
+
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { End } from '../../src/flow/end.ts'
 import { Body } from '../../src/http/message-role.ts'
+import { End } from '../../src/reassembly/stream-parser.ts'
 
 import { cuts, damaged, noise } from './support/messages.ts'
 import { bytesOf, cutAt, inBytes, type Limits, ResponseLog, statedFraming } from './support/parsing.ts'

@@ -190,12 +190,15 @@ describe('the same five-tuple again', () => {
     rig.closeAll()
   })
 
-  test('data that goes on behind a reset is a connection again', () => {
+  test('data that goes on behind a reset is a connection again where the receiver goes on acknowledging', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 101, ack: 901, data: 'old' })
     rig.client({ seq: 104, flags: RST })
-    rig.client({ seq: 104, ack: 901, data: 'new' })
+    rig.client({ seq: 104, ack: 901, data: 'ignored' })
+    expect(rig.streams.map((s) => s.text(0))).toEqual(['old'])
+    rig.server({ seq: 901, ack: 111 })
+    rig.client({ seq: 111, ack: 901, data: 'new' })
     expect(rig.streams.map((s) => s.text(0))).toEqual(['old', 'new'])
     rig.closeAll()
   })

@@ -2,13 +2,13 @@
 import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
-import { End } from '../../src/flow/end.ts'
 import { ProgressRegister } from '../../src/flow/progress-register.ts'
 import type { WatchList } from '../../src/flow/watch-list.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
 import {
   Demand,
+  End,
   GapReason,
   NO_OFFSET,
   Phase,

@@ -16,6 +16,9 @@ export interface TcpFields {
   readonly flags?: number
   /** A multiple of 4 bytes. */
   readonly options?: Buffer
+  readonly window?: number
+  /** Urgent pointer. */
+  readonly urgent?: number
   readonly data?: Buffer | string
   /** Header length in 32-bit words, where it shall be wrong. */
   readonly dataOffset?: number
@@ -31,7 +34,8 @@ export function tcp(f: TcpFields = {}): Buffer {
   header.writeInt32BE((f.ack ?? 0) | 0, 8)
   header[12] = (f.dataOffset ?? 5 + options.length / 4) << 4
   header[13] = f.flags ?? TcpFlag.ack
-  header.writeUInt16BE(0xffff, 14)
+  header.writeUInt16BE(f.window ?? 0xffff, 14)
+  header.writeUInt16BE(f.urgent ?? 0, 18)
   return Buffer.concat([header, options, Buffer.from(f.data ?? '')])
 }
 

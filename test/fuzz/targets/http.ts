@@ -1,9 +1,8 @@
 /** HTTP parsers, each direction alone and the two of a connection: any split says the same. */
 import { isDeepStrictEqual } from 'node:util'
 import type { Random } from '../../../src/demo/traffic/random.ts'
-import { End } from '../../../src/flow/end.ts'
 import { Body } from '../../../src/http/message-role.ts'
-import { GapReason } from '../../../src/reassembly/stream-parser.ts'
+import { End, GapReason } from '../../../src/reassembly/stream-parser.ts'
 import { CLIENT, ConnectionRig, SERVER } from '../../http/support/connection-rig.ts'
 import {
   cutAt,

@@ -1,7 +1,6 @@
 /** Runs one parser over pieces of a stream and writes down what it says, in values that can be compared. */
 import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../../../src/base/drop.ts'
 import { MessageFlag, MessageView } from '../../../src/exchange/message.ts'
-import { End } from '../../../src/flow/end.ts'
 import { Fault, requestDropOf, responseDropOf } from '../../../src/http/fault.ts'
 import { HeadReader } from '../../../src/http/head.ts'
 import { HttpMemory } from '../../../src/http/http-memory.ts'
@@ -12,7 +11,7 @@ import { PartialHead } from '../../../src/http/partial-head.ts'
 import { type RequestEvents, RequestRole } from '../../../src/http/request-role.ts'
 import { type ResponseEvents, ResponseRole } from '../../../src/http/response-role.ts'
 import { CounterBlock } from '../../../src/metrics/counters.ts'
-import { NO_OFFSET, StreamPiece } from '../../../src/reassembly/stream-parser.ts'
+import { End, NO_OFFSET, StreamPiece } from '../../../src/reassembly/stream-parser.ts'
 
 export interface Limits {
   readonly maxHeadBytes?: number
