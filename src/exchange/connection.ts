@@ -1,10 +1,10 @@
 /**
- * A captured TCP connection as sinks know it: a number. What is known of it is asked for by that number while the connection is open,
+ * A captured TCP connection as sinks know it: a handle. Its facts can be asked for by it while the connection is open,
  * so that nobody keeps an object of a connection that is gone, and a number says the same in a record.
  *
  *   handle = generation × 2^24 + slot
  *
- * Slot: the row of the flow table. Generation: how many connections of that row sinks have heard of, modulo 2^29. A handle is never reused
+ * Slot: the row of the flow table. Generation: how many connections of that row sinks have known, modulo 2^29. A handle is never reused
  * within 500 million connections of one row, and stays an exact number (53 bits).
  */
 export type ConnectionHandle = number

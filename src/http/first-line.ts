@@ -77,7 +77,7 @@ export class RequestLineProbe implements LineProbe {
         else this.part = Part.refuted
         return
       default: {
-        // A wide gap in front of the version.
+        // Several spaces before the version.
         if (this.matched === 0 && c === SP) return
         const wanted = REQUEST_VERSION[this.matched]!
         const fits = wanted === '?' ? c === 0x30 || c === 0x31 : c === wanted.charCodeAt(0)

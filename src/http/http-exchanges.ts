@@ -27,7 +27,7 @@ export class HttpExchanges implements HttpEvents {
   /** The exchange whose answer is being read. */
   private answering: ExchangeId | null = null
 
-  /** @param onClosed called when the outlet has heard of the end */
+  /** @param onClosed called when the outlet knows of the end */
   constructor(
     connection: ConnectionHandle,
     outlet: Partial<ExchangeOutlet>,

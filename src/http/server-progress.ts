@@ -1,5 +1,5 @@
 /**
- * How far the server's stream is known: what a client can have heard of its answers when it sent a byte. A client that has the final answer
+ * How far the server's stream is known: what a client can have received of its responses when it sent a byte. A client that has the final answer
  * to a request may give up the body that it has not sent yet, or send it all the same (RFC 9110 section 10.1.1, RFC 9112 section 9.3).
  */
 import { NO_OFFSET } from '../reassembly/stream-parser.ts'
@@ -31,7 +31,7 @@ export class ServerProgress {
     if (this.end !== NO_OFFSET) this.end += length
   }
 
-  /** The client sends a request, having heard so much. */
+  /** The client sends a request, having received so much. */
   requestBegins(peerOffset: number, isAtBoundary: boolean): void {
     if (isAtBoundary && peerOffset >= this.end) this.isUnsure = false
   }

@@ -51,7 +51,7 @@ export function mayAcceptConnect(view: MessageView): boolean {
 
 /**
  * What a segment where a response may begin would say: it may accept an upgrade or a CONNECT that was not seen. Of one that is cut or
- * malformed nobody can tell what was asked.
+ * malformed nobody can tell what was requested.
  */
 export function mayHideAcceptance(
   { reader, view }: ParserContext,

@@ -1,5 +1,5 @@
 /**
- * Puts requests and answers together, connection by connection in the order of the requests, for sinks that want whole exchanges.
+ * Pairs requests and responses, connection by connection in the order of the requests, for sinks that want whole exchanges.
  * Works on one-sided captures: what was not seen is null.
  */
 import { createHash, type Hash } from 'node:crypto'
@@ -14,8 +14,8 @@ export interface PairingOptions {
   /** Longest response body kept with `bodies: 'keep'`; longer ones are hashed only. */
   readonly maxBodyBytes: number
   readonly memory: HttpMemory
-  /** An exchange lost its answer, or the answer's body, because memory was short. */
-  readonly onShed: () => void
+  /** An exchange lost its response, or the response's body, because memory was short. */
+  readonly onEvicted: () => void
   /** A complete request was dropped after all: it stands behind Connection: close. */
   readonly onWithdrawn: () => void
 }
@@ -26,7 +26,7 @@ export class Pairing implements ExchangeOutlet {
   private readonly options: PairingOptions
   private readonly connections: ConnectionDirectory
   private readonly listener: ExchangeListener
-  /** Of connections that were heard of and are open. */
+  /** Of open connections that had an exchange. */
   private readonly rows = new Map<ConnectionHandle, Row>()
 
   constructor(options: PairingOptions, connections: ConnectionDirectory, listener: ExchangeListener) {
@@ -115,7 +115,7 @@ export class Pairing implements ExchangeOutlet {
 
   /** The oldest exchange has to make room: it is handed on without its answer. */
   private evict(row: Row, item: Item): void {
-    this.options.onShed()
+    this.options.onEvicted()
     // While its request is being read only the interim answers before it can go.
     if (!item.isRequestOver) {
       item.interim = []
@@ -268,7 +268,7 @@ class Reading implements ReservationOwner {
   evict(): void {
     this.isKept = false
     this.chunks = []
-    this.options.onShed()
+    this.options.onEvicted()
   }
 }
 
