@@ -24,7 +24,7 @@ export function slotOf(handle: ConnectionHandle): number {
   return handle % MAX_SLOTS
 }
 
-/** One end of the connection that a PROXY protocol header in front of this one speaks of: whoever opened this one passes it on. */
+/** One end of the connection that a PROXY protocol header at the start of this one names: whoever opened this one passes it on. */
 export interface NamedEnd {
   /** Text, IPv6 in RFC 5952 form without brackets. */
   readonly address: string
@@ -46,7 +46,7 @@ export interface ConnectionFacts {
   readonly serverPort: number
   /** VNI of the mirror session that brought the first packet, null for traffic that was not encapsulated. */
   readonly vni: number | null
-  /** The ends that a PROXY header in front of the connection names; null: there was none, or it names nobody. */
+  /** The ends that a PROXY header at the start of the connection names; null: there was none, or it names no client. */
   readonly namedClient: NamedEnd | null
   readonly namedServer: NamedEnd | null
   /** Keyless hash of the client address and of the whole five-tuple, equal in every process and every run: for sampling. */

@@ -16,7 +16,7 @@ export interface PairingOptions {
   readonly memory: HttpMemory
   /** An exchange lost its response, or the response's body, because memory was short. */
   readonly onEvicted: () => void
-  /** A complete request was dropped after all: it stands behind Connection: close. */
+  /** A complete request was dropped after all: it follows Connection: close. */
   readonly onWithdrawn: () => void
 }
 
@@ -113,10 +113,10 @@ export class Pairing implements ExchangeOutlet {
     this.rows.delete(connection)
   }
 
-  /** The oldest exchange has to make room: it is handed on without its answer. */
+  /** The oldest exchange has to make room: it is handed on without its response. */
   private evict(row: Row, item: Item): void {
     this.options.onEvicted()
-    // While its request is being read only the interim answers before it can go.
+    // While its request is being read only the interim responses before it can go.
     if (!item.isRequestOver) {
       item.interim = []
       return
@@ -166,7 +166,7 @@ class Row {
   }
 
   /**
-   * Answers belong to the first, requests to the last: both are found at once. Null: it was handed on already, to make room; an answer
+   * Responses belong to the first, requests to the last: both are found at once. Null: it was handed on already, to make room; a response
    * whose request was not seen then stands alone.
    */
   itemOf(id: ExchangeId): Item | null {
@@ -217,7 +217,7 @@ class Item implements ReservationOwner {
   }
 }
 
-/** The answer being read. */
+/** The response being read. */
 class Reading implements ReservationOwner {
   readonly item: Item
   private readonly message: OwnedMessage
