@@ -140,7 +140,7 @@ export function parseOrigin(text: string): URL | null | Refusal {
   }
   const extra = [
     url.username !== '' || url.password !== '' ? 'user and password' : '',
-    // Behind a slash in a password everything looks like a path.
+    // After a slash in a password everything looks like a path.
     url.pathname !== '/' ? `the path ${url.pathname.replace(/.*@/, '…@')}` : '',
     text.includes('?') ? 'the query' : '',
     text.includes('#') ? 'the fragment' : '',

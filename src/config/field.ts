@@ -27,7 +27,7 @@ interface Meta {
   readonly reason?: string
   /** `run` takes a new value over while it works, when SIGHUP has it read the file again. */
   readonly reloads?: true
-  /** Where the option comes from: `argument` = the words behind the options, `command line` = everywhere but the YAML file. */
+  /** Where the option comes from: `argument` = the words after the options, `command line` = everywhere but the YAML file. */
   readonly from?: 'anywhere' | 'command line' | 'argument'
 }
 

@@ -25,7 +25,7 @@ export interface ConfigFile {
   readonly isRead: boolean
 }
 
-/** One mistake in YAML often looks like several behind it; the first ones say enough. */
+/** One mistake in YAML often looks like several after it; the first ones say enough. */
 const SYNTAX_FAULTS_SHOWN = 3
 
 export async function readConfigFile(path: string): Promise<ConfigFile> {

@@ -13,7 +13,7 @@ import { describeIssue, environmentSetting, type Fault, flagSetting, type Settin
 export interface Given {
   /** By key: every text in order, or for a switch its last state. */
   readonly flags: ReadonlyMap<string, readonly string[] | boolean>
-  /** The words behind the options; null where a fault leaves open which they are. */
+  /** The words after the options; null where a fault leaves open which they are. */
   readonly arguments: readonly string[] | null
   /** What is already known to be wrong with the command line: reported together with the rest. */
   readonly faults: readonly Fault[]

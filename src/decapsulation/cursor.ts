@@ -1,6 +1,6 @@
 /**
  * Where the slow path stands in a packet's headers, and what a header's step may do. A step checks the length of its header, moves the
- * cursor behind it and returns the layer that follows, or ends with a verdict.
+ * cursor after it and returns the layer that follows, or ends with a verdict.
  */
 import { PacketDrop } from '../base/drop.ts'
 import type { CounterBlock } from '../metrics/counters.ts'
@@ -34,7 +34,7 @@ const MIX = 0x85ebca6b
 /** Of an I-SID, which has 24 bits as a VNI has. */
 const OF_SERVICE = 1 << 24
 
-/** Reads one header. Returns the layer behind it, or Layer.done with `cursor.verdict` set. */
+/** Reads one header. Returns the layer after it, or Layer.done with `cursor.verdict` set. */
 export type Step = (cursor: Cursor) => number
 
 /** State is in fields, because a JavaScript function returns one number. */
@@ -164,7 +164,7 @@ export class Cursor {
 
   /** Restricts the cursor to what ends at `packetEnd`; false when not even one byte of it is there. */
   narrow(packetEnd: number): boolean {
-    // Padding behind the packet (Ethernet's minimum of 60 bytes) falls away; a packet longer than the frame was truncated.
+    // Padding after the packet (Ethernet's minimum of 60 bytes) falls away; a packet longer than the frame was truncated.
     if (packetEnd < this.end) this.end = packetEnd
     this.wireEnd = packetEnd
     return this.end > this.at

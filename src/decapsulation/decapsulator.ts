@@ -19,7 +19,7 @@ import type { PacketView } from './packet-view.ts'
 import { STEPS } from './steps.ts'
 import { Verdict } from './verdict.ts'
 
-/** Headers behind each other that no real packet has; a bound for crafted ones. */
+/** Headers one after another that no real packet has; a bound for crafted ones. */
 const MAX_STEPS = 256
 
 /** Verdicts whose cause is the receive slot where the datagram did not fit it. */

@@ -265,7 +265,7 @@ function overlaps(fragments: readonly Fragment[], place: number, at: number, pay
   return behind.at !== at || !behind.bytes.equals(payload)
 }
 
-/** Index of the first fragment at or behind `at`. */
+/** Index of the first fragment at or after `at`. */
 function placeOf(fragments: readonly Fragment[], at: number): number {
   let low = 0
   let high = fragments.length

@@ -14,7 +14,7 @@ export function mix(h: number): number {
   return x ^ (x >>> 16)
 }
 
-// Address and port are joined behind a keyed mix: joined before it, pairs that cancel out would collide under every key.
+// Address and port are joined after a keyed mix: joined before it, pairs that cancel out would collide under every key.
 
 function endpointIpv4(bytes: Uint8Array, at: number, port: number, key: number): number {
   return mix(mix(i32(bytes, at) ^ key) ^ Math.imul(port + 1, 0x9e3779b1))

@@ -10,7 +10,7 @@
  *
  *   share
  *   1 |                      .-----     rises at once: never below the line, which leads from nothing at the mark `above` to everything
- *     |                    .'           where a tenth of the room behind it is left. On an overloaded shard the backlog comes to rest on
+ *     |                    .'           where a tenth of the room above it is left. On an overloaded shard the backlog comes to rest on
  *     |                  .'             the line, where as much is let in as the shard takes; no share has to be found by trial
  *     |________________.'               holds between the line and half the mark
  *     0     L         above      1      falls below L = above / 2, the faster the emptier the ring is

@@ -28,8 +28,8 @@
  *  - an owner that begins where another one ended reads the published copy, or the reader's, and both are only read by others meanwhile.
  *
  *  So the program has no data race here, and is sequentially consistent (Data Race Freedom). A sequence lock, with plain reads between two
- *  looks at a version, is not: an ordering load does not keep the plain loads before it from moving behind it, nor an ordering store
- *  the plain stores behind it from moving before it (arm64: LDAR, STLR).
+ *  looks at a version, is not: an ordering load does not keep the plain loads before it from moving after it, nor an ordering store
+ *  the plain stores after it from moving before it (arm64: LDAR, STLR).
  *
  *  One thread reads: the main one. Integers stay exact in a float64 up to 2^53, which no counter reaches.
  */
@@ -439,7 +439,7 @@ export const OUTCOMES = RESPONSE_DROPS + RESPONSE_DROP_NAMES.length
 export const LATENCIES = OUTCOMES + OUTCOME_NAMES.length
 export const ADDED_LATENCIES = LATENCIES + LATENCY_BUCKETS.count
 export const COUNTERS = ADDED_LATENCIES + ADDED_LATENCY_BUCKETS.count
-/** Behind the counters, which can be added up, the tables of what was passed over, which cannot. */
+/** After the counters, which can be added up, the tables of what was passed over, which cannot. */
 export const PASSED_OVER_AT = COUNTERS
 export const BLOCK_VALUES = PASSED_OVER_AT + PASSED_OVER_VALUES
 

@@ -1,5 +1,5 @@
 /**
- * Counters by target. A shard that sends to several targets has one block for each behind its own, in the same memory:
+ * Counters by target. A shard that sends to several targets has one block for each after its own, in the same memory:
  *
  *   byte 0                         the shard's block: packets to requests, and what was handed to the targets
  *   COUNTER_BLOCK_BYTES × (1 + i)  target i's: given (requestsForwarded), dropped, replayed, latencies, the gauges of its queue

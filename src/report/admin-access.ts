@@ -22,7 +22,7 @@ export interface Denial {
 
 /** 24 hexadecimal digits are 96 bits: out of reach for guessing, however long and fast. */
 export const MIN_TOKEN_CHARACTERS = 24
-/** token68 of RFC 9110 section 11.2: what may stand behind `Bearer`. */
+/** token68 of RFC 9110 section 11.2: what may stand after `Bearer`. */
 const TOKEN68 = /^[A-Za-z0-9._~+/-]+=*$/
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i
 

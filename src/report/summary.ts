@@ -211,9 +211,9 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   const { resyncUnproven, afterAmbiguous, tunnel, behindClose } = summary.skippedBytes
   const skipped = [
     ...(resyncUnproven > 0 ? [`${plural(resyncUnproven, 'byte')} without a proven message boundary`] : []),
-    ...(afterAmbiguous > 0 ? [`${plural(afterAmbiguous, 'byte')} behind ambiguous messages`] : []),
+    ...(afterAmbiguous > 0 ? [`${plural(afterAmbiguous, 'byte')} after ambiguous messages`] : []),
     ...(tunnel > 0 ? [`${plural(tunnel, 'byte')} in tunnels`] : []),
-    ...(behindClose > 0 ? [`${plural(behindClose, 'byte')} behind Connection: close`] : []),
+    ...(behindClose > 0 ? [`${plural(behindClose, 'byte')} after Connection: close`] : []),
   ]
   if (skipped.length > 0) line('skipped', skipped.join(', '))
   const { seconds, cpuSeconds } = summary

@@ -108,7 +108,7 @@ function notRead({ flows, responses, skippedBytes, otherProtocols, passedOver }:
     places.push(`${plural(total(ports), 'connection')} of ${PROTOCOL_NAMES[protocol] ?? protocol}`)
   const { resyncUnproven, afterAmbiguous, tunnel } = skippedBytes
   if (resyncUnproven > 0) places.push(`${plural(resyncUnproven, 'byte')} without a proven message boundary`)
-  if (afterAmbiguous > 0) places.push(`${plural(afterAmbiguous, 'byte')} behind ambiguous messages`)
+  if (afterAmbiguous > 0) places.push(`${plural(afterAmbiguous, 'byte')} after ambiguous messages`)
   if (tunnel > 0) places.push(`${plural(tunnel, 'byte')} in tunnels`)
   places.push(...passedOverInWords(mayHideRequests(passedOver)))
   return places

@@ -53,7 +53,7 @@ const RECORD_HEADER = 44
 const LENGTH_SKIP = 0xffffffff | 0
 export const RecordKind = { packet: 0, flush: 1 } as const
 
-/** Twice the largest record of an IP packet (65,575 bytes): the end of the data may have to be skipped in front of it. */
+/** Twice the largest record of an IP packet (65,575 bytes): the end of the data may have to be skipped before it. */
 export const RING_MIN_CAPACITY = 1 << 18
 export const RING_MAX_CAPACITY = 1 << 30
 
@@ -104,7 +104,7 @@ export class RingMemory {
 
   /** Packets ever published. Exact when no producer runs, and not to be read while one does. */
   get packetsWritten(): number {
-    // Its last store comes behind that of WRITTEN.
+    // Its last store comes after that of WRITTEN.
     Atomics.load(this.words, PRODUCED)
     return this.doubles[WRITTEN]!
   }

@@ -22,7 +22,7 @@ export interface PaceClock {
 
 /** Part of a pause that is not waited for. */
 export interface SkippedPause {
-  /** Of the packet behind it, as given to `next`. */
+  /** Of the packet after it, as given to `next`. */
   readonly timeUs: number
   readonly pauseUs: number
   readonly skippedUs: number

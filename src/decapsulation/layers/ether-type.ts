@@ -6,7 +6,7 @@ import { Layer } from '../layer.ts'
 import { ipv4 } from './ipv4.ts'
 import { ipv6 } from './ipv6.ts'
 
-/** The cursor stands behind the type. */
+/** The cursor stands after the type. */
 export function byEtherType(c: Cursor, type: number): number {
   switch (type) {
     case EtherType.ipv4:

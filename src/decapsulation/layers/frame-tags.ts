@@ -1,6 +1,6 @@
 /*
  * Tags that switches put between a frame's addresses and its type. They say nothing of the packet: each is skipped, and the EtherType of
- * what follows stands behind it. Pictures from the end of the tag's own type on:
+ * what follows comes after it. Pictures from the end of the tag's own type on:
  *
  *  VN-Tag, Cisco:                  | D 1 | P 1 | destination 14 | L 1 | R 1 | version 2 | source 12 | EtherType 16 |
  *  E-Tag, IEEE 802.1BR clause 7:   | priority 3 | DEI 1 | ingress E-CID 12 | 2 | GRP 2 | E-CID 12 | extensions 16 | EtherType 16 |

@@ -24,7 +24,7 @@ const MESSAGE_TYPE = 1
 const G_PDU = 255
 const LENGTH = 2
 const NO_EXTENSION = 0
-/** Extension headers behind each other that no real network has. */
+/** Extension headers one after another that no real network has. */
 const MAX_EXTENSIONS = 16
 
 export function gtpu(c: Cursor): number {

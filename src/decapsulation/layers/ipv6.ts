@@ -12,7 +12,7 @@ import type { Cursor } from '../cursor.ts'
 import { Layer } from '../layer.ts'
 import { transport } from './transport.ts'
 
-/** Headers behind each other that no real network has; a bound for crafted packets. */
+/** Headers one after another that no real network has; a bound for crafted packets. */
 const MAX_EXTENSIONS = 16
 /** No extension header is shorter, in bytes. */
 const MIN_EXTENSION_LEN = 8

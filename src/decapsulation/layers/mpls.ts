@@ -15,7 +15,7 @@ import { looksLikeFrame, looksLikeIp } from '../looks-like.ts'
 
 const ENTRY_LEN = 4
 const BOTTOM = 0x01
-/** Labels behind each other that no real network has; a bound for crafted packets. */
+/** Labels one after another that no real network has; a bound for crafted packets. */
 const MAX_LABELS = 16
 const CONTROL_WORD_LEN = 4
 

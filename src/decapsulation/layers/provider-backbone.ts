@@ -1,5 +1,5 @@
 /*
- * Provider backbone bridging (IEEE 802.1ah, now 802.1Q clause 9.7), behind its EtherType; then the customer's frame:
+ * Provider backbone bridging (IEEE 802.1ah, now 802.1Q clause 9.7), after its EtherType; then the customer's frame:
  *
  *  | priority 3 | DEI 1 | UCA 1 | reserved 3 | service identifier (I-SID) 24 |
  */

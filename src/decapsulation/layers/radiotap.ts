@@ -1,5 +1,5 @@
 /*
- * Radiotap (radiotap.org), little-endian, in front of an 802.11 frame:
+ * Radiotap (radiotap.org), little-endian, before an 802.11 frame:
  *
  *  | version 0 8 | 8 | length 16 | present 32: which fields follow; bit 31: another such word |  fields, each aligned to its own size
  *

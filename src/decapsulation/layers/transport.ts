@@ -7,7 +7,7 @@ import { Layer } from '../layer.ts'
 import { tcp } from './tcp.ts'
 import { udp } from './udp.ts'
 
-/** The cursor stands behind the IP header that `c.ipAt` names. */
+/** The cursor stands after the IP header that `c.ipAt` names. */
 export function transport(c: Cursor, protocol: number): number {
   switch (protocol) {
     case IpProtocol.tcp:

@@ -1,5 +1,5 @@
 /*
- * VLAN tag (IEEE 802.1Q clause 9.6), behind an EtherType of its own:
+ * VLAN tag (IEEE 802.1Q clause 9.6), after an EtherType of its own:
  *
  *  | priority 3 | drop eligible 1 | VLAN identifier 12 | EtherType 16 |
  */
@@ -12,7 +12,7 @@ import { byEtherType } from './ether-type.ts'
 const IDENTIFIER = 0x0fff
 const NEXT_TYPE = 2
 
-/** The cursor stands behind the tag's own type. */
+/** The cursor stands after the tag's own type. */
 export function vlan(c: Cursor): number {
   const { bytes, at } = c
   if (c.left < VLAN_TAG_LEN) return c.finish(PacketDrop.linkTruncated)

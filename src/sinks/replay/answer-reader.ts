@@ -57,7 +57,7 @@ export class AnswerReader implements BodyTarget {
   /** Of the final answer; 0 before it. */
   status = 0
   bodyBytes = 0
-  /** The origin means to keep the connection open behind this answer. */
+  /** The origin means to keep the connection open after this answer. */
   keepsAlive = false
   /** How long the origin says it keeps an idle connection (Keep-Alive: timeout=seconds); -1 when it says nothing. */
   keepAliveSeconds = -1
@@ -78,13 +78,13 @@ export class AnswerReader implements BodyTarget {
     this.toHead = toHead
   }
 
-  /** Takes bytes of [at, end); returns the index behind what it took, less than `end` only when the answer is over. */
+  /** Takes bytes of [at, end); returns the index after what it took, less than `end` only when the answer is over. */
   read(bytes: Buffer, at: number, end: number): number {
     let i = at
     while (i < end) {
       switch (this.state) {
         case AnswerState.none:
-          // Some servers send an empty line, or half of one, behind a body: no reader takes it for an answer.
+          // Some servers send an empty line, or half of one, after a body: no reader takes it for an answer.
           if (bytes[i] === CR || bytes[i] === LF) i++
           else {
             this.state = AnswerState.head
@@ -203,7 +203,7 @@ export class AnswerReader implements BodyTarget {
   }
 }
 
-/** The number behind `timeout=` in a Keep-Alive value, or -1. */
+/** The number after `timeout=` in a Keep-Alive value, or -1. */
 function timeoutOf(bytes: Buffer, at: number, end: number): number {
   const value = bytes.toString('latin1', at, end)
   const found = /(?:^|[\s,])timeout=(\d{1,9})/i.exec(value)

@@ -8,13 +8,13 @@ import { Action, type HeadPlan, MARKER_NAME, MARKER_VALUE } from './head-plan.ts
 import { heldBytesOf, OutgoingRequest } from './outgoing-request.ts'
 
 export class ByteRequest extends OutgoingRequest {
-  /** [at, end) of `bytes`: the head, and behind it the body where that is short. */
+  /** [at, end) of `bytes`: the head, and after it the body where that is short. */
   private readonly bytes: Buffer
   private readonly at: number
   private readonly end: number
   /** What `bytes` belongs to; null: to this request alone. */
   readonly block: Block | null
-  /** A long body, to be written right behind; null where there is none. */
+  /** A long body, to be written right after it; null where there is none. */
   readonly body: Buffer | null
   /** Its answer has no body (RFC 9110 section 9.3.2). */
   readonly isHead: boolean
@@ -39,7 +39,7 @@ export class ByteRequest extends OutgoingRequest {
 const BLOCK_BYTES = 16 * 1024
 /** A request that may need more gets memory of its own. */
 const SHARED_BYTES = BLOCK_BYTES / 4
-/** Bodies up to this length stand behind the head, in the same write. Longer ones cost less as a second buffer than as a longer copy. */
+/** Bodies up to this length stand after the head, in the same write. Longer ones cost less as a second buffer than as a longer copy. */
 const SHORT_BODY_BYTES = 16 * 1024
 /** Empty blocks that are kept, 1 MiB in all. Chosen: more than stand in a queue whose feeder waits (ReplaySink.hasRoom). */
 const SPARE_BLOCKS = 64

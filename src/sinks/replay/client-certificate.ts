@@ -28,7 +28,7 @@ export function keyFault(key: string, certificate: string): string | null {
   } catch {
     return 'the key in it cannot be read'
   }
-  // The first is the client's own; its chain stands behind it (RFC 8446 section 4.4.2).
+  // The first is the client's own; its chain stands after it (RFC 8446 section 4.4.2).
   const own = parseCertificate(certificate.match(CERTIFICATE)![0])!
   return own.checkPrivateKey(parsed) ? null : 'the key does not belong to the certificate of --tls-cert'
 }

@@ -96,7 +96,7 @@ export class ConnectionQueues {
     return this.first === null && (queue === null || !this.inOrder || queue.held === 0)
   }
 
-  /** Adds a request behind the others of its connection. */
+  /** Adds a request after the others of its connection. */
   append(request: OutgoingRequest, connectionId: number): void {
     const queue = this.of(connectionId)
     request.queue = queue

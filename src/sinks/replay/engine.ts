@@ -87,7 +87,7 @@ export interface OriginOptions {
   readonly origin: URL
   /** TLS only: PEM certificates to trust besides none else; undefined = the system's. */
   readonly tlsCa?: string
-  /** TLS only: PEM of the client certificate, its chain behind it, and of its key; both or neither. */
+  /** TLS only: PEM of the client certificate, its chain after it, and of its key; both or neither. */
   readonly tlsCert?: string
   readonly tlsKey?: string
   /** TLS only: name asked for (SNI) and checked in the certificate; undefined = the origin's host. */

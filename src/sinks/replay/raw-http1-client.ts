@@ -349,7 +349,7 @@ class PooledConnection {
   }
 }
 
-/** Empty lines, as some servers send behind a body. */
+/** Empty lines, as some servers send after a body. */
 function isBlank(bytes: Buffer, at: number, end: number): boolean {
   for (let i = at; i < end; i++) if (bytes[i] !== CR && bytes[i] !== LF) return false
   return true

@@ -59,7 +59,7 @@ export class Scheduler implements EngineListener {
   private readonly listener: SchedulerListener
   /** Asked when a request leaves; a token that is taken is used. */
   private limiter: SharedRateLimiter | null
-  /** The last attempt to send ended for want of a token: what comes now would only wait behind what waits already. */
+  /** The last attempt to send ended for want of a token: what comes now would only wait after what waits already. */
   private waitsForRate = false
   private readonly circuit: CircuitBreaker
   private readonly queues: ConnectionQueues

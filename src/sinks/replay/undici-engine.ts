@@ -238,7 +238,7 @@ class PooledConnection implements Dispatcher.DispatchHandler {
     if (this.givenUp !== Outcome.none) this.socket.destroy(new OriginFault(this.givenUp))
   }
 
-  /** Wraps the one way undici takes bytes from the socket: counts them, and takes out 100 (Continue) in front of an answer. */
+  /** Wraps the one way undici takes bytes from the socket: counts them, and takes out 100 (Continue) before an answer. */
   private skipContinue(socket: Socket): void {
     const read = socket.read.bind(socket)
     const { maxAnswerBytes } = this.context.options
@@ -247,7 +247,7 @@ class PooledConnection implements Dispatcher.DispatchHandler {
         let chunk: Buffer | null = read(size)
         if (chunk === null) return null
         this.takenBytes += chunk.length
-        // What goes on behind a socket that was given up is nobody's answer.
+        // What goes on after a socket that was given up is nobody's answer.
         if (this.takenBytes > maxAnswerBytes && this.isBusy) {
           this.giveUp(Outcome.answerTooLarge)
           return null
@@ -307,7 +307,7 @@ class PooledConnection implements Dispatcher.DispatchHandler {
     this.verdict = null
     this.answeredUs = -1
     this.isBusy = false
-    // The answer came before the request had left: the next one would stand behind bytes that the origin may never read. undici opens
+    // The answer came before the request had left: the next one would stand after bytes that the origin may never read. undici opens
     // another connection for it.
     if (this.socket!.writableLength > 0) this.socket!.destroy()
     this.context.listener.answered(

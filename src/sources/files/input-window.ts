@@ -23,7 +23,7 @@ export class InputWindow {
   private readonly headroom: number
   /** Offset in the input of `bytes[0]`. */
   private origin = 0
-  /** The other window of two that take turns, and the read into it, behind the headroom, that is under way. */
+  /** The other window of two that take turns, and the read into it, after the headroom, that is under way. */
   private spare: Buffer = NOTHING
   private ahead: Promise<number> | null = null
   private mayReadAhead = false
@@ -47,7 +47,7 @@ export class InputWindow {
   }
 
   /**
-   * Reads once, behind the unread bytes, which move to the front of `bytes` (maybe of another `bytes`).
+   * Reads once, after the unread bytes, which move to the front of `bytes` (maybe of another `bytes`).
    * @returns false at the end of the input
    * @throws MirrorError ERR_CAPTURE_READ
    */
@@ -109,7 +109,7 @@ export class InputWindow {
     this.end = headroom + length
   }
 
-  /** @param least room behind the unread bytes */
+  /** @param least room after the unread bytes */
   private makeRoom(least = 0): void {
     const rest = this.end - this.at
     let capacity = this.bytes.length

@@ -20,7 +20,7 @@ class MergedCaptures implements RecordSource {
   private readonly unfilled: number[]
   /** The source whose record was handed out last and that has to move on first; -1: none. */
   private taken = -1
-  /** The source whose record is the earliest, and the one behind it; -1: none. */
+  /** The source whose record is the earliest, and the one after it; -1: none. */
   private earliest = -1
   private rival = -1
 

@@ -19,7 +19,7 @@ import {
 
 const MAGICS: readonly number[] = [MAGIC_MICROSECONDS, MAGIC_NANOSECONDS, MAGIC_KUZNETZOV]
 
-/** The bits above are flags, e.g. the length of a frame check sequence behind each packet. The same mask as libpcap's. */
+/** The bits above are flags, e.g. the length of a frame check sequence after each packet. The same mask as libpcap's. */
 const LINK_TYPE_MASK = 0x03ffffff
 
 /** Whether a pcap file begins at `at`; four bytes have to be there. */

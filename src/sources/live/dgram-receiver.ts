@@ -2,7 +2,7 @@
  * Receiving through node:dgram, for where koffi does not load: the same contract at three to four times the CPU.
  *
  * Each datagram is copied into one reused slot: the handler then sees the same kind of array (Buffer, payload 2 bytes
- * behind an 8-byte boundary) as from the batched receiver, and stays as fast.
+ * after an 8-byte boundary) as from the batched receiver, and stays as fast.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { setImmediate as nextTurn } from 'node:timers/promises'

@@ -2,7 +2,7 @@
  * The memory recvmmsg fills: one batch of slots, shared by all sockets of a receiver.
  *
  *  arena     slot i at i x stride: 2 bytes unused, then the payload. A stride is a multiple of 64 and no power of two, so the
- *            first lines of the slots do not all compete for the same cache set. Payload at slot + 2: behind VXLAN (8) and
+ *            first lines of the slots do not all compete for the same cache set. Payload at slot + 2: after VXLAN (8) and
  *            Ethernet (14) the inner IP header then starts on a 4-byte boundary.
  *  names     the sender's sockaddr, 32 bytes each
  *  vectors   struct iovec, 16 bytes each: base u64, length u64

@@ -116,7 +116,7 @@ function encapsulation(p: BpfAssembler, format: SteeredFormat): void {
   }
 }
 
-/** X = behind the list of tags. */
+/** X = after the list of tags. */
 function tzsp(p: BpfAssembler): void {
   p.setX(0)
   p.loadHalf(TZSP_PROTOCOL)
@@ -269,7 +269,7 @@ function transport(p: BpfAssembler, sockets: number, first: number, tunnelPorts:
     for (const port of tunnelPorts) p.jumpIfEqual(port, 'other')
   }
   p.label('flow')
-  // Address and port are joined behind a keyed mix, and the sum of the two ends does not know which came first.
+  // Address and port are joined after a keyed mix, and the sum of the two ends does not know which came first.
   p.loadHalf(0)
   p.multiply(MULTIPLY_PORT)
   p.recallX('source')
