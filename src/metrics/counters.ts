@@ -481,7 +481,7 @@ export class CounterBlock {
   private readonly words: Int32Array
   private readonly copies: readonly Float64Array[]
   private readonly counters = this.values.subarray(0, COUNTERS)
-  /** Something stands in `values` from PASSED_OVER_AT on: never in most threads, whose copies all keep zeros there. */
+  /** Something stands in `values` or in a copy from PASSED_OVER_AT on: never in most threads, whose copies all keep zeros there. */
   private hasPassedOver = false
 
   /** @param byteOffset start of the block in `memory`, a multiple of 64. With no `memory` the block is for one thread. */
@@ -491,7 +491,8 @@ export class CounterBlock {
     // A restarted worker goes on counting where the previous one's last publication ended.
     const word = Atomics.load(this.words, HOLDERS)
     this.values.set(this.copies[(word & FRESH) !== 0 ? publishedCopy(word) : readCopy(word)]!)
-    this.hasPassedOver = this.values.subarray(PASSED_OVER_AT).some((value) => value !== 0)
+    // In the owner's copy, too: a worker that died while it filled it left there what it never published.
+    this.hasPassedOver = this.copies.some((copy) => copy.subarray(PASSED_OVER_AT).some((value) => value !== 0))
   }
 
   add(counter: number, n = 1): void {

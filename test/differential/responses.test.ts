@@ -117,7 +117,7 @@ describe('a connection whose beginning was not seen', () => {
     expect(rig.count('resyncUnproven')).toBe(2 * SMUGGLED.length)
     rig.client('GET /own HTTP/1.1\r\nHost: a\r\n\r\n')
     rig.close()
-    expect(rig.full.flatMap(({ request }) => (request === null ? [] : [request.target]))).toEqual(['/own'])
+    expect(rig.full.flatMap(({ request }) => (request === null ? [] : [request.target()]))).toEqual(['/own'])
   })
 
   test('of the client it is one', () => {
