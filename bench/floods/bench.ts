@@ -117,8 +117,8 @@ function writeDocs(rows: readonly Row[], runs: number): void {
   const svg = drawCosts(
     'What a packet of a flood costs, by the size of the flood',
     [
-      'Microseconds of processor time for each packet (vertical, from zero, a scale for each panel), of the packets from one size to the next;',
-      'packets so far (horizontal, logarithmic). The first thousands are the compiler at work. A line that does not rise: work for each packet is bounded.',
+      'Microseconds of CPU time per packet (vertical, from zero, each panel has its own scale), for the packets from one size to the next;',
+      'packets so far (horizontal, logarithmic). The first thousands show the compiler at work. Where a line does not rise, the work for each packet is bounded.',
     ],
     rows,
     [...machine, `Whole path on one thread to null; median of ${runs} runs. npm run bench -- floods --write`],
@@ -142,16 +142,19 @@ function writeDocs(rows: readonly Row[], runs: number): void {
 
 <!-- Made by bench/floods/bench.ts: npm run bench -- floods --write. Do not edit. -->
 
-What each of ${rows.length} floods costs as it grows, what memory it takes, and what the counters said of it. Work for each packet is bounded: a
-flood costs what its packets cost, never what its packets cost together. [Memory](memory.md) says what is bounded and what gives way.
+What each of ${rows.length} floods costs as it grows, how much memory it takes, and what the counters said. The work for each packet is bounded, so the
+cost of a flood grows linearly with its packets. [Memory](memory.md) says what is bounded and what is evicted.
 
 ![Cost of a packet by size of the flood](plots/floods.svg)
 
-${machine.join('. ')}. Whole path on one thread to null, datagrams made in the same process (their making is in the cost), 100,000 packets a second of
-packet time, a process for each flood, median of ${runs} runs. *Middle* and *end*: microseconds of processor time for each packet, of the packets up to
-the middle size and up to the last. *MiB*: most memory of the process, with the default limit (${count(Math.round(rows[0]!.free.limitBytes / MIB))} MiB here) and with
-\`--memory-limit ${SMALL_LIMIT}\` (heap limited to ${SMALL_HEAP_MB} MiB, as a shard thread's is). The bench fails when the end costs more than ${MOST_GROWTH} times the middle and ${NOISE_US} µs more, when
-memory exceeds its limit, or when anything that came in did not end in exactly one count.
+${machine.join('. ')}. The whole path runs on one thread, to null, in one process per flood; figures are medians of ${runs} runs. The same
+process makes the datagrams, and their making is part of the cost. Packet time runs at 100,000 packets a second.
+
+- *middle*, *end*: microseconds of CPU time per packet, for the packets up to the middle size and up to the last
+- *MiB*: peak memory of the process, with the default limit (${count(Math.round(rows[0]!.free.limitBytes / MIB))} MiB here) and with \`--memory-limit ${SMALL_LIMIT}\` (heap limited to ${SMALL_HEAP_MB} MiB, like that of a shard thread)
+
+The bench fails when the end costs more than ${MOST_GROWTH} times the middle and ${NOISE_US} µs more, when memory exceeds its limit, or when anything that
+came in did not end in exactly one count.
 
 | flood | packets | middle | end | MiB | MiB of ${SMALL_LIMIT} | what the counters said | with ${SMALL_LIMIT} |
 | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |

@@ -149,7 +149,7 @@ export const FLOODS: readonly Flood[] = [
     'one elephant connection, a request a packet',
   ),
   disorder(
-    'segments far ahead, a hole before each',
+    'segments far ahead, a gap before each',
     (i) => 1000 + 30 * i,
     filled('', 20),
     (totals, _sent, steps) => ({ 'out of order': [totals.get('segmentsOutOfOrder'), steps] }),
@@ -174,7 +174,7 @@ export const FLOODS: readonly Flood[] = [
     (totals) => ({ 'seen out of order': totals.get('segmentsOutOfOrder') > 0 }),
   ),
   disorder(
-    'overlaps: 1,000 bytes, each 3 further, behind a hole',
+    'overlaps: 1,000 bytes, each 3 further, behind a gap',
     (i) => 1000 + 3 * i,
     filled('', 1000),
     (totals) => ({ 'seen out of order': totals.get('segmentsOutOfOrder') > 0 }),

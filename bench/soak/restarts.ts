@@ -263,7 +263,7 @@ export function judgeRestarts({
   const most = answered + doubt + requests.retried
   return [
     {
-      name: 'so many requests as asked, and restarts of both kinds',
+      name: 'as many requests as asked, and restarts of both kinds',
       isPassed: requests.parsed >= asked && graceful > 0 && hard > 0,
       detail: `${count(requests.parsed)} found of ${count(sent.requests)} sent; ${graceful} graceful restarts (SIGQUIT), ${hard} hard ones (SIGKILL)`,
     },
@@ -279,7 +279,7 @@ export function judgeRestarts({
       detail: `${count(requests.parsed)} = ${count(dropped)} + ${count(replayed)} + ${requests.held}${reasons(requests.dropped)}; by outcome${reasons(requests.replayed)}`,
     },
     {
-      name: 'accounts hold at every look',
+      name: 'counts balance in every scrape',
       isPassed: accounts.looks > 0 && accounts.wrong.length === 0,
       detail: accounts.wrong.length === 0 ? `${accounts.looks} scrapes` : accounts.wrong.slice(0, 3).join('; '),
     },

@@ -131,7 +131,7 @@ function accounts({ readings }: Evidence): Criterion {
   const wrong = readings.filter((reading) => reading.accounts.length > 0)
   const first = wrong[0]
   return {
-    name: 'accounts hold at every look',
+    name: 'counts balance in every scrape',
     isPassed: readings.length > 0 && wrong.length === 0,
     detail:
       first === undefined
@@ -141,7 +141,8 @@ function accounts({ readings }: Evidence): Criterion {
 }
 
 function finalAccounts({ sent, summary }: Evidence): Criterion[] {
-  if (summary === null) return [{ name: 'accounts hold at the end', isPassed: false, detail: 'no summary was written' }]
+  if (summary === null)
+    return [{ name: 'counts balance at the end', isPassed: false, detail: 'no summary was written' }]
   const { packets, requests } = summary
   const kernel = packets.kernelDropped ?? 0
   const taken = packets.received + kernel
@@ -154,7 +155,7 @@ function finalAccounts({ sent, summary }: Evidence): Criterion[] {
       detail: `sent ${count(sent.packets)}; received ${count(packets.received)} + dropped by the kernel ${count(kernel)} = ${count(taken)}`,
     },
     {
-      name: 'accounts hold at the end',
+      name: 'counts balance at the end',
       isPassed: packets.received === gone && requests.parsed === ended + requests.held && requests.held === 0,
       detail: `packets: received ${count(packets.received)} = processed ${count(packets.processed)} + dropped ${count(sumOf(packets.dropped))}; requests: parsed ${count(requests.parsed)} = dropped ${count(sumOf(requests.dropped))} + replayed ${count(sumOf(requests.replayed))} + held ${requests.held}`,
     },

@@ -38,15 +38,15 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
       { what: 'Only count what a mirror delivers, send nothing', line: 'mirrorshard run --to null' },
     ],
     notes: [
-      'Ctrl-C or SIGTERM stops receiving, sends what is held and prints a summary; a second one ends at once.',
-      'SIGHUP reads the --config file again; docs/operations.md has this, and how a new process takes over without a gap.',
+      'Ctrl-C or SIGTERM stops receiving, sends what is held and prints a summary; a second one exits at once.',
+      'SIGHUP reads the --config file again. docs/operations.md describes this, and how a new process takes over without loss.',
     ],
   },
   replay: {
     summary: 'replay the requests in capture files',
     usage: 'FILE... --to URL [options]',
     examples: [
-      { what: 'As captured, in its own time', line: 'mirrorshard replay monday.pcap --to http://staging:8080' },
+      { what: 'At the captured pace', line: 'mirrorshard replay monday.pcap --to http://staging:8080' },
       {
         what: 'Ten times faster, several files in time order',
         line: 'mirrorshard replay mon.pcap tue.pcapng.gz --to http://staging:8080 --speed 10',
@@ -61,7 +61,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
       },
     ],
     notes: [
-      'Files are pcap or pcapng, plain or gzip. VXLAN, GENEVE and other encapsulations are recognised by themselves.',
+      'Files are pcap or pcapng, plain or gzip. VXLAN, GENEVE and other encapsulations are recognised automatically.',
     ],
   },
   inspect: {
@@ -87,12 +87,12 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
         what: 'HTTP on loopback',
         line: 'mirrorshard capture --interface lo --filter "tcp port 8080" --out local.pcap',
       },
-      { what: 'Then look at it', line: 'mirrorshard inspect local.pcap --format table' },
+      { what: 'Then inspect it', line: 'mirrorshard inspect local.pcap --format table' },
     ],
     notes: ['For local testing. Needs package cap (libpcap) and the right to capture: root, or CAP_NET_RAW.'],
   },
   demo: {
-    summary: 'watch the whole path at work on loopback; nothing to configure',
+    summary: 'watch everything work on loopback; nothing to configure',
     usage: '[options]',
     examples: [
       {
@@ -107,7 +107,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
     usage: '--config FILE',
     examples: [
       {
-        what: 'Every fault with its line and column, or exit code 0',
+        what: 'Every error with its line and column, or exit code 0',
         line: 'mirrorshard validate --config mirrorshard.yaml',
       },
     ],
@@ -117,7 +117,7 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
     usage: 'schema',
     examples: [
       {
-        what: 'For completion in editors that speak JSON Schema',
+        what: 'For completion in editors that support JSON Schema',
         line: 'mirrorshard config schema > mirrorshard.schema.json',
       },
       {

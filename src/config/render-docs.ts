@@ -12,17 +12,17 @@ const INTRODUCTION = `# Configuration
 
 <!-- Made by src/config/render-docs.ts from src/config/fields/. Do not edit: change the fields and run \`npm run docs\`. -->
 
-Every option can be given in three ways. The first in this list that gives it decides:
+Every option can be set in three ways. The first in this list that sets it wins:
 
 1. a flag: \`--workers 2\` or \`--workers=2\`; switches also as \`--no-keep-host\`
-2. an environment variable: \`MIRRORSHARD_WORKERS=2\`; one set to nothing counts as not set
+2. an environment variable: \`MIRRORSHARD_WORKERS=2\`; an empty one counts as not set
 3. the YAML file named by \`--config\` (or \`MIRRORSHARD_CONFIG\`): \`workers: 2\`
 
-On SIGHUP \`run\` reads the file again. Options marked *reloads* take their new values while it works, nothing is lost meanwhile; others that changed are named in a
-warning and stay as they were. A file with a fault changes nothing ([operations.md](operations.md)).
+Otherwise the default applies. The file is one flat mapping for all commands, and each command reads its own options, so one file
+serves \`run\`, \`replay\` and \`inspect\`. A key that no command knows is an error.
 
-Otherwise its default holds. The file is one flat mapping for all commands, and each command takes the options that are its own, so
-one file serves \`run\`, \`replay\` and \`inspect\`. A key that no command knows is an error.
+On SIGHUP \`run\` reads the file again. Options marked *reloads* take effect while it runs, without loss. Other options that changed are named in a
+warning and keep their values. An invalid file changes nothing ([operations.md](operations.md)).
 
 \`\`\`yaml
 # mirrorshard run --config mirrorshard.yaml
@@ -35,18 +35,21 @@ request-timeout-ms: 30s
 health: 0.0.0.0:8080
 \`\`\`
 
-\`mirrorshard validate --config FILE\` checks a file, \`mirrorshard config schema\` prints its JSON Schema. Everything is checked
-before anything starts, and all faults are reported at once: exit code 2 for the command line, 78 for file and environment.
+\`mirrorshard validate --config FILE\` checks a file, and \`mirrorshard config schema\` prints its JSON Schema. Everything is checked
+before anything starts, and all errors are reported at once. The exit code is 2 for the command line, 78 for file and environment.
 
 **Values.** Sizes are bytes and take units of 1,024: \`65536\`, \`64k\`, \`64KiB\`, \`16MiB\`, \`1GiB\`. Times are milliseconds and take units: \`250\`,
-\`250ms\`, \`5s\`, \`2m\`, \`1h\`. Lists are separated by commas in flags and environment variables (patterns of paths by blanks), list flags may be repeated, and in YAML they are
-lists. Switches are \`true\` or \`false\` in YAML; the environment also takes \`1\`, \`0\`, \`yes\`, \`no\`, \`on\` and \`off\`.
+\`250ms\`, \`5s\`, \`2m\`, \`1h\`. In flags and environment variables lists are separated by commas, path patterns by spaces; list flags may be repeated.
+In YAML they are lists. Switches are \`true\` or \`false\` in YAML; the environment also accepts \`1\`, \`0\`, \`yes\`, \`no\`, \`on\` and \`off\`.
 
-**Shards.** Limits of the whole process (\`--connections\`, \`--queue-requests\`, \`--queue-bytes\`, \`--max-flows\`, \`--connection-bytes\`, \`--message-bytes\`) are shared out evenly over the
-\`--workers\`; each gets at least 1. Limits of a shard say so.
+**Shards.** Limits for the whole process (\`--connections\`, \`--queue-requests\`, \`--queue-bytes\`, \`--max-flows\`, \`--connection-bytes\`, \`--message-bytes\`) are divided evenly among the
+\`--workers\`; each gets at least 1. A limit per shard says so.
 
-Two environment variables are not options: \`MIRRORSHARD_DEBUG=1\` prints the stack trace of an error that ends the process, and
-\`MIRRORSHARD_FAULTS=1\` lets the admin server break threads on purpose, for fault tests: \`POST /debug/fault?shard=N&kind=throw|exit|oom|spin\` (or \`receiver=N\`); \`shard=N&kind=slow&us=M\` makes every packet of a shard take M microseconds more, 0 ends it.
+Two environment variables are not options:
+
+- \`MIRRORSHARD_DEBUG=1\` prints the stack trace of an error that ends the process.
+- \`MIRRORSHARD_FAULTS=1\` lets the admin server break threads on purpose, for fault tests: \`POST /debug/fault?shard=N&kind=throw|exit|oom|spin\` (or \`receiver=N\`).
+  \`shard=N&kind=slow&us=M\` makes every packet of a shard take M microseconds longer; 0 ends that.
 `
 
 export function renderConfigurationDocs(): string {

@@ -97,9 +97,9 @@ export class Cursor {
     return this.end - this.at
   }
 
-  /** Whether a frame that begins here may take the fast path: inside a tunnel, where nobody has tried it yet. */
+  /** Whether the IPv4 packet at the cursor may take the rest of the fast path. */
   get mayTryFastPath(): boolean {
-    return this.tunnels > 0 && this.allowsFastPath && !this.isSuspect
+    return this.allowsFastPath && !this.isSuspect
   }
 
   /** Ends the path. @param verdict of Verdict or PacketDrop */

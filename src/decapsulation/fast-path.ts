@@ -22,9 +22,24 @@ const IPV4_WITHOUT_OPTIONS = 0x45
  */
 export function tryFastPath(view: PacketView, bytes: Buffer, at: number, end: number, vni: number): boolean {
   const ipAt = at + ETHERNET_HEADER_LEN
+  return (
+    end - ipAt >= IPV4_MIN_HEADER_LEN &&
+    u16(bytes, at + ETHERNET_TYPE) === EtherType.ipv4 &&
+    tryFastPathFromIpv4(view, bytes, ipAt, end, vni, vni + 1)
+  )
+}
+
+/** The same from the IPv4 header on, whatever stands before it. */
+export function tryFastPathFromIpv4(
+  view: PacketView,
+  bytes: Buffer,
+  ipAt: number,
+  end: number,
+  vni: number,
+  network: number,
+): boolean {
   const tcpAt = ipAt + IPV4_MIN_HEADER_LEN
-  if (end - tcpAt < TCP_MIN_HEADER_LEN) return false
-  if (u16(bytes, at + ETHERNET_TYPE) !== EtherType.ipv4 || bytes[ipAt] !== IPV4_WITHOUT_OPTIONS) return false
+  if (end - tcpAt < TCP_MIN_HEADER_LEN || bytes[ipAt] !== IPV4_WITHOUT_OPTIONS) return false
   if (bytes[ipAt + IPV4_PROTOCOL] !== IpProtocol.tcp) return false
   if ((u16(bytes, ipAt + IPV4_FRAGMENT) & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET)) !== 0) return false
   const packetEnd = ipAt + u16(bytes, ipAt + IPV4_TOTAL_LENGTH)
@@ -37,6 +52,6 @@ export function tryFastPath(view: PacketView, bytes: Buffer, at: number, end: nu
   view.end = packetEnd
   view.trueEnd = packetEnd
   view.vni = vni
-  view.network = vni + 1
+  view.network = network
   return true
 }

@@ -38,7 +38,8 @@ export class FlowTable {
   network = new Int32Array(FIRST_CAPACITY)
   ipVersion = new Uint8Array(FIRST_CAPACITY)
   addresses = new Int32Array(FIRST_CAPACITY * ADDRESS_WORDS)
-  flags = new Uint8Array(FIRST_CAPACITY)
+  /** Bits of Flow. */
+  flags = new Uint16Array(FIRST_CAPACITY)
   /** Packets of the flow, both directions, modulo 2^32: the measure of the reorder window. */
   packets = new Int32Array(FIRST_CAPACITY)
   lastSeenUs = new Float64Array(FIRST_CAPACITY)
@@ -46,10 +47,10 @@ export class FlowTable {
   wheelNext = new Int32Array(FIRST_CAPACITY)
   wheelPrevious = new Int32Array(FIRST_CAPACITY)
   wheelBucket = new Uint16Array(FIRST_CAPACITY)
-  /** Which line of the eviction queue the flow stands in, and its neighbours there. */
-  lineOf = new Uint8Array(FIRST_CAPACITY)
-  lineNext = new Int32Array(FIRST_CAPACITY)
-  linePrevious = new Int32Array(FIRST_CAPACITY)
+  /** Which of the eviction lists the flow stands in, and its neighbours there. */
+  listOf = new Uint8Array(FIRST_CAPACITY)
+  listNext = new Int32Array(FIRST_CAPACITY)
+  listPrevious = new Int32Array(FIRST_CAPACITY)
   /** Place in the watch list, counted from 1; 0: not watched. */
   watchPlace = new Int32Array(FIRST_CAPACITY)
   /** Entry in the progress register, its lowest bit set where direction 0 is from the endpoint called 1 there; -1: none. */
@@ -66,11 +67,20 @@ export class FlowTable {
   highAck = new Int32Array(FIRST_CAPACITY * 2)
   /** Sequence number of the FIN. */
   finSeq = new Int32Array(FIRST_CAPACITY * 2)
-  /** Where the present bytes of a cut segment end. */
-  cutSeq = new Int32Array(FIRST_CAPACITY * 2)
-  directionFlags = new Uint8Array(FIRST_CAPACITY * 2)
+  /** Where the present bytes of a truncated segment end. */
+  truncatedSeq = new Int32Array(FIRST_CAPACITY * 2)
+  /** The end of what was seen of the direction, where that lies behind nextSeq: what the other side may acknowledge. */
+  sentEnd = new Int32Array(FIRST_CAPACITY * 2)
+  /** The end of the window that the other side advertised to it. */
+  rightEdge = new Int32Array(FIRST_CAPACITY * 2)
+  /** Shift of the windows that it advertises itself. */
+  windowScale = new Uint8Array(FIRST_CAPACITY * 2)
+  /** Newest timestamp of what it sent in order (TS.Recent of RFC 7323 section 4.3); 0: none. */
+  tsRecent = new Int32Array(FIRST_CAPACITY * 2)
+  /** Bits of Direction. */
+  directionFlags = new Uint16Array(FIRST_CAPACITY * 2)
   /** Packets in a row that lie outside any window. */
-  strays = new Uint8Array(FIRST_CAPACITY * 2)
+  outOfWindow = new Uint8Array(FIRST_CAPACITY * 2)
 
   /** @param vlanInKey the VLAN tags as well as the VNI tell flows apart */
   constructor(maxFlows: number, vniInKey: boolean, vlanInKey = false) {
@@ -121,7 +131,7 @@ export class FlowTable {
         this.addresses[a + 4 + w] = i32(bytes, ipAt + IPV6_DESTINATION + 4 * w)
       }
     }
-    this.lineOf[slot] = 0
+    this.listOf[slot] = 0
     this.watchPlace[slot] = 0
     this.clearState(slot)
     this.link(slot)
@@ -133,16 +143,21 @@ export class FlowTable {
     this.generation[slot] = (this.generation[slot]! + 1) & LAST_GENERATION
     this.flags[slot] = 0
     this.packets[slot] = 0
-    const { base, nextSeq, nextOffset, highAck, finSeq, cutSeq, directionFlags, strays } = this
+    const { base, nextSeq, nextOffset, highAck, finSeq, truncatedSeq, directionFlags, outOfWindow } = this
+    const { sentEnd, rightEdge, windowScale, tsRecent } = this
     const key = slot * 2
     base[key] = base[key + 1] = 0
     nextSeq[key] = nextSeq[key + 1] = 0
     nextOffset[key] = nextOffset[key + 1] = 0
     highAck[key] = highAck[key + 1] = 0
     finSeq[key] = finSeq[key + 1] = 0
-    cutSeq[key] = cutSeq[key + 1] = 0
+    truncatedSeq[key] = truncatedSeq[key + 1] = 0
+    sentEnd[key] = sentEnd[key + 1] = 0
+    rightEdge[key] = rightEdge[key + 1] = 0
+    windowScale[key] = windowScale[key + 1] = 0
+    tsRecent[key] = tsRecent[key + 1] = 0
     directionFlags[key] = directionFlags[key + 1] = 0
-    strays[key] = strays[key + 1] = 0
+    outOfWindow[key] = outOfWindow[key + 1] = 0
   }
 
   remove(slot: number): void {
@@ -261,9 +276,9 @@ export class FlowTable {
     this.wheelNext = grown(this.wheelNext, capacity)
     this.wheelPrevious = grown(this.wheelPrevious, capacity)
     this.wheelBucket = grown(this.wheelBucket, capacity)
-    this.lineOf = grown(this.lineOf, capacity)
-    this.lineNext = grown(this.lineNext, capacity)
-    this.linePrevious = grown(this.linePrevious, capacity)
+    this.listOf = grown(this.listOf, capacity)
+    this.listNext = grown(this.listNext, capacity)
+    this.listPrevious = grown(this.listPrevious, capacity)
     this.watchPlace = grown(this.watchPlace, capacity)
     this.progress = grown(this.progress, capacity)
     this.base = grown(this.base, capacity * 2)
@@ -271,9 +286,13 @@ export class FlowTable {
     this.nextOffset = grown(this.nextOffset, capacity * 2)
     this.highAck = grown(this.highAck, capacity * 2)
     this.finSeq = grown(this.finSeq, capacity * 2)
-    this.cutSeq = grown(this.cutSeq, capacity * 2)
+    this.truncatedSeq = grown(this.truncatedSeq, capacity * 2)
+    this.sentEnd = grown(this.sentEnd, capacity * 2)
+    this.rightEdge = grown(this.rightEdge, capacity * 2)
+    this.windowScale = grown(this.windowScale, capacity * 2)
+    this.tsRecent = grown(this.tsRecent, capacity * 2)
     this.directionFlags = grown(this.directionFlags, capacity * 2)
-    this.strays = grown(this.strays, capacity * 2)
+    this.outOfWindow = grown(this.outOfWindow, capacity * 2)
     this.index = new Int32Array(2 ** Math.ceil(Math.log2(capacity * 2)))
     // Growing happens only while no slot is free, so every slot below `used` is in use.
     for (let slot = 0; slot < this.used; slot++) this.link(slot)

@@ -7,7 +7,7 @@ import { BACKSLASH, CHARACTERS, Char, COLON, CR, hexValue, LF, QUOTE, SEMICOLON 
 import { Fault } from './fault.ts'
 
 export interface BodyTarget {
-  /** Transfer-decoded bytes [at, end), lent until this returns. */
+  /** Transfer-decoded bytes [at, end), borrowed until this returns. */
   bodyData(bytes: Buffer, at: number, end: number): void
 }
 

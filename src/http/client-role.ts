@@ -3,8 +3,17 @@
  * of a segment that the other side had acknowledged up to, or that is the first data of its side.
  */
 import type { StreamPiece } from '../reassembly/stream-parser.ts'
-import { type LineProbe, Probe, probeRequestLine, probeStatusLine, RequestLineProbe } from './first-line.ts'
+import {
+  type LineProbe,
+  Probe,
+  probeRequestLine,
+  probeStatusLine,
+  RequestLineProbe,
+  StatusLineProbe,
+} from './first-line.ts'
 import { Gathered } from './gathered.ts'
+import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './http-memory.ts'
+import type { ParserContext } from './parser-context.ts'
 
 /** Ports below are for services (RFC 6335 section 6): clients are not given them. */
 export const SYSTEM_PORTS = 1024
@@ -16,11 +25,12 @@ export const Evidence = {
   request: 1,
   /** Its sender is the server: a status line. */
   response: 2,
-  /** A beginning of a request line: the next piece of the same side decides. Its bytes are kept. */
+  /** A beginning of one of the two: the next piece of the same side decides. Its bytes are kept. */
   more: 3,
 } as const
 
-export class ClientRole {
+export class ClientRole implements ReservationOwner {
+  private readonly context: ParserContext
   private readonly ports: readonly [number, number]
   /** By direction: its first data of a connection that began in the middle was seen. */
   private readonly seenData: [boolean, boolean]
@@ -30,13 +40,16 @@ export class ClientRole {
   trustsNoPort = false
   /** Of the last piece: whether it was the first of its direction. */
   isFirst = false
-  /** The beginning of a request line, and the side it came from. */
+  /** The beginning of a first line, and the side it came from. */
   gathered: Gathered | null = null
-  private probe: LineProbe | null = null
+  private request: LineProbe | null = null
+  private response: LineProbe | null = null
   private gatheredFrom = -1
-  private wasFirst = false
+  private reservation: Reservation | null = null
+  private evictedBytes = 0
 
-  constructor(ports: readonly [number, number], isMidMessage: boolean) {
+  constructor(context: ParserContext, ports: readonly [number, number], isMidMessage: boolean) {
+    this.context = context
     this.ports = ports
     this.isMidMessage = isMidMessage
     this.seenData = [isMidMessage, isMidMessage]
@@ -61,32 +74,20 @@ export class ClientRole {
     return direction === this.gatheredFrom ? this.forget() : 0
   }
 
-  /** One of Evidence. With `request` the gathered bytes, if any, come in front of the piece. */
+  /** One of Evidence. With `request` and `response` gathered bytes of the same side come in front of the piece. */
   see(direction: number, piece: StreamPiece, isProven: boolean): number {
     const { bytes, at, end } = piece
-    if (this.gathered !== null && direction === this.gatheredFrom) {
-      const seen = this.probe!.feed(bytes, at, end)
-      if (seen === Probe.yes) {
-        this.isFirst = this.wasFirst
-        return Evidence.request
-      }
-      if (seen === Probe.more) {
-        this.gathered.append(bytes, at, end)
-        return Evidence.more
-      }
-      return Evidence.none
+    if (this.isGathering(direction)) {
+      const seen = this.feed(bytes, at, end)
+      return seen === Evidence.more && !this.keep(piece) ? Evidence.none : seen
     }
     if (!isProven) return Evidence.none
-    if (!this.isMidMessage && this.canBeClient(direction)) {
-      const seen = probeRequestLine(bytes, at, end)
-      if (seen === Probe.yes) return Evidence.request
-      if (seen === Probe.more && this.gathered === null) {
-        this.gather(direction, piece)
-        return Evidence.more
-      }
-    }
-    const isAnswer = this.canBeClient(direction ^ 1) && probeStatusLine(bytes, at, end) === Probe.yes
-    return isAnswer ? Evidence.response : Evidence.none
+    if (this.gathered !== null)
+      return evidenceOf(this.probeRequest(direction, piece), this.probeStatus(direction, piece))
+    const request = this.probeRequest(direction, piece)
+    const response = this.probeStatus(direction, piece)
+    if (request === Probe.more || response === Probe.more) this.gather(direction, piece, request, response)
+    return evidenceOf(request, response, Evidence.more)
   }
 
   /** The piece is of a side whose data counts from here on. Returns whether it is the first of it. */
@@ -96,11 +97,18 @@ export class ClientRole {
     return this.isFirst
   }
 
-  /** The gathered bytes are no request. Returns how many they are. */
+  /** ReservationOwner: what may be the beginning of a line has to make room. */
+  evict(): void {
+    this.reservation = null
+    this.evictedBytes = this.forget()
+  }
+
+  /** The gathered bytes are no first line. Returns how many they are. */
   forget(): number {
-    const bytes = this.gathered?.length ?? 0
+    const bytes = this.evictedBytes + (this.gathered?.length ?? 0)
+    this.evictedBytes = 0
+    this.release()
     this.gathered = null
-    this.probe = null
     this.gatheredFrom = -1
     return bytes
   }
@@ -110,13 +118,52 @@ export class ClientRole {
     return this.gathered !== null && direction === this.gatheredFrom
   }
 
-  private gather(direction: number, piece: StreamPiece): void {
-    this.gathered = new Gathered(piece, piece.at)
-    this.gathered.append(piece.bytes, piece.at, piece.end)
-    const probe = new RequestLineProbe()
-    probe.feed(piece.bytes, piece.at, piece.end)
-    this.probe = probe
+  private gather(direction: number, piece: StreamPiece, request: number, response: number): void {
+    const { bytes, at, end } = piece
+    this.gathered = new Gathered(piece, at)
+    this.keep(piece)
+    this.request = request === Probe.more ? new RequestLineProbe() : null
+    this.response = response === Probe.more ? new StatusLineProbe() : null
+    this.feed(bytes, at, end)
     this.gatheredFrom = direction
-    this.wasFirst = this.isFirst
   }
+
+  /** False: no line is as long as that. */
+  private keep({ bytes, at, end }: StreamPiece): boolean {
+    const gathered = this.gathered!
+    const { memory, maxHeadBytes } = this.context
+    if (gathered.length + (end - at) > maxHeadBytes) return false
+    gathered.append(bytes, at, end)
+    this.reservation ??= memory.open(this)
+    memory.resize(this.reservation, gathered.capacity + MESSAGE_OVERHEAD)
+    return true
+  }
+
+  /** The gathered bytes were read, or given up. */
+  release(): void {
+    this.gathered = null
+    if (this.reservation !== null) this.context.memory.close(this.reservation)
+    this.reservation = null
+  }
+
+  private feed(bytes: Buffer, at: number, end: number): number {
+    const request = this.request?.feed(bytes, at, end) ?? Probe.no
+    const response = this.response?.feed(bytes, at, end) ?? Probe.no
+    return evidenceOf(request, response, Evidence.more)
+  }
+
+  private probeRequest(direction: number, { bytes, at, end }: StreamPiece): number {
+    return !this.isMidMessage && this.canBeClient(direction) ? probeRequestLine(bytes, at, end) : Probe.no
+  }
+
+  private probeStatus(direction: number, { bytes, at, end }: StreamPiece): number {
+    return this.canBeClient(direction ^ 1) ? probeStatusLine(bytes, at, end) : Probe.no
+  }
+}
+
+/** @param undecided what a beginning of a line is */
+function evidenceOf(request: number, response: number, undecided: number = Evidence.none): number {
+  if (request === Probe.yes) return Evidence.request
+  if (response === Probe.yes) return Evidence.response
+  return request === Probe.more || response === Probe.more ? undecided : Evidence.none
 }

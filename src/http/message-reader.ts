@@ -14,6 +14,7 @@ import { MessageFlag } from '../exchange/message.ts'
 import { End, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { BodyReader } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
+import { DoubtfulBody } from './doubtful-body.ts'
 import { Fault } from './fault.ts'
 import { type LineProbe, Probe } from './first-line.ts'
 import { Gathered } from './gathered.ts'
@@ -22,7 +23,6 @@ import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './htt
 import { Body, type MessageRole, MessageStart, Skipped } from './message-role.ts'
 import type { ParserContext } from './parser-context.ts'
 import type { PartialHead } from './partial-head.ts'
-import { RequestLineSearch } from './request-line-search.ts'
 
 const State = {
   /** At a message boundary. */
@@ -71,7 +71,7 @@ export class MessageReader implements ReservationOwner {
   private question: number = Question.boundary
   private probe: LineProbe | null = null
   /** Of a body whose sender may have given it up. */
-  private search: RequestLineSearch | null = null
+  private doubt: DoubtfulBody | null = null
   private gapWhileWaiting = false
   /** Gathered bytes are read: the time for them to wait is over. */
   private isReplaying = false
@@ -363,30 +363,24 @@ export class MessageReader implements ReservationOwner {
 
   private continueBody(piece: StreamPiece, at: number): number {
     const { bytes, end } = piece
-    const search = this.search ?? (this.isInDoubt(piece, at) ? this.beginSearch() : null)
-    const limit = search === null ? end : this.endOfSearch(search, bytes, at, end)
-    const i = this.body.read(bytes, at, limit, this.role)
+    if (this.doubt === null && this.isInDoubt(piece, at)) this.doubt = new DoubtfulBody()
+    const { doubt } = this
+    const i = this.body.read(bytes, at, doubt === null ? end : doubt.limit(bytes, at, end), this.role)
     if (i < 0) {
-      if (search !== null) this.refuse()
+      if (doubt !== null) this.refuse()
       else {
         this.role.bodyLost(this.body.fault, piece.timeUs)
         this.stopped()
       }
       return this.body.faultAt
     }
-    const found = search !== null && search.find(bytes, at, i) >= 0
-    if (found) this.refuse()
-    else if (this.body.isDone) this.bodyEnds(search, piece.offset + (i - piece.at), piece.timeUs)
+    if (doubt?.took(bytes, at, i) === true) this.refuse()
+    else if (this.body.isDone) this.bodyEnds(piece.offset + (i - piece.at), piece.timeUs)
     return i
   }
 
-  private bodyEnds(search: RequestLineSearch | null, endOffset: number, timeUs: number): void {
-    if (search === null) {
-      this.finish(endOffset, timeUs)
-      return
-    }
-    search.bodyEnds()
-    if (!search.isOpen) this.finish(endOffset, timeUs)
+  private bodyEnds(endOffset: number, timeUs: number): void {
+    if (this.doubt === null || !this.doubt.ends()) this.finish(endOffset, timeUs)
     else if (this.role.waits) this.refuse()
     else {
       this.endOffset = endOffset
@@ -395,23 +389,10 @@ export class MessageReader implements ReservationOwner {
   }
 
   /**
-   * From here on the sender may have known the final answer to the message in hand, and given up the body (RFC 9110 section 10.1.1): what
-   * follows is the body unless it reads like another request.
+   * From here on the sender may have known the final answer to the message in hand, and given up the body.
    */
   private isInDoubt(piece: StreamPiece, at: number): boolean {
     return at < piece.end && this.role.isInDoubt(piece.peerOffset, this.start)
-  }
-
-  private beginSearch(): RequestLineSearch {
-    this.search = new RequestLineSearch()
-    return this.search
-  }
-
-  /** How far the body may be read: to the end of the first request line in it. */
-  private endOfSearch(search: RequestLineSearch, bytes: Buffer, at: number, end: number): number {
-    TRIAL.copyFrom(search)
-    const found = TRIAL.find(bytes, at, end)
-    return found < 0 ? end : found
   }
 
   /** A body and a request are both possible: neither is passed on, and reading goes on at a boundary that a further answer proves. */
@@ -419,14 +400,14 @@ export class MessageReader implements ReservationOwner {
     this.role.bodyGap(Fault.earlyAnswer)
     this.role.bodyLost(Fault.earlyAnswer, this.lastUs)
     this.dropGathered()
-    this.search = null
+    this.doubt = null
     this.state = State.resync
     this.role.lost(true)
   }
 
   private bodyGap(length: number, fault: number): void {
     const { role, body } = this
-    if (this.search !== null) {
+    if (this.doubt !== null) {
       role.bodyGap(fault)
       this.refuse()
       return
@@ -453,7 +434,7 @@ export class MessageReader implements ReservationOwner {
 
   /** At the boundary behind a message, complete or dropped. */
   private messageEnds(): void {
-    this.search = null
+    this.doubt = null
     if (this.role.waits) {
       this.state = State.waiting
       this.role.waitBegins()
@@ -522,7 +503,7 @@ export class MessageReader implements ReservationOwner {
 
   private continueGathering(piece: StreamPiece, at: number): number {
     const { bytes, end } = piece
-    const seen = this.probe === null ? this.probeEndOfBody(bytes, at, end) : this.probe.feed(bytes, at, end)
+    const seen = this.probe === null ? this.doubt!.probe(bytes, at, end) : this.probe.feed(bytes, at, end)
     if (seen !== Probe.more) {
       this.settle(seen === Probe.yes)
       return at
@@ -532,12 +513,6 @@ export class MessageReader implements ReservationOwner {
     this.reserve(this.gathered.capacity)
     if (this.gathered.length > this.context.maxHeadBytes) this.gatherLost(Fault.headTooLarge)
     return end
-  }
-
-  private probeEndOfBody(bytes: Buffer, at: number, end: number): number {
-    const search = this.search!
-    if (search.find(bytes, at, end) >= 0) return Probe.yes
-    return search.isOpen ? Probe.more : Probe.no
   }
 
   /** The question is answered; the gathered bytes are read as what they are. */
@@ -588,7 +563,7 @@ export class MessageReader implements ReservationOwner {
     this.role.bodyGap(fault)
     this.role.bodyLost(fault, this.lastUs)
     this.dropGathered()
-    this.search = null
+    this.doubt = null
     this.loseBoundary()
   }
 
@@ -623,7 +598,7 @@ export class MessageReader implements ReservationOwner {
 
   private stopped(): void {
     this.releasePartial()
-    this.search = null
+    this.doubt = null
     this.state = State.stopped
   }
 
@@ -646,8 +621,6 @@ export class MessageReader implements ReservationOwner {
     this.release()
   }
 }
-
-const TRIAL = new RequestLineSearch()
 
 function endedBy(reason: number): number {
   if (reason === End.evicted) return Fault.memoryLimit

@@ -80,11 +80,12 @@ export class ProxyHeaderReader {
     return FIXED_2 + Math.min(kept.readUInt16BE(14), ADDRESSES_2[kept[13]! >> 4] ?? 0)
   }
 
-  /** The kept bytes as a piece in front of `next`, where the stream begins with something else. */
-  keptPiece(next: StreamPiece): StreamPiece {
+  /** The kept bytes as a piece in front of `next`. */
+  keptPiece(next: StreamPiece | null): StreamPiece {
     const piece = new StreamPiece()
     piece.bytes = this.kept
     piece.end = this.kept.length
+    if (next === null) return piece
     piece.offset = next.offset - this.kept.length
     piece.peerOffset = next.peerOffset
     piece.timeUs = next.timeUs
@@ -145,6 +146,13 @@ export class ProxyHeaderReader {
     const ports = FIXED_2 + 2 * size
     return endsOf(address(FIXED_2), kept.readUInt16BE(ports), address(FIXED_2 + size), kept.readUInt16BE(ports + 2))
   }
+}
+
+/** By its first two bytes: what nearly every connection begins with is told apart without a copy. */
+export function mayBeProxyHeader({ bytes, at, end }: StreamPiece): boolean {
+  const first = bytes[at]
+  if (first !== SIGNATURE_1[0] && first !== CR) return false
+  return end - at === 1 || bytes[at + 1] === (first === CR ? SIGNATURE_2[1] : SIGNATURE_1[1])
 }
 
 /** One begins with the other. */

@@ -1,5 +1,9 @@
 /** CONNECT and upgrades: what follows one is read when the head of its answer has said what it is. */
+
+import { MessageFlag, type MessageView } from '../exchange/message.ts'
+import { Probe, probeStatusLine } from './first-line.ts'
 import type { PendingRequest } from './http-events.ts'
+import type { ParserContext } from './parser-context.ts'
 
 export class Switching {
   /** The CONNECT or upgrade behind which reading waits for the answer. */
@@ -30,4 +34,30 @@ export class Switching {
   isAcceptedBy(status: number, asked: PendingRequest | null): boolean {
     return status === 101 || (asked?.isConnect === true && status >= 200 && status < 300)
   }
+}
+
+/**
+ * A success without a length, to a request that was not seen: a CONNECT that was accepted (RFC 9110 section 9.3.6), or a body that lasts
+ * until the server closes. Behind neither comes a request that would be answered.
+ */
+export function mayAcceptConnect(view: MessageView): boolean {
+  const { status } = view
+  return status >= 200 && status < 300 && status !== 204 && !view.has(MessageFlag.hasLength | MessageFlag.chunked)
+}
+
+/**
+ * What a segment where a response may begin would say: it may accept an upgrade or a CONNECT that was not seen. Of one that is cut or
+ * malformed nobody can tell what was asked.
+ */
+export function mayHideAcceptance(
+  { reader, view }: ParserContext,
+  bytes: Buffer,
+  at: number,
+  end: number,
+  isMidMessage: boolean,
+): boolean {
+  if (probeStatusLine(bytes, at, end) !== Probe.yes) return false
+  const headEnd = reader.response(bytes, at, end, view)
+  if (view.status === 101) return true
+  return headEnd < 0 ? isMidMessage : mayAcceptConnect(view)
 }

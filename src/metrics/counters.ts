@@ -58,17 +58,17 @@ export const SCALARS = {
   packetsProcessed: {
     metric: 'mirrorshard_packets_processed_total',
     kind: 'counter',
-    help: 'Packets that went all the way: TCP segments reassembled, and packets that carry no TCP for us.',
+    help: 'Packets fully processed: TCP segments reassembled, and packets without TCP to read.',
   },
   packetsOther: {
     metric: 'mirrorshard_packets_other_total',
     kind: 'counter',
-    help: 'Of the processed packets: those without TCP (ARP, DNS, …) or filtered by --ports.',
+    help: 'Processed packets without TCP (ARP, DNS, …) or filtered by --ports.',
   },
   packetsTruncated: {
     metric: 'mirrorshard_packets_truncated_total',
     kind: 'counter',
-    help: 'Packets shorter than their IP header says: cut by the mirror or the capture.',
+    help: 'Packets shorter than their IP header says: truncated by the mirror or the capture.',
   },
   fragmentsHeld: {
     metric: 'mirrorshard_fragments_held',
@@ -83,7 +83,7 @@ export const SCALARS = {
   datagramsReassembled: {
     metric: 'mirrorshard_fragment_datagrams_total',
     kind: 'counter',
-    help: 'Datagrams put together from IP fragments.',
+    help: 'Datagrams reassembled from IP fragments.',
   },
   geneveCriticalOptions: {
     metric: 'mirrorshard_geneve_critical_options_total',
@@ -98,7 +98,7 @@ export const SCALARS = {
   shedRatio: {
     metric: 'mirrorshard_dispatch_shed_ratio',
     kind: 'gauge',
-    help: 'Share of the connections left out whole now, 0 to 1, at the shard that is worst off. Their packets are dropped with reason shed.',
+    help: 'Share of connections shed now, 0 to 1, at the most overloaded shard. Their packets are dropped with reason shed.',
   },
   ringBytes: { metric: 'mirrorshard_ring_used_bytes', kind: 'gauge', help: 'Bytes waiting in the rings.' },
   kernelDropped: {
@@ -109,12 +109,12 @@ export const SCALARS = {
   kernelReassemblyFailed: {
     metric: 'mirrorshard_kernel_reassembly_failures_total',
     kind: 'counter',
-    help: 'Fragmented IP datagrams that the kernel gave up putting together, of the whole network namespace, since the start (ReasmFails of /proc/net/snmp and snmp6). Mirrored ones among them never reached us: they are in no other count. With --interface fragments are put together here instead.',
+    help: 'Fragmented IP datagrams that the kernel failed to reassemble since startup, in the whole network namespace (ReasmFails of /proc/net/snmp and snmp6). Mirrored ones among them never reached us and are in no other count. With --interface mirrorshard reassembles fragments itself.',
   },
   receiveBufferBytes: {
     metric: 'mirrorshard_receive_buffer_bytes',
     kind: 'gauge',
-    help: 'Receive buffer granted by the kernel, of all sockets together.',
+    help: 'Receive buffer granted by the kernel, for all sockets together.',
   },
 
   flowsOpened: { metric: 'mirrorshard_flows_opened_total', kind: 'counter', help: 'TCP connections seen.' },
@@ -127,12 +127,22 @@ export const SCALARS = {
   flowsEvicted: {
     metric: 'mirrorshard_flows_evicted_total',
     kind: 'counter',
-    help: 'Open connections forgotten because memory was short: half-open ones first, then those without data, then silent ones.',
+    help: 'Open connections evicted because memory was short: half-open ones first, then those without data, then silent ones.',
+  },
+  flowsMultipath: {
+    metric: 'mirrorshard_flows_multipath_total',
+    kind: 'counter',
+    help: 'Connections not read, or not read further, because they are one of several of a multipath TCP connection (RFC 8684).',
+  },
+  flowsRepeated: {
+    metric: 'mirrorshard_flows_repeated_total',
+    kind: 'counter',
+    help: 'Connections not read because they begin with both initial sequence numbers of one that ended: a second copy.',
   },
   flowTableBytes: {
     metric: 'mirrorshard_flow_table_bytes',
     kind: 'gauge',
-    help: 'Memory of the flow table: rows it has room for, which do not shrink.',
+    help: 'Memory of the flow table: the rows it has room for. It never shrinks.',
   },
   flowsLost: {
     metric: 'mirrorshard_flows_lost_total',
@@ -142,14 +152,14 @@ export const SCALARS = {
   flowsUnsettled: {
     metric: 'mirrorshard_flows_unsettled',
     kind: 'gauge',
-    help: 'Connections open, or closed with requests still held: what is lost if the shard dies now.',
+    help: 'Connections that are open, or closed with requests still held: these are lost if the shard dies now.',
   },
   gaps: {
     metric: 'mirrorshard_reassembly_gaps_total',
     kind: 'counter',
-    help: 'Holes declared: bytes that will not come.',
+    help: 'Gaps declared: bytes that will not arrive.',
   },
-  gapBytes: { metric: 'mirrorshard_reassembly_gap_bytes_total', kind: 'counter', help: 'Bytes in those holes.' },
+  gapBytes: { metric: 'mirrorshard_reassembly_gap_bytes_total', kind: 'counter', help: 'Bytes in those gaps.' },
   segmentBytes: {
     metric: 'mirrorshard_reassembly_bytes_total',
     kind: 'counter',
@@ -164,6 +174,51 @@ export const SCALARS = {
     metric: 'mirrorshard_reassembly_duplicate_total',
     kind: 'counter',
     help: 'Segments that brought no new byte.',
+  },
+  segmentsWithoutAck: {
+    metric: 'mirrorshard_reassembly_without_ack_total',
+    kind: 'counter',
+    help: 'Segments ignored because they carry no ACK flag: their receiver discards them (RFC 9293 section 3.10.7.4).',
+  },
+  segmentsAckUnsent: {
+    metric: 'mirrorshard_reassembly_ack_unsent_total',
+    kind: 'counter',
+    help: 'Segments ignored because they acknowledge bytes that their peer was not seen to send (RFC 9293 section 3.10.7.4).',
+  },
+  segmentsAckOld: {
+    metric: 'mirrorshard_reassembly_ack_old_total',
+    kind: 'counter',
+    help: 'Segments ignored because their acknowledgement is older than any window (RFC 5961 section 5.2).',
+  },
+  segmentsOldTimestamp: {
+    metric: 'mirrorshard_reassembly_old_timestamp_total',
+    kind: 'counter',
+    help: 'Segments ignored because their timestamp is older than the last (PAWS, RFC 7323 section 5).',
+  },
+  segmentsOutOfWindow: {
+    metric: 'mirrorshard_reassembly_out_of_window_total',
+    kind: 'counter',
+    help: 'Segments ignored because they are outside the window of their receiver.',
+  },
+  segmentsUnsigned: {
+    metric: 'mirrorshard_reassembly_signature_total',
+    kind: 'counter',
+    help: 'Segments ignored because they carry a TCP signature that their connection does not, or none where it does (RFC 2385, RFC 5925).',
+  },
+  segmentsSynData: {
+    metric: 'mirrorshard_reassembly_syn_data_refused_total',
+    kind: 'counter',
+    help: 'SYNs whose data the server did not acknowledge (TCP Fast Open, RFC 7413).',
+  },
+  segmentsSynInWindow: {
+    metric: 'mirrorshard_reassembly_syn_in_connection_total',
+    kind: 'counter',
+    help: 'SYNs in an open connection that do not belong to it: ignored until both sides have shown new sequence numbers (RFC 5961 section 4.2).',
+  },
+  resetsIgnored: {
+    metric: 'mirrorshard_reassembly_resets_ignored_total',
+    kind: 'counter',
+    help: 'RSTs that their receiver ignores: not exactly at the next expected number (RFC 5961 section 3.2).',
   },
   overlapsDiffering: {
     metric: 'mirrorshard_reassembly_overlaps_differing_total',
@@ -188,27 +243,27 @@ export const SCALARS = {
   tunnelBytes: {
     metric: 'mirrorshard_http_tunnel_bytes_total',
     kind: 'counter',
-    help: 'Bytes behind CONNECT or an accepted upgrade.',
+    help: 'Bytes after an accepted CONNECT or upgrade.',
   },
   otherNetworkPackets: {
     metric: 'mirrorshard_reassembly_other_network_packets_total',
     kind: 'counter',
-    help: 'Packets that have the addresses and ports of an open connection, come from another network (VNI, VLAN tags) and do not fit it: two connections that --flow-key does not tell apart.',
+    help: 'Packets with the addresses and ports of an open connection that come from another network (VNI, VLAN tags) and do not fit it: two connections that --flow-key does not tell apart.',
   },
   behindCloseBytes: {
     metric: 'mirrorshard_http_behind_close_bytes_total',
     kind: 'counter',
-    help: 'Bytes that clients sent behind Connection: close of either side, where no server reads a request (RFC 9112 section 9.6).',
+    help: 'Bytes that clients sent after a Connection: close of either side, where no server reads a request (RFC 9112 section 9.6).',
   },
   unreadableConnections: {
     metric: 'mirrorshard_http_unreadable_connections_total',
     kind: 'counter',
-    help: 'Connections whose client began with something that is no HTTP/1 request, and whose server answered in HTTP/1 all the same.',
+    help: 'Connections whose client began with something other than an HTTP/1 request, although the server answered in HTTP/1.',
   },
   unaskedResponses: {
     metric: 'mirrorshard_http_unasked_responses_total',
     kind: 'counter',
-    help: 'Final answers for which no request was read: it was lost, or is none to us.',
+    help: 'Final responses for which no request was read: it was lost, or was not recognised as one.',
   },
   otherProtocolBytes: {
     metric: 'mirrorshard_http_other_protocol_bytes_total',
@@ -219,17 +274,17 @@ export const SCALARS = {
   connectionBytes: {
     metric: 'mirrorshard_http_connection_bytes',
     kind: 'gauge',
-    help: 'Memory of the state of connections that carry data, and of requests remembered until their answer comes.',
+    help: 'Memory for the state of connections that carry data, and for requests remembered until their response arrives.',
   },
   messageBytes: {
     metric: 'mirrorshard_http_message_bytes',
     kind: 'gauge',
-    help: 'Memory of messages being read, and with inspect of exchanges that wait for their answer.',
+    help: 'Memory for messages being read, and with inspect for exchanges that wait for their response.',
   },
   exchangesShed: {
     metric: 'mirrorshard_exchanges_shed_total',
     kind: 'counter',
-    help: 'Exchanges that inspect printed without all of the answer, because --message-bytes was reached.',
+    help: 'Exchanges that inspect printed without the whole response, because --message-bytes was reached.',
   },
 
   requestsParsed: {
@@ -287,7 +342,7 @@ export const SCALARS = {
   replayRetries: {
     metric: 'mirrorshard_replay_retries_total',
     kind: 'counter',
-    help: 'Requests sent again: idempotent, on a reused connection that closed before any byte of an answer.',
+    help: 'Requests sent again: idempotent ones, on a reused connection that closed before any byte of an answer.',
   },
   replayPoisoned: {
     metric: 'mirrorshard_replay_poisoned_connections_total',
@@ -322,12 +377,12 @@ export const SCALARS = {
   heapBytes: {
     metric: 'mirrorshard_thread_heap_bytes',
     kind: 'gauge',
-    help: 'JavaScript heap in use, by thread; each thread looks once a second.',
+    help: 'JavaScript heap in use, by thread, sampled once a second.',
   },
   externalBytes: {
     metric: 'mirrorshard_thread_external_bytes',
     kind: 'gauge',
-    help: 'Memory outside of the heap that the thread’s objects hold: buffers.',
+    help: 'Memory outside the heap that the thread’s objects hold: buffers.',
   },
 } as const satisfies Readonly<Record<string, ScalarCounter>>
 
@@ -425,6 +480,9 @@ export class CounterBlock {
   readonly values = new Float64Array(BLOCK_VALUES)
   private readonly words: Int32Array
   private readonly copies: readonly Float64Array[]
+  private readonly counters = this.values.subarray(0, COUNTERS)
+  /** Something stands in `values` from PASSED_OVER_AT on: never in most threads, whose copies all keep zeros there. */
+  private hasPassedOver = false
 
   /** @param byteOffset start of the block in `memory`, a multiple of 64. With no `memory` the block is for one thread. */
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_BLOCK_BYTES), byteOffset = 0) {
@@ -433,6 +491,7 @@ export class CounterBlock {
     // A restarted worker goes on counting where the previous one's last publication ended.
     const word = Atomics.load(this.words, HOLDERS)
     this.values.set(this.copies[(word & FRESH) !== 0 ? publishedCopy(word) : readCopy(word)]!)
+    this.hasPassedOver = this.values.subarray(PASSED_OVER_AT).some((value) => value !== 0)
   }
 
   add(counter: number, n = 1): void {
@@ -466,6 +525,7 @@ export class CounterBlock {
   /** A packet that is not read, for this number of it. @param kind of PassedOver */
   passOver(kind: number, number: number): void {
     passOver(this.values, PASSED_OVER_AT, kind, number)
+    this.hasPassedOver = true
   }
 
   latency(us: number): void {
@@ -485,7 +545,7 @@ export class CounterBlock {
     let word = Atomics.load(words, HOLDERS)
     // The reader never moves the owner's copy: whatever it does meanwhile, this one stays ours.
     const own = ownCopy(word)
-    this.copies[own]!.set(this.values)
+    this.copies[own]!.set(this.hasPassedOver ? this.values : this.counters)
     for (;;) {
       const next = holders(publishedCopy(word), own, readCopy(word), FRESH)
       // After the values it publishes.

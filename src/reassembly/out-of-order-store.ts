@@ -52,6 +52,12 @@ export class OutOfOrderStore {
     return this.segments[this.head]
   }
 
+  /** Behind the last byte held; null where there is none. */
+  end(): number | null {
+    const last = this.length === 0 ? undefined : this.segments[this.segments.length - 1]
+    return last === undefined ? null : seqAdd(last.seq, last.end - last.at)
+  }
+
   get length(): number {
     return this.segments.length - this.head
   }
@@ -87,7 +93,7 @@ export class OutOfOrderStore {
     if (segment !== undefined && segment.seq === seq) segment.isAckedTo = true
   }
 
-  /** Copies bytes [segment.at, segment.end) in under the policy. `segment.bytes` may be lent. */
+  /** Copies bytes [segment.at, segment.end) in under the policy. `segment.bytes` may be borrowed. */
   insert(segment: StoredSegment): void {
     if (this.policy === 'last') this.insertLast(segment)
     else if (this.policy === 'first') this.insertFirst(segment)
@@ -125,7 +131,7 @@ export class OutOfOrderStore {
     this.put(i, segment, segment.at, segment.end)
   }
 
-  /** Old segments from index `i` on give way to `segment` where it reaches into them. */
+  /** Old segments from index `i` on are replaced by `segment` where it reaches into them. */
   private clearRight(i: number, segment: StoredSegment, end: number): void {
     for (let right = this.segments[i]; right !== undefined; right = this.segments[i]) {
       const reach = seqDistance(right.seq, end)

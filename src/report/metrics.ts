@@ -29,7 +29,7 @@ export const LABELLED = {
     metric: 'mirrorshard_requests_replayed_total',
     label: 'outcome',
     names: OUTCOME_NAMES,
-    help: 'Requests that left, by outcome.',
+    help: 'Requests that were sent, by outcome.',
   },
 } as const
 
@@ -39,12 +39,12 @@ const BOUNDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 export const HISTOGRAMS = {
   latency: {
     metric: 'mirrorshard_replay_latency_seconds',
-    help: 'Request written to answer complete.',
+    help: 'From request written to answer complete.',
     bounds: BOUNDS,
   },
   addedLatency: {
     metric: 'mirrorshard_replay_added_latency_seconds',
-    help: 'Last packet of a live request received to the request written. Files have no comparable time: none there.',
+    help: 'From the last packet of a live request received to the request written. Files have no comparable time and are not measured.',
     bounds: BOUNDS,
   },
 } as const
@@ -194,7 +194,7 @@ export function openRegistry(sources: MetricSources): Registry {
   })
   new Gauge({
     name: 'mirrorshard_ring_packets',
-    help: 'Packets waiting in the rings: received and not yet processed or dropped.',
+    help: 'Packets waiting in the rings: received, and neither processed nor dropped yet.',
     registers: [registry],
     collect() {
       this.set(sources.totals().packetsInRings())
@@ -228,7 +228,7 @@ export function openRegistry(sources: MetricSources): Registry {
   }
   new Gauge({
     name: 'mirrorshard_memory_bytes',
-    help: 'Memory in use of each part of --memory-limit that grows with the traffic.',
+    help: 'Memory in use, by each part of --memory-limit that grows with the traffic.',
     labelNames: ['part'],
     registers: [registry],
     collect() {
@@ -238,7 +238,7 @@ export function openRegistry(sources: MetricSources): Registry {
   })
   new Gauge({
     name: 'mirrorshard_memory_limit_bytes',
-    help: 'What each part of --memory-limit may take: docs/memory.md.',
+    help: 'What each part of --memory-limit may use: docs/memory.md.',
     labelNames: ['part'],
     registers: [registry],
     collect() {
@@ -263,7 +263,7 @@ export function openRegistry(sources: MetricSources): Registry {
   )
   new PromCounter({
     name: 'mirrorshard_thread_deaths_total',
-    help: 'Threads that died and were started again. cause: throw (exception), exit, heap (its limit), stuck (stood still), start (did not come up).',
+    help: 'Threads that died and were restarted. cause: throw (exception), exit, heap (heap limit reached), stuck (hung), start (did not come up).',
     labelNames: ['thread', 'cause'],
     registers: [registry],
     collect() {
@@ -273,7 +273,7 @@ export function openRegistry(sources: MetricSources): Registry {
   })
   new PromCounter({
     name: 'mirrorshard_config_reloads_total',
-    help: 'Times the configuration was read again (SIGHUP). failure: it was refused, and nothing changed.',
+    help: 'Reloads of the configuration (SIGHUP). failure: it was refused, and nothing changed.',
     labelNames: ['result'],
     registers: [registry],
     collect() {
@@ -285,7 +285,7 @@ export function openRegistry(sources: MetricSources): Registry {
   })
   new Gauge({
     name: 'mirrorshard_config_last_success_timestamp_seconds',
-    help: 'When the configuration in force was read, Unix time: at the start, or at the last reload that succeeded.',
+    help: 'When the configuration in force was read, as Unix time: at startup, or at the last successful reload.',
     registers: [registry],
     collect() {
       this.set(sources.reloads().lastSuccessMs / 1000)

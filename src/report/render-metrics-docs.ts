@@ -15,11 +15,11 @@ const INTRODUCTION = `# Metrics
 
 <!-- Made by src/report/render-metrics-docs.ts from src/metrics/counters.ts, src/base/drop.ts and src/report/. Do not edit: run \`npm run docs\`. -->
 
-\`mirrorshard run\` serves these at \`/metrics\` of \`--admin\` (default http://127.0.0.1:9464/metrics), beside the process metrics of prom-client
-(\`process_…\`, \`nodejs_…\`). Counters never go back while the process lives, also when a worker is started again. The labels \`reason\` and \`outcome\` have a closed set of
-values, all there from the start, at 0; \`port\` is bounded (64 ports per protocol and worker, further ones count as port 0).
+\`mirrorshard run\` serves these at \`/metrics\` of \`--admin\` (default http://127.0.0.1:9464/metrics), together with prom-client's process metrics
+(\`process_…\`, \`nodejs_…\`). Counters never decrease while the process lives, even when a worker is restarted. The labels \`reason\` and \`outcome\` have a closed set of
+values, all present from the start at 0. \`port\` is bounded: 64 ports per protocol and worker; further ones count as port 0.
 
-Each thread publishes its counters all at once, after each batch of packets; a scrape reads what was published last.
+Each thread publishes all its counters at once, after each batch of packets; a scrape reads what was published last.
 
 ## What must add up
 
@@ -29,11 +29,11 @@ requests   requests_parsed = Σ requests_dropped + Σ requests_replayed + reques
 responses  responses_parsed = responses_completed + Σ responses_dropped + responses_held
 \`\`\`
 
-(Names without \`mirrorshard_\` and \`_total\`.) All numbers of a scrape come from one reading of the counters, so the lines hold at every scrape, under load too. What the kernel dropped (\`mirrorshard_kernel_drops_total\`) never reached us and stands beside the first line.
+(Names without \`mirrorshard_\` and \`_total\`.) All numbers of a scrape come from one reading of the counters, so these equations hold in every scrape, even under load. What the kernel dropped (\`mirrorshard_kernel_drops_total\`) never reached us and is not part of the first line.
 
-A drop is our own choice and has a reason. Loss before us shows as \`mirrorshard_kernel_drops_total\` and \`mirrorshard_reassembly_gaps_total\`.
-What each reason means and what to do stands at the end of this page: [packets](#why-packets-are-dropped), [requests](#why-requests-are-dropped), [captured responses](#why-captured-responses-are-dropped),
-[outcomes](#what-became-of-requests-that-left). By symptom, and what to alert on: [operations.md](operations.md#what-to-alert-on).
+A drop is mirrorshard's own choice and has a reason. Loss before it shows as \`mirrorshard_kernel_drops_total\` and \`mirrorshard_reassembly_gaps_total\`.
+The end of this page says what each reason means and what to do: [packets](#why-packets-are-dropped), [requests](#why-requests-are-dropped), [captured responses](#why-captured-responses-are-dropped),
+[outcomes](#what-became-of-requests-that-left). [operations.md](operations.md#what-to-alert-on) lists what to alert on, and the reasons by symptom.
 `
 
 interface Metric {

@@ -169,7 +169,7 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
     'packets',
     `${count(packets.received)} received, ${count(packets.processed)} processed${withoutTcp}${listed(packets.dropped, 'dropped')}${kernel}`,
   )
-  const cut = packets.truncated > 0 ? `, ${count(packets.truncated)} packets cut` : ''
+  const cut = packets.truncated > 0 ? `, ${count(packets.truncated)} packets truncated` : ''
   const lost = flows.lost > 0 ? `, ${count(flows.lost)} lost with a worker` : ''
   line('flows', `${count(flows.opened)} opened, ${plural(flows.gaps, 'gap')}${cut}${lost}`)
   const { forwarded } = requests

@@ -2,10 +2,11 @@
  * The shared memory of one shard. It outlives the workers that run the shard, one after the other: each goes on where the one before
  * left it. Plain data, so that it crosses to a thread as it is.
  */
+
+import { PROGRESS_REGISTER_BYTES, ProgressRegister } from '../flow/progress-register.ts'
 import { TUNNEL_REGISTER_BYTES, TunnelRegister } from '../http/tunnel-register.ts'
 import { CounterBlock } from '../metrics/counters.ts'
 import { counterMemoryBytes, targetBlocks } from '../metrics/target-counters.ts'
-import { PROGRESS_REGISTER_BYTES, ProgressRegister } from '../reassembly/progress-register.ts'
 import { ArrivalOrder } from '../ring/arrival-order.ts'
 import { DOORBELL_BYTES, Doorbell } from '../ring/doorbell.ts'
 import { Inbox } from '../ring/inbox.ts'

@@ -138,6 +138,12 @@ describe('what is wrong', () => {
     })
   })
 
+  test('in a list that is too long is the list', async () => {
+    const vxlanPort = [Array.from({ length: 17 }, (_, i) => i + 1).join(',')]
+    const { lines } = await refusal('inspect', { files: ['a'], flags: { vxlanPort } })
+    expect(lines[0]).toMatch(/^--vxlan-port must be a list, each item a UDP port from 1 to 65535, at most 16 of them/)
+  })
+
   test('in the environment is named by its variable, with exit code 78', async () => {
     expect(await refusal('inspect', { files: ['a'], env: { MIRRORSHARD_WORKERS: '-1' } })).toEqual({
       exitCode: 78,

@@ -94,8 +94,9 @@ export function compareCaptured(ours: OurReading, theirs: Reading, reader: strin
     if (difference !== null) return difference
     tally.same++
   }
-  const { afterAmbiguous, otherProtocol, tunnel } = ours.bytes
-  const isReadToTheEnd = afterAmbiguous + otherProtocol + tunnel === 0 && verdicts.at(-1) !== 'incomplete'
+  // A parser without a server around it goes on behind Connection: close.
+  const { afterAmbiguous, otherProtocol, tunnel, behindClose } = ours.bytes
+  const isReadToTheEnd = afterAmbiguous + otherProtocol + tunnel + behindClose === 0 && verdicts.at(-1) !== 'incomplete'
   if (isReadToTheEnd && requests.length > verdicts.length)
     return `reads ${requests.length} requests, we ${verdicts.length}: also ${lineOf({ ...requests[verdicts.length]!, version: '', headers: [] })}`
   return null

@@ -20,7 +20,12 @@ export interface TakenRequest {
 export interface OurReading {
   /** In the order of their ends: a request that is passed on, or the reason for which one was dropped. */
   readonly verdicts: readonly (TakenRequest | string)[]
-  readonly bytes: { readonly afterAmbiguous: number; readonly otherProtocol: number; readonly tunnel: number }
+  readonly bytes: {
+    readonly afterAmbiguous: number
+    readonly otherProtocol: number
+    readonly tunnel: number
+    readonly behindClose: number
+  }
 }
 
 /** As the product's defaults are. */
@@ -89,6 +94,7 @@ export function readAsWeDo(pieces: readonly Buffer[], take: RequestTaker = () =>
       afterAmbiguous: counters.get(Counter.afterAmbiguous),
       otherProtocol: counters.get(Counter.otherProtocolBytes),
       tunnel: counters.get(Counter.tunnelBytes),
+      behindClose: counters.get(Counter.behindCloseBytes),
     },
   }
 }

@@ -330,8 +330,8 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
       [
         'a request behind Connection: close',
         get('Connection: close\r\n', SMUGGLED),
-        ['GET /a', 'GET /smuggled', NEXT_READ],
-        'its end is certain. That the server answers no more of them is its affair',
+        ['GET /a'],
+        'behind it no server reads a request (RFC 9112 section 9.6)',
       ],
       refused(
         'connectBody',
@@ -632,7 +632,7 @@ export type ShapeKind = 'refused' | 'dropped' | 'passed on'
 
 /** What becomes of the shape itself, and what of the stream behind it. */
 export function kindOf({ reads }: Shape): ShapeKind {
-  const isReadOn = reads.at(-1)?.endsWith(NEXT_READ) === true
-  if (!isReadOn) return 'refused'
-  return reads.some((read) => read.startsWith('-')) ? 'dropped' : 'passed on'
+  const hasFault = reads.length === 0 || reads.some((read) => read.startsWith('-'))
+  if (!hasFault) return 'passed on'
+  return reads.at(-1)?.endsWith(NEXT_READ) === true ? 'dropped' : 'refused'
 }

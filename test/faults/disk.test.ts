@@ -129,7 +129,7 @@ const hasCap = await import('cap' as string).then(
 )
 
 describe('a full disk', () => {
-  test('while recording with `capture --out`: it stops with an alarm and 1, and the file is valid to its last record', async ({
+  test('while recording with `capture --out`: it stops with an error and exit code 1, and the file is valid to its last record', async ({
     skip,
   }) => {
     if (!hasCap || process.getuid?.() !== 0) skip('needs package cap and root')
@@ -184,7 +184,7 @@ describe('a full disk', () => {
     }
   })
 
-  test('when the summary is written: a clear error and 1, and everything was replayed', async () => {
+  test('when the summary is written: a clear error and exit code 1, and everything was replayed', async () => {
     const file = captureFile(50)
     const path = onFullDisk('summary.json')
     const { code, said } = await ended(
@@ -206,7 +206,7 @@ describe('a full disk', () => {
     expect(arrived).toBe(50)
   })
 
-  test('under what `inspect` prints: a clear error and 1', async () => {
+  test('under what `inspect` prints: a clear error and exit code 1', async () => {
     const file = captureFile(2000)
     const path = onFullDisk('out.ndjson', 64)
     const { code, said } = await ended(start(['inspect', file, '--workers', '1'], 64, path))

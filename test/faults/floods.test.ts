@@ -156,10 +156,10 @@ function expectUsualReplayed(seen: Under, arrived: number, kernelDrops: number):
 }
 
 test.each([
-  ['packets are dropped one by one', 'ringFull', ['--shed-above', '100']],
-  ['connections are left out whole', 'shed', []],
+  ['single packets are dropped', 'ringFull', ['--shed-above', '100']],
+  ['whole connections are dropped', 'shed', []],
 ] as const)(
-  'ring full: %s, as %s, while a shard stands still, and traffic goes on when it is back',
+  'ring full: %s, as %s, while a shard hangs, and traffic goes on when it is back',
   async (_what, reason, args) => {
     const seen = await under({
       sheds: reason === 'shed',
@@ -187,7 +187,7 @@ test.each([
   },
 )
 
-test('out-of-order bytes: connections with a hole in front stay below the cap of connection and shard', async () => {
+test('out-of-order bytes: connections with a gap at the front stay below the limits of connection and shard', async () => {
   const TOTAL = 262_144
   const EACH = 32_768
   const ALONE = 3
@@ -239,7 +239,7 @@ test('out-of-order bytes: connections with a hole in front stay below the cap of
   expectUsualReplayed(seen, arrived, now.kernelDrops)
 })
 
-test('body bytes: bodies above the cap are dropped by name, and what stands behind them is replayed', async () => {
+test('body bytes: bodies above the limit are dropped with a reason, and what follows them is replayed', async () => {
   const seen = await under({
     args: ['--max-body-bytes', '65536'],
     datagrams: async (mirror) => {
@@ -260,7 +260,7 @@ test('body bytes: bodies above the cap are dropped by name, and what stands behi
   expectUsualReplayed(seen, arrived, now.kernelDrops)
 })
 
-test('memory for messages: bodies that never end are given up by name at its limit, and requests beside them go on', async () => {
+test('memory for messages: bodies that never end are dropped with a reason at its limit, and other requests go on', async () => {
   const LIMIT = 4 << 20
   const MESSAGES = 'mirrorshard_memory_bytes{part="messages"}'
   const CONNECTIONS = 16
@@ -292,7 +292,7 @@ test('memory for messages: bodies that never end are given up by name at its lim
   expectUsualReplayed(seen, arrived, now.kernelDrops)
 })
 
-test('queue bytes: bodies beyond the memory of the queue are dropped by name while the origin is slow', async () => {
+test('queue bytes: bodies beyond the memory of the queue are dropped with a reason while the origin is slow', async () => {
   const slow = await Origin.listen()
   slow.answer = () => {}
   const program = await openProgram({
@@ -331,7 +331,7 @@ test('queue bytes: bodies beyond the memory of the queue are dropped by name whi
 const MAX_FLOWS = 2000
 const FLOOD_FLOWS = 30_000
 
-test('SYN flood: the flow table stays at its limit, half-open connections give way, and ordinary ones go on', async () => {
+test('SYN flood: the flow table stays at its limit, half-open connections are evicted, and ordinary ones go on', async () => {
   const seen = await under({
     args: ['--max-flows', String(MAX_FLOWS), '--flow-idle-timeout-ms', '1500'],
     datagrams: async (mirror) => {
@@ -351,7 +351,7 @@ test('SYN flood: the flow table stays at its limit, half-open connections give w
   expectUsualReplayed(seen, arrived, now.kernelDrops)
 })
 
-test('flow-table flood: connections with the first half of a request each fill the table, and what comes then is refused by name', async () => {
+test('flow-table flood: connections with half a request each fill the table, and further ones are refused with a reason', async () => {
   const half = Buffer.from('POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf')
   const seen = await under({
     args: ['--max-flows', String(MAX_FLOWS), '--flow-idle-timeout-ms', '1500'],
@@ -428,7 +428,7 @@ test('far-ahead segments: anywhere in the sequence space, for connections that a
   expectUsualReplayed(seen, arrived, now.kernelDrops)
 })
 
-test('fragments without an end: the store stays at its limit, by name', async () => {
+test('fragments without an end: the store stays at its limit, and drops have a reason', async () => {
   const seen = await under({
     args: ['--fragment-datagrams', '500', '--fragment-timeout-ms', '1000'],
     datagrams: async (mirror) => {

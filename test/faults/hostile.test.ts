@@ -151,7 +151,7 @@ function rawRequest(text: string): Buffer[] {
 }
 
 describe('hostile bytes over UDP: nothing throws, everything is counted, ordinary traffic goes on', () => {
-  test('malformed VXLAN, GENEVE, VLAN, IP, TCP: each under its own name', async () => {
+  test('malformed VXLAN, GENEVE, VLAN, IP, TCP: each with its own reason', async () => {
     const EACH = 50
     const { packetDrops } = await besides(async (vxlan, geneve) => {
       for (const [, listener, datagram] of MALFORMED)
@@ -161,7 +161,7 @@ describe('hostile bytes over UDP: nothing throws, everything is counted, ordinar
     expect(packetDrops).toEqual(expected)
   })
 
-  test('malformed HTTP: each under its own name, and none of it is sent', async () => {
+  test('malformed HTTP: each with its own reason, and none of it is sent', async () => {
     const EACH = 10
     const sentBefore = origin.executed.get('GET /') ?? 0
     const { requestDrops } = await besides(async (vxlan) => {
@@ -172,7 +172,7 @@ describe('hostile bytes over UDP: nothing throws, everything is counted, ordinar
     expect(origin.executed.has('POST /')).toBe(false)
   })
 
-  test('random bytes: datagrams, and what stands behind each header', async () => {
+  test('random bytes: datagrams, and what follows each header', async () => {
     const random = new Random(SEED)
     const noise = (length: number) => Buffer.from(Uint8Array.from({ length }, () => random.below(256)))
     const { packetDrops } = await besides(async (vxlan, geneve) => {
@@ -197,7 +197,7 @@ describe('hostile bytes over UDP: nothing throws, everything is counted, ordinar
     expect(sum(packetDrops), `seed ${SEED}`).toBeGreaterThan(1000)
   })
 
-  test('real traffic with bytes changed, cut off, repeated and out of order', async () => {
+  test('real traffic with bytes changed, truncated, repeated and out of order', async () => {
     const random = new Random(SEED + 1)
     const { after, before } = await besides(async (vxlan) => {
       for (let n = 0; n < 250; n++) {

@@ -19,7 +19,7 @@ const REFUSED: readonly { name: string; make: (n: number) => Wanted }[] = [
 ]
 
 test.each(['undici', 'wire'])(
-  '--engine %s: N + 1 requests it refuses leave all N connections in use, and replay goes on',
+  '--engine %s: after N + 1 requests that it refuses all N connections are still usable, and replay goes on',
   async (engine) => {
     const origin = await Origin.listen()
     const program = await openProgram({

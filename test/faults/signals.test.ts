@@ -53,7 +53,7 @@ test('SIGTERM under load: what was received is finished, it ends with 0 before t
   await origin.close()
 })
 
-test('SIGTERM while the origin hangs: nothing more is received, and the rest is dropped at the limit, by name', async () => {
+test('SIGTERM while the origin hangs: nothing more is received, and the rest is dropped with a reason at the limit', async () => {
   const { origin, program, mirror, load } = await underLoad(60_000, DRAIN_LIMIT_MS)
   const startedMs = performance.now()
   const finished = program.finish()

@@ -62,7 +62,7 @@ describe('a flow', () => {
   test('begins with nothing of what used its slot before', () => {
     const table = new FlowTable(10, false)
     const slot = table.insert(flow(A))
-    const columns = ['base', 'nextSeq', 'highAck', 'finSeq', 'cutSeq', 'directionFlags', 'strays'] as const
+    const columns = ['base', 'nextSeq', 'highAck', 'finSeq', 'truncatedSeq', 'directionFlags', 'outOfWindow'] as const
     for (const column of columns) table[column].fill(9, slot * 2, slot * 2 + 2)
     table.flags[slot] = table.packets[slot] = 9
     table.remove(slot)

@@ -8,7 +8,8 @@ import type { ExchangeId } from '../../src/exchange/exchange-outlet.ts'
 import { MessageView } from '../../src/exchange/message.ts'
 import { OpenConnections } from '../../src/exchange/open-connections.ts'
 import { HeadReader } from '../../src/http/head.ts'
-import { HttpConnection, type HttpContext } from '../../src/http/http-connection.ts'
+import { HttpConnection } from '../../src/http/http-connection.ts'
+import type { HttpContext } from '../../src/http/http-context.ts'
 import { HttpExchanges } from '../../src/http/http-exchanges.ts'
 import { HttpMemory } from '../../src/http/http-memory.ts'
 import { PartialHead } from '../../src/http/partial-head.ts'
@@ -183,6 +184,7 @@ export class InlinePath {
     this.timeUs += laterUs
     this.ingress.tick(this.timeUs)
     this.reassembler.tick(this.timeUs)
+    this.context.memory.enforce()
     this.checkPackets()
   }
 
@@ -220,6 +222,8 @@ export class InlinePath {
   private offer(view: PacketView): number {
     this.largest = Math.max(this.largest, view.end - view.tcpAt)
     this.reassembler.packet(view)
+    // As the shard does it.
+    this.context.memory.enforce()
     return PacketDrop.none
   }
 

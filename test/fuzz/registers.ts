@@ -1,6 +1,7 @@
 /** Shared memory of a shard, emptied instead of made anew for every input: 2 MiB each time would be most of the work. */
+
+import { NO_ENTRY, PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/flow/progress-register.ts'
 import { TUNNEL_REGISTER_BYTES, TunnelRegister } from '../../src/http/tunnel-register.ts'
-import { NO_ENTRY, PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { hold } from './target.ts'
 
 const WORDS_PER_ENTRY = 8

@@ -6,9 +6,9 @@
 import fc from 'fast-check'
 import { test } from 'vitest'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
+import { PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/flow/progress-register.ts'
 import { HttpConnection } from '../../src/http/http-connection.ts'
 import type { HttpEvents } from '../../src/http/http-events.ts'
-import { PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Reassembler } from '../../src/reassembly/reassembler.ts'
 import { answer, get, RigContext } from '../http/support/connection-rig.ts'
 import { viewOf } from '../support/views.ts'
@@ -130,7 +130,7 @@ class Path {
 
   giveWay(): void {
     for (const slot of this.reassembler.table.slots())
-      privates<{ evict(slot: number): void }>(this.reassembler).evict(slot)
+      privates<{ lifecycle: { evict(slot: number): void } }>(this.reassembler).lifecycle.evict(slot)
   }
 
   pass(us: number): void {

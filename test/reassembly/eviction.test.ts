@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { PacketDrop } from '../../src/base/drop.ts'
+import { NO_ENTRY, ProgressRegister } from '../../src/flow/progress-register.ts'
 import { PACKET_DROPS } from '../../src/metrics/counters.ts'
-import { NO_ENTRY, ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Phase } from '../../src/reassembly/stream-parser.ts'
 import { ACK, FIN, Rig, RST, SYN } from './rig.ts'
 
@@ -198,8 +198,8 @@ describe('what goes on behind the end of a connection that was inside a message'
     expect(isInside(opened)).toEqual([false])
     const idle = begin(false, { idleTimeoutMs: 20_000 })
     idle.nowUs += 30 * SECOND
-    idle.handshake(100, 900)
-    idle.client({ seq: 101, ack: 901, data: 'x' })
+    idle.handshake(5100, 5900)
+    idle.client({ seq: 5101, ack: 5901, data: 'x' })
     expect(idle.streams[1]!.clientDirection).toBe(0)
     expect(isInside(idle)).toEqual([false])
   })
@@ -292,7 +292,8 @@ describe('the sweep over watched flows', () => {
   test('looks at a bounded number of them, and comes to all in time', () => {
     const rig = new Rig({ maxFlows: 10_000, reorderWindowMs: 1000 })
     for (let i = 0; i < 8000; i++) rig.client({ sourcePort: 1 + i, seq: 100, flags: SYN })
-    for (let i = 0; i < 8000; i++) rig.server({ sourcePort: 1 + i, seq: 900, ack: 600, flags: ACK })
+    for (let i = 0; i < 8000; i++) rig.server({ sourcePort: 1 + i, seq: 900, ack: 101, flags: SYN | ACK })
+    for (let i = 0; i < 8000; i++) rig.server({ sourcePort: 1 + i, seq: 901, ack: 600, flags: ACK })
     rig.tick()
     rig.nowUs += 2 * SECOND
     rig.tick()

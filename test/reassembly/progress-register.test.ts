@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { NO_ENTRY, PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/reassembly/progress-register.ts'
+import { NO_ENTRY, PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/flow/progress-register.ts'
 import { ACK, FIN, Rig, SYN } from './rig.ts'
 
 describe('the register', () => {
@@ -14,7 +14,7 @@ describe('the register', () => {
     expect(isFresh(second, second.take(77, 6, 0))).toBe(true)
     expect(second.take(77, 5, 0)).toBe(entry)
     // It may have been anywhere in a message.
-    expect([second.takeInside(entry), second.takeInside(entry)]).toEqual([true, false])
+    expect([second.takeMidMessage(entry), second.takeMidMessage(entry)]).toEqual([true, false])
     expect([second.hasSeq(entry, 0), second.hasSeq(entry, 1), second.nextSeq(entry, 1)]).toEqual([false, true, -9])
     expect(isFresh(second, second.take(77, 5, 0))).toBe(true)
     second.remove(entry)

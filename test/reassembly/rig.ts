@@ -2,9 +2,9 @@
 import { PACKET_DROP_NAMES } from '../../src/base/drop.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { fiveTupleHash } from '../../src/dispatch/hash.ts'
+import { ProgressRegister } from '../../src/flow/progress-register.ts'
 import type { WatchList } from '../../src/flow/watch-list.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
-import { ProgressRegister } from '../../src/reassembly/progress-register.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
 import {
   Demand,
@@ -255,7 +255,7 @@ export class Rig {
   }
 
   private get heads(): Int32Array {
-    return privates<{ wheel: { heads: Int32Array } }>(this.reassembler).wheel.heads
+    return privates<{ lifecycle: { wheel: { heads: Int32Array } } }>(this.reassembler).lifecycle.wheel.heads
   }
 
   /** Ends the input; whatever was held is gone. */

@@ -25,7 +25,7 @@ export const REPLAY_FIELDS = {
   to: required(origin, {
     group: 'Replay',
     value: 'URL|null',
-    help: 'Where requests are sent: scheme, host and port. null reads and parses everything and sends nothing.',
+    help: 'Where to send requests: scheme, host and port. null reads and parses everything and sends nothing.',
   }),
   percent: optional(number(0, 100, 'a number from 0 to 100'), 100, {
     reloads: true,
@@ -40,7 +40,7 @@ export const REPLAY_FIELDS = {
       reloads: true,
       group: 'Replay',
       value: 'KEY',
-      help: 'What --percent keeps or leaves as a whole: random (each request), connection, client (address), header:NAME (its value).',
+      help: 'What --percent keeps or drops as a unit: random (each request), connection, client (address), header:NAME (its value).',
       reason: 'A whole connection keeps its session intact.',
     },
   ),
@@ -49,7 +49,7 @@ export const REPLAY_FIELDS = {
     group: 'Replay',
     value: 'GET,HEAD,…',
     help: 'Methods to send.',
-    reason: 'GET,HEAD is the careful start with an environment that must not be changed.',
+    reason: 'GET,HEAD is a careful start with an environment whose state must not change.',
   }),
   include: unset(globs, 'all', {
     reloads: true,
@@ -67,24 +67,25 @@ export const REPLAY_FIELDS = {
     reloads: true,
     group: 'Replay',
     value: 'N/s',
-    help: 'Most requests per second. Beyond it live requests are dropped, from the longest per-connection queue, and counted; files wait.',
+    help: 'Most requests per second. Beyond it live requests are dropped and counted; files wait.',
   }),
   keepHost: optional(truth, false, {
     reloads: true,
     group: 'Replay',
-    help: 'Leave the captured Host header as it is.',
-    reason: 'The origin is another site than production, and virtual hosts are chosen by this header.',
+    help: 'Keep the captured Host header.',
+    reason:
+      'By default Host is that of the origin: it is another site than production, and virtual hosts are chosen by this header.',
   }),
   order: optional(choice('connection', 'none'), 'connection', {
     group: 'Replay',
     value: 'connection|none',
-    help: 'connection: requests of one captured connection leave in order, one at a time.',
+    help: 'connection: requests of one captured connection are sent in order, one at a time.',
     reason: 'A request often needs what the one before it did. Connections do not wait for each other.',
   }),
   engine: optional(choice('wire', 'undici'), 'wire', {
     group: 'Replay',
     value: 'wire|undici',
-    help: 'What sends: wire writes the captured bytes, undici is the HTTP client of that name (docs/replay.md has the differences).',
+    help: 'The HTTP client: wire writes the captured bytes, undici is the client of that name (docs/replay.md lists the differences).',
     reason: 'It changes less and needs a fraction of the CPU: native-notes/2026-11-24-wire-engine.md.',
   }),
   tlsCa: unset(filePath, 'Node’s own list', {
@@ -95,23 +96,23 @@ export const REPLAY_FIELDS = {
   tlsCert: unset(filePath, 'none', {
     group: 'Replay',
     value: 'FILE',
-    help: 'PEM file of the client certificate for an https origin that asks for one, its chain behind it. Needs --tls-key.',
+    help: 'PEM file of the client certificate for an https origin that asks for one, followed by its chain. Needs --tls-key.',
   }),
   tlsKey: unset(filePath, 'none', {
     group: 'Replay',
     value: 'FILE',
-    help: 'PEM file of the private key of --tls-cert, not encrypted and not readable by everybody.',
+    help: 'PEM file of the private key of --tls-cert, unencrypted and not readable by everybody.',
   }),
   tlsServerName: unset(parsed('a DNS name such as staging.internal', parseServerName), 'the host of --to', {
     group: 'Replay',
     value: 'NAME',
-    help: 'Name asked for in the TLS handshake (SNI), and that the origin’s certificate must have.',
-    reason: 'For an origin reached by address, or by another name than its certificate’s.',
+    help: 'Name sent in the TLS handshake (SNI), which the origin’s certificate must contain.',
+    reason: 'For an origin reached by address, or by a name that is not in its certificate.',
   }),
   tlsInsecure: optional(truth, false, {
     group: 'Replay',
     help: 'Accept any certificate of the origin.',
-    reason: 'Then anyone on the way can read and answer the requests: for test environments only.',
+    reason: 'With it anyone on the path can read and answer the requests: for test environments only.',
   }),
 }
 
@@ -120,19 +121,19 @@ export const ORIGIN_FIELDS = {
   connections: optional(integer(1, 65_535), 64, {
     group: 'Connections to the origin (advanced)',
     value: 'N',
-    help: 'Most connections to the origin, of the whole process: also the most requests in flight.',
-    reason: 'At 10 ms per answer 64 carry 6,400 requests/s.',
+    help: 'Most connections to the origin, for the whole process. This is also the most requests in flight.',
+    reason: 'At 10 ms per answer, 64 connections carry 6,400 requests/s.',
   }),
   queueRequests: optional(integer(1, 10_000_000), 10_000, {
     group: 'Connections to the origin (advanced)',
     value: 'N',
-    help: 'Most requests waiting for a connection, of the whole process. Beyond it live requests are dropped, from the longest per-connection queue, and counted; files wait.',
-    reason: 'A slow second of the origin is ridden out; a longer one shows in the counters instead of in memory.',
+    help: 'Most requests waiting for a connection, for the whole process. Beyond it live requests are dropped from the longest per-connection queue and counted; files wait.',
+    reason: 'Bridges a slow second of the origin; a longer one shows in the counters instead of in memory.',
   }),
   queueBytes: optional(bytes(64 * 1024, 64 * 1024 ** 3), 64 * 1024 ** 2, {
     group: 'Connections to the origin (advanced)',
     value: 'BYTES',
-    help: 'Most memory of requests waiting or in flight, of the whole process.',
+    help: 'Most memory for requests waiting or in flight, for the whole process.',
     reason: 'Requests with large bodies reach this before they reach --queue-requests.',
   }),
   connectTimeoutMs: optional(durationMs(1, HOUR_MS), 5000, {
@@ -156,33 +157,34 @@ export const ORIGIN_FIELDS = {
   requestTimeoutMs: optional(durationMs(1, 24 * HOUR_MS), 60_000, {
     group: 'Connections to the origin (advanced)',
     value: 'MS',
-    help: 'Longest time for a whole exchange.',
-    reason: 'An answer that drips would pass every other time-out and hold its connection for ever.',
+    help: 'Longest time for a whole exchange with the origin.',
+    reason: 'A slowly dripping answer passes every other time-out and would hold its connection for ever.',
   }),
   maxAnswerBytes: optional(bytes(64 * 1024, 1024 ** 4), 1024 ** 3, {
     group: 'Connections to the origin (advanced)',
     value: 'BYTES',
-    help: 'An answer with more bytes than this is cut off and counted as answerTooLarge.',
+    help: 'An answer with more bytes than this is aborted and counted as answerTooLarge.',
     reason:
-      'Answers are thrown away as they come and take no memory, but an endless one would fill the network until --request-timeout-ms. 1 GiB is more than ordinary downloads.',
+      'Answers are discarded as they arrive and take no memory, but an endless one would use the network until --request-timeout-ms. 1 GiB is more than ordinary downloads.',
   }),
   keepAliveTimeoutMs: optional(durationMs(1, HOUR_MS), 4000, {
     group: 'Connections to the origin (advanced)',
     value: 'MS',
-    help: 'Close a connection that was idle this long. Keep it below the origin’s own time-out.',
-    reason: 'Whoever closes second may lose a request on the way. 5 s, Node’s default, is the shortest in common use.',
+    help: 'Close a connection after this long idle. Keep it below the origin’s own time-out.',
+    reason:
+      'If the origin closes first, a request may be lost in flight. Its time-out is rarely shorter than 5 s, Node’s default.',
   }),
   circuitFailures: optional(integer(1, 1_000_000), 16, {
     group: 'Connections to the origin (advanced)',
     value: 'N',
-    help: 'Failures to connect in a row that open the circuit breaker.',
-    reason: 'A restart of one of several servers behind the origin stays below it.',
+    help: 'Consecutive connection failures that open the circuit breaker.',
+    reason: 'A restart of one of several servers of the origin stays below it.',
   }),
   circuitOpenMs: optional(durationMs(1, 15_000), 1000, {
     group: 'Connections to the origin (advanced)',
     value: 'MS',
-    help: 'First pause of the open circuit breaker; each further one doubles, up to 15 s.',
-    reason: 'An origin that is back is found within one pause.',
+    help: 'First pause of the open circuit breaker; each further one is twice as long, up to 15 s.',
+    reason: 'A recovered origin is found within one pause.',
   }),
 }
 
@@ -192,7 +194,7 @@ export const DRAIN_FIELDS = {
     reloads: true,
     group: 'Connections to the origin (advanced)',
     value: 'MS',
-    help: 'Longest wait for requests still queued or in flight when the service is stopped.',
-    reason: 'Half of the 30 s that orchestrators usually give before they kill.',
+    help: 'Longest wait for requests that are still queued or in flight when the service stops.',
+    reason: 'Half of the 30 s that orchestrators usually allow before they kill a process.',
   }),
 }

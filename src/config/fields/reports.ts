@@ -12,7 +12,7 @@ const adminAddress = {
 const adminMeta = {
   group,
   value: 'HOST:PORT|off',
-  help: 'Where /metrics (Prometheus), /healthz and /summary are served; elsewhere than on loopback only with --admin-token-file.',
+  help: 'Where to serve /metrics (Prometheus), /healthz and /summary. An address other than loopback needs --admin-token-file.',
 } as const
 
 /** Of every command. */
@@ -21,13 +21,13 @@ export const COMMON_FIELDS = {
     reloads: true,
     group,
     value: 'LEVEL',
-    help: 'What goes to standard error: trace, debug, info, warn, error, fatal or silent.',
+    help: 'Lowest level written to standard error: trace, debug, info, warn, error, fatal or silent.',
   }),
   config: unset(filePath, 'none', {
     group,
     from: 'command line',
     value: 'FILE',
-    help: 'YAML file of options: the names of the flags without dashes.',
+    help: 'YAML file of options; keys are the flags without the leading dashes.',
   }),
 }
 
@@ -36,7 +36,7 @@ export const SUMMARY_FIELDS = {
   summary: unset(filePath, 'none', {
     group,
     value: 'FILE',
-    help: 'Write the final counts there, as one JSON object.',
+    help: 'Write the final counts to this file, as one JSON object.',
   }),
 }
 
@@ -48,26 +48,27 @@ export const SERVER_FIELDS = {
     {
       ...adminMeta,
       reason:
-        '9464 is the port that Prometheus exporters of OpenTelemetry use. Port 0 takes any free one and prints it.',
+        '9464 is the port that OpenTelemetry’s Prometheus exporters use. Port 0 takes any free port and prints it.',
     },
   ),
   adminTokenFile: unset(filePath, 'none', {
     group,
     value: 'FILE',
-    help: 'File with a token that the admin server then asks for (Authorization: Bearer), on loopback too. /healthz needs none.',
+    help: 'File with a token that the admin server then requires (Authorization: Bearer), on loopback too. /healthz needs none.',
     reason:
-      'At least 24 characters, and not readable by everybody: openssl rand -hex 32. A file, so that it stands in no process list and no environment.',
+      'At least 24 characters, and not readable by everybody: openssl rand -hex 32. In a file the token appears in no process list and no environment.',
   }),
   adminHost: unset(listOf(parsed('a host name such as mirror.internal', parseHostName)), 'none', {
     group,
     value: 'NAME',
-    help: 'Further name in the Host header that the admin server takes; may be repeated. Loopback and its own address it always takes.',
-    reason: 'A page in a browser could reach it through a name that the page’s author controls (DNS rebinding).',
+    help: 'Another name that the admin server accepts in the Host header; may be repeated. It always accepts loopback names and its own address.',
+    reason:
+      'Otherwise a page in a browser could reach it through a name that the page’s author controls (DNS rebinding).',
   }),
   health: unset(orOff('HOST:PORT, such as 0.0.0.0:8080', parseHostPort), 'off', {
     group,
     value: 'HOST:PORT|off',
-    help: 'Where /healthz alone is served, for a load balancer: 200 when receiving, else 503.',
+    help: 'Where to serve only /healthz, for a load balancer: 200 when receiving, else 503.',
   }),
 }
 
@@ -77,26 +78,26 @@ export const INSPECT_FIELDS = {
     group: 'Output',
     value: 'ndjson|table|har',
     help: 'ndjson: one JSON object per request. table: for reading. har: for browsers and HTTP tools.',
-    reason: 'One object per line can be read while it grows, by every tool.',
+    reason: 'Every tool can read one object per line while the output grows.',
   }),
   bodies: optional(choice('none', 'hash', 'base64'), 'hash', {
     group: 'Output',
     value: 'none|hash|base64',
-    help: 'What is printed of bodies: nothing, their SHA-256, or all.',
-    reason: 'Enough to compare, without spreading what is in them.',
+    help: 'What to print of bodies: nothing, their SHA-256, or all bytes.',
+    reason: 'A hash is enough to compare bodies without exposing their content.',
   }),
   redact: unset(listOf(headerName), 'none', {
     group: 'Output',
     value: 'NAME,…',
     help: 'Headers whose values are replaced before anything is written, such as authorization,cookie,set-cookie,proxy-authorization.',
-    reason: 'By default the output is what was captured. Targets and bodies are not looked into.',
+    reason: 'By default the output is what was captured. Targets and bodies are never redacted.',
   }),
   redactKeyFile: unset(filePath, 'none', {
     group: 'Output',
     value: 'FILE',
     help: 'Redacted values become hmac: and 16 digits of HMAC-SHA-256 with the key in this file: equal values stay equal.',
     reason:
-      'Without a key [redacted] stands for all. The key is at least 16 bytes; who has it can test guesses of a value.',
+      'Without a key every value becomes [redacted]. The key has at least 16 bytes; whoever has it can test guesses of a value.',
   }),
 }
 
@@ -105,16 +106,16 @@ export const DEMO_FIELDS = {
   requests: optional(integer(1, 1_000_000), 4000, {
     group: 'Traffic',
     value: 'N',
-    help: 'Requests of the sample traffic.',
+    help: 'Number of requests in the sample traffic.',
     reason: 'Shows every kind of traffic in a few seconds.',
   }),
   keep: optional(truth, false, {
     group: 'Output',
-    help: 'Go on after the verdict, with live numbers at the admin address, until Ctrl-C.',
+    help: 'Keep running after the verdict, with live numbers at the admin address, until Ctrl-C.',
   }),
   admin: optional(
     adminAddress,
     { host: '127.0.0.1', port: 0 },
-    { ...adminMeta, reason: 'Any free port, which is printed: a demo should not fail because something else runs.' },
+    { ...adminMeta, reason: 'Any free port, which is printed: the demo should not fail because a port is in use.' },
   ),
 }

@@ -38,9 +38,9 @@ const MOST_VXLAN_PORTS = 16
 const allowFromMeta = {
   group: 'Traffic',
   value: 'CIDR,…',
-  help: 'Networks the outer packets may come from. Others are dropped and counted.',
+  help: 'Networks that outer packets may come from. Packets from others are dropped and counted.',
   reason:
-    'Anyone who can send UDP to the port can have requests replayed, so by default only nearby networks are heard. `0.0.0.0/0,::/0` hears all.',
+    'Anyone who can send UDP to the port can have requests replayed, so by default only loopback, private and link-local sources are accepted. `0.0.0.0/0,::/0` accepts all.',
 } as const
 
 /** Of run, replay and inspect. */
@@ -50,44 +50,45 @@ export const TRAFFIC_FIELDS = {
     group: 'Traffic',
     value: 'PORT,…',
     help: 'Server ports to read; other TCP traffic is skipped.',
-    reason: 'HTTP is found by its content, so ports need naming only to leave services out.',
+    reason: 'HTTP is recognised by its content, so name ports only to leave services out.',
   }),
   vni: unset(listOf(integer(0, 16_777_215, 'a VNI from 0 to 16777215')), 'any', {
     reloads: true,
     group: 'Traffic',
     value: 'VNI,…',
-    help: 'VNIs to read; packets of others are dropped and counted.',
+    help: 'VNIs to read; packets of other VNIs are dropped and counted.',
   }),
   vxlanPort: unset(
     listOf(integer(1, 65_535), {
-      expected: `up to ${MOST_VXLAN_PORTS} UDP ports from 1 to 65535`,
+      expected: `a UDP port from 1 to 65535, at most ${MOST_VXLAN_PORTS} of them`,
       most: MOST_VXLAN_PORTS,
     }),
     '4789, 8472',
     {
       group: 'Traffic',
       value: 'PORT,…',
-      help: 'UDP ports of VXLAN inside captures and inside mirrored packets, besides 4789 and 8472. Where to listen is --listen.',
-      reason: 'RFC 7348 gives VXLAN port 4789, Linux by itself uses 8472, and every network may choose another.',
+      help: 'UDP ports of VXLAN inside captures and mirrored packets, besides 4789 and 8472. --listen says where to listen.',
+      reason: 'RFC 7348 assigns port 4789 to VXLAN, Linux uses 8472 by default, and every network may choose another.',
     },
   ),
   flowKey: optional(choice('five-tuple', 'vni', 'vlan'), 'five-tuple', {
     group: 'Traffic',
     value: 'five-tuple|vni|vlan',
-    help: 'What tells connections apart. vni: the VNI as well; vlan: VNI and VLAN tags.',
+    help: 'What identifies a connection. vni: its VNI as well; vlan: its VNI and VLAN tags as well.',
     reason:
-      'One connection mirrored at two places arrives under two VNIs; with `five-tuple` it is replayed once. Use `vni` or `vlan` where networks reuse the same addresses.',
+      'A connection mirrored at two places arrives under two VNIs; with `five-tuple` it is replayed once. Use `vni` or `vlan` where networks reuse the same addresses.',
   }),
   overlap: optional(choice('linux', 'first', 'last'), 'linux', {
     group: 'Traffic',
     value: 'linux|first|last',
-    help: 'Which bytes count where TCP segments overlap and differ.',
+    help: 'Which bytes win where TCP segments overlap and differ.',
     reason: 'The server read one of the two, and most servers run Linux.',
   }),
   verifyChecksums: optional(truth, false, {
     group: 'Traffic',
     help: 'Drop packets with a wrong IP or TCP checksum.',
-    reason: 'Mirrors and captures often see packets before the network card has filled the checksum in.',
+    reason:
+      'Off by default: mirrors and captures often see packets before the network card has filled in the checksum.',
   }),
 }
 
@@ -96,14 +97,14 @@ export const LISTEN_FIELDS = {
   listen: optional(listOf(listen), [{ format: 'vxlan', host: '0.0.0.0', port: 4789 }], {
     group: 'Traffic',
     value: '[FORMAT:]HOST:PORT',
-    help: 'UDP address of the mirror target; may be repeated. FORMAT is vxlan, gpe, geneve or tzsp; without it 4790 is gpe, 6081 geneve, 37008 tzsp, any other port vxlan.',
+    help: 'UDP address of the mirror target; may be repeated. FORMAT is vxlan, gpe, geneve or tzsp. By default port 4790 is gpe, 6081 geneve, 37008 tzsp and any other vxlan.',
     reason:
-      '4789 is the port of VXLAN (RFC 7348), which AWS VPC Traffic Mirroring sends. The same TCP port accepts and closes, for load balancers’ health checks.',
+      '4789 is the port of VXLAN (RFC 7348), which AWS VPC Traffic Mirroring sends. The TCP port of the same number accepts and closes connections, for load balancers’ health checks.',
   }),
   reusePort: optional(truth, false, {
     group: 'Traffic',
-    help: 'Let a new process bind the same ports before this one ends, both with this option: hand-over without a gap (docs/operations.md). recvmmsg only.',
-    reason: 'Off, a second process started by mistake is refused, instead of taking the traffic.',
+    help: 'Let a new process bind the same ports before this one ends, for a hand-over without loss (docs/operations.md). Both need this option. recvmmsg only.',
+    reason: 'When off, a second process started by mistake is refused instead of taking the traffic.',
   }),
   allowFrom: computed(listOf(cidr), nearbyNetworks, 'loopback, private, link-local', {
     ...allowFromMeta,
@@ -130,15 +131,15 @@ export const PLAYBACK_FIELDS = {
   speed: optional(speed, 1, {
     group: 'Traffic',
     value: 'FACTOR|max',
-    help: 'Pace: 1 as captured, 2.5 that much faster, max without waiting.',
+    help: 'Pace: 1 is as captured, 2.5 is 2.5 times as fast, max does not wait.',
     reason: 'The pattern of the traffic is part of what a test environment should see.',
   }),
   maxPause: optional(durationMsOrOff(1, LONGEST_PAUSE_MS), 60_000, {
     group: 'Traffic',
     value: 'DURATION|off',
-    help: 'Longest wait for the next packet; what a pause in the capture has beyond it is skipped, and told. off, or 0, waits for all of it.',
+    help: 'Longest wait for the next packet. The rest of a longer pause in the capture is skipped and reported. off, or 0, waits for all of it.',
     reason:
-      'One wrong time stamp would hold the rest of the file for hours. off keeps times exact, for replays on several machines that belong together.',
+      'One wrong time stamp would delay the rest of the file for hours. off keeps times exact, for coordinated replays on several machines.',
   }),
   loop: optional(integer(1, 1_000_000_000), 1, {
     group: 'Traffic',
@@ -152,13 +153,13 @@ export const INTERFACE_FIELDS = {
   filter: unset(words('a BPF expression such as "tcp port 80"'), 'all packets', {
     group: 'Traffic',
     value: 'BPF',
-    help: 'Packets to take from --interface, in libpcap’s filter language.',
+    help: 'Packets to take from --interface, in libpcap’s filter syntax.',
   }),
   captureBufferBytes: optional(bytes(2 * 1024 ** 2, 1024 ** 3), 64 * 1024 ** 2, {
     group: 'Limits and time-outs (advanced)',
     value: 'BYTES',
     help: 'Kernel buffer of --interface.',
-    reason: 'libpcap sets up to 128 KiB aside for each packet here: 64 MiB hold 511.',
+    reason: 'libpcap reserves up to 128 KiB for each packet here, so 64 MiB hold 511.',
   }),
 }
 
@@ -168,7 +169,7 @@ export const RUN_INTERFACE_FIELD = {
   interface: unset(interfaceName, 'off', {
     group: 'Traffic',
     value: 'IFACE',
-    help: 'Take packets from a network interface (package cap) instead of --listen: local testing, GRE, ERSPAN.',
+    help: 'Take packets from a network interface (package cap) instead of --listen: for local testing, GRE, ERSPAN.',
   }),
 }
 
@@ -184,7 +185,7 @@ export const CAPTURE_FIELDS = {
     group: 'Output',
     value: 'N',
     help: 'Stop after N packets.',
-    reason: 'Enough to look at, and no full disk when it is forgotten.',
+    reason: 'Enough to look at, and it does not fill the disk when forgotten.',
   }),
 }
 
@@ -194,7 +195,7 @@ export const WORKER_FIELDS = {
     group: 'Threads',
     value: 'N',
     help: 'Shard threads. 0 does everything on one thread.',
-    reason: 'The main thread, which receives, keeps one core. For small files 0 is quickest.',
+    reason: 'The main thread receives and keeps one core. For small files 0 is fastest.',
   }),
 }
 
@@ -213,21 +214,21 @@ export const RECEIVE_FIELDS = {
   receivers: optional(integer(1, 64), 1, {
     group: 'Threads',
     value: 'N',
-    help: 'Receiving threads. 1: the main thread receives. From 2 on each has a socket of its own, and the kernel shares connections out among them (recvmmsg only).',
+    help: 'Receiving threads. 1: the main thread receives. From 2 on each has its own socket, and the kernel distributes connections among them (recvmmsg only).',
     reason:
-      'One thread is enough for most mirrors. More threads are for machines with cores to spare: each has a receive buffer of its own, and a ring of --ring-bytes in every shard.',
+      'One thread is enough for most mirrors. More are for machines with spare cores: each has its own receive buffer, and a ring of --ring-bytes to every shard.',
   }),
   receiveBufferBytes: optional(bytes(4096, 1024 ** 3), 32 * 1024 ** 2, {
     group: 'Limits and time-outs (advanced)',
     value: 'BYTES',
-    help: 'Receive buffer asked of the kernel for each socket.',
+    help: 'Receive buffer to request from the kernel for each socket.',
     reason:
-      'Holds about 52,000 packets of 240 bytes: 0.4 s at 120,000 packets/s. The kernel may grant less (net.core.rmem_max); what it granted is reported.',
+      'Holds about 52,000 packets of 240 bytes: 0.4 s at 120,000 packets/s. The kernel may grant less (net.core.rmem_max); the granted size is reported.',
   }),
   datagramBytes: optional(integer(576, 65_535), 9216, {
     group: 'Limits and time-outs (advanced)',
     value: 'BYTES',
-    help: 'Longest datagram taken whole; longer ones are cut.',
-    reason: 'A jumbo frame (9,001 bytes in AWS) and its encapsulation.',
+    help: 'Longest datagram received whole; longer ones are truncated.',
+    reason: 'Fits a jumbo frame (9,001 bytes in AWS) and its encapsulation.',
   }),
 }

@@ -3,14 +3,17 @@ import { PassedOver } from '../../metrics/passed-over.ts'
 import { ETHERNET_MAX_LENGTH, EtherType } from '../../wire/ethernet.ts'
 import type { Cursor } from '../cursor.ts'
 import { Layer } from '../layer.ts'
+import { ipv4 } from './ipv4.ts'
+import { ipv6 } from './ipv6.ts'
 
 /** The cursor stands behind the type. */
 export function byEtherType(c: Cursor, type: number): number {
   switch (type) {
     case EtherType.ipv4:
-      return Layer.ipv4
+      // Called, not looked up in the table: nearly all packets go on so.
+      return ipv4(c)
     case EtherType.ipv6:
-      return Layer.ipv6
+      return ipv6(c)
     case EtherType.vlan:
     case EtherType.serviceVlan:
     case EtherType.oldServiceVlan:

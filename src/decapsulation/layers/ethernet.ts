@@ -7,16 +7,10 @@ import { PacketDrop } from '../../base/drop.ts'
 import { u16 } from '../../wire/bytes.ts'
 import { ETHERNET_HEADER_LEN, ETHERNET_TYPE } from '../../wire/ethernet.ts'
 import type { Cursor } from '../cursor.ts'
-import { tryFastPath } from '../fast-path.ts'
-import { Verdict } from '../verdict.ts'
 import { byEtherType } from './ether-type.ts'
 
 export function ethernet(c: Cursor): number {
   const { bytes, at } = c
-  if (c.mayTryFastPath && tryFastPath(c.view, bytes, at, c.end, c.vni)) {
-    c.view.network = c.network
-    return c.finish(Verdict.tcp)
-  }
   if (c.left < ETHERNET_HEADER_LEN) return c.finish(PacketDrop.linkTruncated)
   c.at = at + ETHERNET_HEADER_LEN
   return byEtherType(c, u16(bytes, at + ETHERNET_TYPE))

@@ -11,11 +11,14 @@ import {
   IPV4_TOTAL_LENGTH,
 } from '../../wire/ip.ts'
 import type { Cursor } from '../cursor.ts'
+import { tryFastPathFromIpv4 } from '../fast-path.ts'
 import { Layer } from '../layer.ts'
+import { Verdict } from '../verdict.ts'
 import { transport } from './transport.ts'
 
 export function ipv4(c: Cursor): number {
   const { bytes, at } = c
+  if (c.mayTryFastPath && tryFastPathFromIpv4(c.view, bytes, at, c.end, c.vni, c.network)) return c.finish(Verdict.tcp)
   if (c.left < IPV4_MIN_HEADER_LEN) return c.finish(PacketDrop.ipTruncated)
   if (bytes[at]! >> 4 !== 4) return c.finish(PacketDrop.ipVersion)
   const headerLength = (bytes[at]! & 15) << 2

@@ -38,17 +38,11 @@ export class ConnectionQueue {
   }
 }
 
-export interface ConnectionQueuesOptions {
-  /** The requests of a connection leave one at a time. */
-  readonly inOrder: boolean
-  /** Keeps `longest` and `largest`. */
-  readonly isRanked: boolean
-}
-
 export class ConnectionQueues {
   private readonly byConnection = new Map<number, ConnectionQueue>()
   private readonly inOrder: boolean
-  private readonly isRanked: boolean
+  /** From the first question for `longest` or `largest` on, and so is the order of change among equals: what was never full pays nothing for them. */
+  private isRanked = false
   private readonly ranksByRequests = new SizeIndex<ConnectionQueue>()
   private readonly ranksByBytes = new SizeIndex<ConnectionQueue>()
   private first: ConnectionQueue | null = null
@@ -61,9 +55,9 @@ export class ConnectionQueues {
   /** Queues whose captured connection is gone and that still hold requests. */
   unsettled = 0
 
-  constructor({ inOrder, isRanked }: ConnectionQueuesOptions) {
+  /** @param inOrder the requests of a connection leave one at a time */
+  constructor(inOrder: boolean) {
     this.inOrder = inOrder
-    this.isRanked = isRanked
   }
 
   /** Queues in memory: those that hold requests, and those of open connections that sent some. */
@@ -80,13 +74,15 @@ export class ConnectionQueues {
     return this.inOrder ? this.waiting : this.queued
   }
 
-  /** A queue with the most requests; of several the one that changed last. Null while nothing waits. Ranked only. */
+  /** A queue with the most requests; of several the one that changed last. Null while nothing waits. */
   get longest(): ConnectionQueue | null {
+    this.startRanking()
     return this.ranksByRequests.largest
   }
 
-  /** A queue with the most bytes, to an eighth; of several the one that changed last. Null while nothing waits. Ranked only. */
+  /** A queue with the most bytes, to an eighth; of several the one that changed last. Null while nothing waits. */
   get largest(): ConnectionQueue | null {
+    this.startRanking()
     return this.ranksByBytes.largest
   }
 
@@ -208,7 +204,7 @@ export class ConnectionQueues {
     queue.queuedBytes += request.heldBytes
     this.queued++
     this.queuedBytes += request.heldBytes
-    this.rank(queue)
+    if (this.isRanked) this.rank(queue)
   }
 
   /** Takes out the first or last request of a queue. The ring is the caller's affair. */
@@ -224,11 +220,16 @@ export class ConnectionQueues {
     queue.queuedBytes -= request.heldBytes
     this.queued--
     this.queuedBytes -= request.heldBytes
-    this.rank(queue)
+    if (this.isRanked) this.rank(queue)
+  }
+
+  private startRanking(): void {
+    if (this.isRanked) return
+    this.isRanked = true
+    for (const queue of this.byConnection.values()) this.rank(queue)
   }
 
   private rank(queue: ConnectionQueue): void {
-    if (!this.isRanked) return
     this.ranksByRequests.move(queue.byRequests, queue.queued)
     this.ranksByBytes.move(queue.byBytes, byteClassOf(queue.queuedBytes))
   }

@@ -99,7 +99,7 @@ export class Scheduler implements EngineListener {
       { failures: options.circuitFailures, pauseMs: options.circuitOpenMs, maxPauseMs: options.circuitMaxOpenMs },
       clock,
     )
-    this.queues = new ConnectionQueues({ inOrder: options.order === 'connection', isRanked: options.shed })
+    this.queues = new ConnectionQueues(options.order === 'connection')
     this.engine = engine(options, clock, this)
     this.requestOn = new Array(this.engine.poolSize).fill(null)
     for (let pooled = this.engine.poolSize - 1; pooled >= 0; pooled--) this.free.push(pooled)

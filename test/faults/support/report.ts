@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem, type } from 'node:os'
-import { type Figures, figureInWords, inWords, REPORT } from './figures.ts'
+import { type Figures, figureInWords, REPORT } from './figures.ts'
 
 /** Path of the page to write; unset: none is written. */
 const PAGE = process.env.FAULTS_PAGE
@@ -61,19 +61,23 @@ function page(entries: readonly Entry[]): string {
     '# Faults',
     '',
     'What `npm run test:faults` does to the built program, and what it saw in one run. Every fault is real: sockets, signals, threads,',
-    'a full disk. Behind each the sums of `/metrics` must hold (every packet and every request is in exactly one place), and so must',
-    'the bounds that the tests name; the figures are of one machine and one moment.',
+    'a full disk. After each fault the sums of `/metrics` must balance: every packet and every request is in exactly one place. The',
+    'limits that the tests set must hold too. The figures are from one machine at one time.',
     '',
     `Run on ${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, commit ${commit}, ${machine}.`,
     'Written by `FAULTS_PAGE=docs/faults.md npm run test:faults`.',
     '',
     '## An origin that misbehaves',
     '',
-    'One shard, 16 connections, a queue of 200 requests, time-outs of 0.8 s. For 1.2 s some ten requests a second meet the fault while',
-    'eighty others are answered well; faults of the connection itself hit all, and what waited is then answered (2xx) when they are over. In the columns: what the faulty requests came to (outcomes, or',
-    'reasons of drops), the slowest hundredth of the other requests from the mirror to the origin, requests sent a second time (idempotent',
-    'ones, on a connection that had been closed), the first request that arrives after the fault, and memory, descriptors and sockets',
-    'before and after. A POST was never executed twice.',
+    'One shard, 16 connections, a queue of 200 requests, time-outs of 0.8 s. For 1.2 s about ten requests a second meet the fault while',
+    'eighty others are answered well. Faults of the connection itself hit all requests; those that waited are answered (2xx) when the fault',
+    'is over. A POST was never executed twice. The columns:',
+    '',
+    '- *faulty requests came to*: their outcomes, or reasons of drops',
+    '- *others: p99 ms*: the slowest hundredth of the other requests, from the mirror to the origin',
+    '- *sent again*: requests sent a second time (idempotent ones, on a connection that had been closed)',
+    '- *back after ms*: the first request that arrives after the fault',
+    '- *sockets*, *descriptors*, *RSS MB*: at the end, or before → after',
     '',
     ...table(
       ['fault', 'engine', ...Object.keys(matrix[0]?.figures ?? {})],
@@ -85,11 +89,32 @@ function page(entries: readonly Entry[]): string {
     '',
     '## Everything else',
     '',
-    ...table(
-      ['fault', 'seen'],
-      others.map(({ test, row, figures }) => [row ?? test.replaceAll(' > ', ': '), inWords(figures)]),
-    ),
+    ...inGroups(others).flatMap((group, i) => [...(i === 0 ? [] : ['']), ...groupTable(group)]),
   ].join('\n')}\n`
+}
+
+/** Entries with the same first two figures share a table, in order of their first appearance. */
+function inGroups(entries: readonly Entry[]): Entry[][] {
+  const groups = new Map<string, Entry[]>()
+  for (const entry of entries) {
+    const kind = Object.keys(entry.figures).slice(0, 2).join()
+    const group = groups.get(kind)
+    if (group === undefined) groups.set(kind, [entry])
+    else group.push(entry)
+  }
+  return [...groups.values()]
+}
+
+/** A column for each figure; empty where an entry does not have it. */
+function groupTable(group: readonly Entry[]): string[] {
+  const names = [...new Set(group.flatMap(({ figures }) => Object.keys(figures)))]
+  return table(
+    ['fault', ...names],
+    group.map(({ test, row, figures }) => [
+      row ?? test.replaceAll(' > ', ': '),
+      ...names.map((name) => (figures[name] === undefined ? '' : figureInWords(figures[name]))),
+    ]),
+  )
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {

@@ -46,7 +46,7 @@ export const reassembly: Target = {
   },
 }
 
-function play([settings, ...packets]: Input, isStraight: boolean) {
+function play([settings, ...packets]: Input, isFast: boolean) {
   const choices = new Choices(settings)
   const isn = choices.pick(ISNS)
   const options = {
@@ -64,7 +64,7 @@ function play([settings, ...packets]: Input, isStraight: boolean) {
   }
   const progress = emptyProgressRegister()
   const rig = new Rig(options, temper, progress)
-  if (!isStraight) privates<{ tryPlain: () => boolean }>(rig.reassembler).tryPlain = () => false
+  if (!isFast) privates<{ fastPath: { take: () => boolean } }>(rig.reassembler).fastPath.take = () => false
   /** By connection and side: the next sequence number, were nothing lost. */
   const sent = [isn, 5000, 1 - isn, -1]
   for (const bytes of packets) {

@@ -1,7 +1,8 @@
 /** One HttpConnection, fed the way reassembly feeds it (order, waits, gaps), with real pairing behind it. */
 import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES, RequestDrop } from '../../../src/base/drop.ts'
 import type { BodyUse, Exchange } from '../../../src/exchange/exchange.ts'
-import { HttpConnection, type HttpContext } from '../../../src/http/http-connection.ts'
+import { HttpConnection } from '../../../src/http/http-connection.ts'
+import type { HttpContext } from '../../../src/http/http-context.ts'
 import { HttpExchanges } from '../../../src/http/http-exchanges.ts'
 import { ProtocolCensus } from '../../../src/http/protocol.ts'
 import { TunnelRegister } from '../../../src/http/tunnel-register.ts'

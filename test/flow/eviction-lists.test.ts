@@ -1,16 +1,16 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { EvictionQueue, Line } from '../../src/flow/eviction-queue.ts'
+import { EvictionLists, FlowList } from '../../src/flow/eviction-lists.ts'
 import { FlowTable } from '../../src/flow/flow-table.ts'
 import { WatchList } from '../../src/flow/watch-list.ts'
 
-describe('who gives way', () => {
-  test('each line is first come, first out, whatever moves between and out of them', () => {
-    const step = fc.record({ slot: fc.nat(15), line: fc.constantFrom(...Object.values(Line)) })
+describe('what is evicted', () => {
+  test('each list is first come, first out, whatever moves between and out of them', () => {
+    const step = fc.record({ slot: fc.nat(15), line: fc.constantFrom(...Object.values(FlowList)) })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-        const queue = new EvictionQueue(new FlowTable(16, false))
-        const lines = new Map<number, number[]>(Object.values(Line).map((line) => [line, []]))
+        const queue = new EvictionLists(new FlowTable(16, false))
+        const lines = new Map<number, number[]>(Object.values(FlowList).map((line) => [line, []]))
         for (const { slot, line } of steps) {
           queue.move(slot, line)
           for (const [of, slots] of lines)
@@ -19,8 +19,8 @@ describe('who gives way', () => {
               slots.filter((other) => other !== slot),
             )
           lines.get(line)!.push(slot)
-          for (const of of Object.values(Line))
-            if (of !== Line.none) expect(queue.first(of)).toBe(lines.get(of)![0] ?? -1)
+          for (const of of Object.values(FlowList))
+            if (of !== FlowList.none) expect(queue.first(of)).toBe(lines.get(of)![0] ?? -1)
         }
       }),
     )

@@ -1,6 +1,6 @@
 /**
- * How far each flow was delivered, in memory that outlives the shard, and the flow's row in the table: neither a successor of the
- * shard nor a flow that gave way to others and came back delivers the same bytes again when a mirror sends a segment, or a SYN, once more.
+ * How far each flow was delivered, in memory that outlives the shard, and the flow's row in the table: neither a restarted
+ * worker nor a flow that was evicted and came back delivers the same bytes again when a mirror sends a segment, or a SYN, once more.
  *
  *   byte   field        owner: the shard
  *      0   GENERATION   u32, shards that have used the register; counted up by each
@@ -12,9 +12,9 @@
  *          1   both ports, the lower one above: tells apart flows with one hash
  *          2   next sequence number of the endpoint with the lower port (with equal ports: the lower address)
  *          3   the same of the other endpoint
- *          4   bits 0 and 1: words 2 and 3 are valid; bit 2: its flow gave way where no message boundary was known
- *          5   generation of the shard that uses the entry, 0 when its flow gave way
- *          6   when its flow gave way, seconds
+ *          4   bits 0 and 1: words 2 and 3 are valid; bit 2: its flow was evicted where no message boundary was known
+ *          5   generation of the shard that uses the entry, 0 when its flow was evicted
+ *          6   when its flow was evicted, seconds
  *
  * Ordering: only the shard's thread reads and writes it, by plain accesses; threads of one shard follow each other. http/tunnel-register.ts
  * says why that is enough.
@@ -34,7 +34,7 @@ const PORTS = 1
 const NEXT_SEQ = 2
 const VALID = 4
 const ANY_SEQ = 3
-const INSIDE = 4
+const MID_MESSAGE = 4
 const USER = 5
 const LEFT_AT = 6
 /** As long as a closed connection is remembered by default: repetitions come within seconds. Later the ports may be another connection's. */
@@ -51,8 +51,8 @@ export class ProgressRegister {
   }
 
   /**
-   * An entry for the flow, an even number: the one that a predecessor or the flow itself left, with its sequence numbers, or one
-   * without any. NO_ENTRY when all near are in use, or gave way just now.
+   * An entry for the flow, an even number: the one that a previous worker or the flow itself left, with its sequence numbers, or one
+   * without any. NO_ENTRY when all near are in use, or were evicted just now.
    */
   take(hash: number, ports: number, nowSeconds: number): number {
     const { words, generation } = this
@@ -64,12 +64,12 @@ export class ProgressRegister {
       const found = words[entry + HASH]! | 0
       if (found === 0) unused = entry
       else if (words[entry + USER] !== generation) {
-        const gaveWay = words[entry + USER] === 0
-        const isRemembered = gaveWay && ((nowSeconds - words[entry + LEFT_AT]!) | 0) <= REMEMBERED_S
+        const wasEvicted = words[entry + USER] === 0
+        const isRemembered = wasEvicted && ((nowSeconds - words[entry + LEFT_AT]!) | 0) <= REMEMBERED_S
         if (found === own && words[entry + PORTS] === ports) {
-          if (gaveWay && !isRemembered) words[entry + VALID]! &= INSIDE
+          if (wasEvicted && !isRemembered) words[entry + VALID]! &= MID_MESSAGE
           // A shard died with it in hand, and may have been anywhere in a message.
-          else if (!gaveWay && words[entry + VALID] !== 0) words[entry + VALID]! |= INSIDE
+          else if (!wasEvicted && words[entry + VALID] !== 0) words[entry + VALID]! |= MID_MESSAGE
           words[entry + USER] = generation
           return entry
         }
@@ -77,7 +77,7 @@ export class ProgressRegister {
         if (!isRemembered) left = entry
       }
     }
-    // What predecessors left goes last: its flow may still come.
+    // What previous workers left goes last: its flow may still come.
     const entry = unused === NO_ENTRY ? left : unused
     if (entry === NO_ENTRY) return NO_ENTRY
     words[entry + PORTS] = ports
@@ -87,9 +87,9 @@ export class ProgressRegister {
     return entry
   }
 
-  /** The flow gave way, or was silent for too long, and may come back: its numbers stay for REMEMBERED_S, and then until the entry is needed. */
-  leave(entry: number, atSeconds: number, isInside: boolean): void {
-    if (isInside) this.words[entry + VALID]! |= INSIDE
+  /** The flow was evicted, or was silent for too long, and may come back: its numbers stay for REMEMBERED_S, and then until the entry is needed. */
+  leave(entry: number, atSeconds: number, isMidMessage: boolean): void {
+    if (isMidMessage) this.words[entry + VALID]! |= MID_MESSAGE
     this.words[entry + LEFT_AT] = atSeconds
     this.words[entry + USER] = 0
   }
@@ -102,11 +102,11 @@ export class ProgressRegister {
     return (this.words[entry + VALID]! & ANY_SEQ) !== 0
   }
 
-  /** Whether the flow gave way where no message boundary was known. Told once. */
-  takeInside(entry: number): boolean {
-    const isInside = (this.words[entry + VALID]! & INSIDE) !== 0
+  /** Whether the flow was evicted where no message boundary was known. Told once. */
+  takeMidMessage(entry: number): boolean {
+    const isMidMessage = (this.words[entry + VALID]! & MID_MESSAGE) !== 0
     this.words[entry + VALID]! &= ANY_SEQ
-    return isInside
+    return isMidMessage
   }
 
   /** @param endpoint 0: with the lower port, 1: the other */

@@ -1,0 +1,300 @@
+/** What becomes of doubtful segments: see Doubt. Nothing that its receiver may have thrown away is delivered before that is known. */
+import { Direction } from '../flow/flow-state.ts'
+import type { FlowTable } from '../flow/flow-table.ts'
+import type { WatchList } from '../flow/watch-list.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
+import type { Delivery } from './delivery.ts'
+import type { Disorders } from './disorders.ts'
+import { Doubt, type DoubtfulSegment, differs, endOf, overlapOf } from './doubtful-segments.ts'
+import type { HalfStreams } from './half-stream.ts'
+import { type Segment, SegmentPiece } from './segment.ts'
+import { GapReason } from './stream-parser.ts'
+
+/** Counts the segments that were not taken, by what they were doubted for. */
+const REFUSED: readonly number[] = [
+  Counter.segmentsAckUnsent,
+  Counter.segmentsAckOld,
+  Counter.segmentsOldTimestamp,
+  Counter.segmentsOutOfWindow,
+  Counter.segmentsUnsigned,
+  Counter.segmentsSynData,
+]
+const NOT_URGENT = -1
+
+export class Doubts {
+  private readonly table: FlowTable
+  private readonly half: HalfStreams
+  private readonly disorders: Disorders
+  private readonly delivery: Delivery
+  private readonly watched: WatchList
+  private readonly counters: CounterBlock
+  private readonly piece = new SegmentPiece()
+
+  constructor(
+    table: FlowTable,
+    half: HalfStreams,
+    disorders: Disorders,
+    delivery: Delivery,
+    watched: WatchList,
+    counters: CounterBlock,
+  ) {
+    this.table = table
+    this.half = half
+    this.disorders = disorders
+    this.delivery = delivery
+    this.watched = watched
+    this.counters = counters
+  }
+
+  /** Keeps a segment whose receiver may have thrown it away. */
+  keep(key: number, segment: Segment, doubt: number): void {
+    const view = segment.view!
+    const present = Math.max(0, view.end - segment.payloadAt)
+    const bytes = Buffer.allocUnsafeSlow(present)
+    view.bytes.copy(bytes, 0, segment.payloadAt, segment.payloadAt + present)
+    const kept: DoubtfulSegment = {
+      doubt,
+      seq: segment.start,
+      bytes,
+      missing: segment.length - present,
+      isFin: segment.isFin,
+      ack: segment.ack,
+      hasAck: segment.hasAck,
+      timeUs: view.timeUs,
+      urgentPointer: segment.isUrgent ? segment.urgentPointer : NOT_URGENT,
+      startsSegment: true,
+      isContradicted: false,
+    }
+    // What ends where delivery has come to is a repetition, whoever sent it.
+    if (!seqBefore(this.table.nextSeq[key]!, endOf(kept))) {
+      this.counters.add(Counter.segmentsDuplicate)
+      return
+    }
+    const doubtful = this.disorders.needDoubtful(key)
+    const before = doubtful.cost
+    const refused = doubtful.add(kept)
+    this.disorders.account(doubtful.cost - before)
+    if (refused !== null) this.refuse(refused)
+    this.watched.add(key >> 1)
+  }
+
+  /**
+   * A segment that the receiver takes if it is the first with its bytes: what was kept of them is no longer wanted. Where that may have
+   * been the true one, and is another, nobody knows what the receiver read.
+   */
+  meet(key: number, piece: SegmentPiece): void {
+    const doubtful = this.disorders.doubtfulOf(key)
+    if (doubtful === null) return
+    const before = doubtful.cost
+    for (let i = doubtful.segments.length - 1; i >= 0; i--) {
+      const kept = doubtful.segments[i]!
+      if (overlapOf(kept, piece) === 0) continue
+      if (differs(kept, piece)) {
+        if (
+          kept.doubt === Doubt.ackAhead &&
+          seqBefore(this.table.nextSeq[key]!, seqAdd(piece.seq, piece.end - piece.at))
+        )
+          this.disorders.needMarks(key).add(piece.seq, piece.end - piece.at, GapReason.conflict)
+        this.refuse(doubtful.takeAt(i))
+        continue
+      }
+      const covered = seqDistance(kept.seq, seqAdd(piece.seq, piece.end - piece.at))
+      if (covered >= kept.bytes.length) doubtful.takeAt(i)
+      else if (!seqBefore(kept.seq, piece.seq)) doubtful.cutFront(i, covered)
+    }
+    this.disorders.account(doubtful.cost - before)
+    this.forgetEmpty(key)
+  }
+
+  /**
+   * A packet of the peer, taken: it may show that the peer had sent what a doubtful segment of `key` acknowledged, or had not.
+   */
+  settle(key: number, proof: Segment): void {
+    const doubtful = this.disorders.doubtfulOf(key)
+    if (doubtful === null) return
+    for (let i = 0; i < doubtful.segments.length; ) {
+      const kept = doubtful.segments[i]!
+      const verdict = verdictOf(kept, proof)
+      if (verdict === 0) i++
+      else if (verdict > 0) {
+        this.take(key, i)
+        i = 0
+      } else this.drop(key, i)
+    }
+    this.forgetEmpty(key)
+  }
+
+  /**
+   * What `segment` of `key` acknowledges was sent, as far as a doubtful segment of the peer says, and what that one acknowledges, the
+   * segment shows: each of them is the other's proof, where the mirror lost what both speak of.
+   */
+  isMutual(key: number, segment: Segment): boolean {
+    const doubtful = this.disorders.doubtfulOf(key ^ 1)
+    if (doubtful === null) return false
+    return doubtful.segments.some((kept) => {
+      if (kept.doubt !== Doubt.ackAhead) return false
+      const isBehind = !seqBefore(segment.start, kept.ack) && !seqBefore(endOf(kept), segment.ack)
+      return isBehind || (!seqBefore(kept.seq, segment.ack) && !seqBefore(segment.end, kept.ack))
+    })
+  }
+
+  /** The server's SYN+ACK acknowledges data of the SYN, or does not (RFC 7413 section 4.2). */
+  settleSynData(client: number, ack: number): void {
+    const doubtful = this.disorders.doubtfulOf(client)
+    if (doubtful === null) return
+    const i = doubtful.segments.findIndex((kept) => kept.doubt === Doubt.synData)
+    if (i < 0) return
+    const kept = doubtful.segments[i]!
+    const taken = seqDistance(kept.seq, ack)
+    if (taken >= kept.bytes.length + kept.missing) this.take(client, i)
+    else this.drop(client, i)
+    this.forgetEmpty(client)
+  }
+
+  /** What comes of the client next goes on behind the data of its SYN: it was accepted. */
+  meetBehindSyn(client: number, seq: number): void {
+    const doubtful = this.disorders.doubtfulOf(client)
+    const i = doubtful?.segments.findIndex((kept) => kept.doubt === Doubt.synData) ?? -1
+    if (i < 0 || seqBefore(seq, endOf(doubtful!.segments[i]!))) return
+    this.take(client, i)
+    this.forgetEmpty(client)
+  }
+
+  /**
+   * The hole at nextSeq is given up, and the receiver has its bytes: a copy that was kept was the one. Returns whether there was one.
+   */
+  takeAcknowledged(key: number): boolean {
+    const doubtful = this.disorders.doubtfulOf(key)
+    if (doubtful === null) return false
+    const next = this.table.nextSeq[key]!
+    const i = doubtful.segments.findIndex(
+      (kept) => kept.doubt !== Doubt.ackAhead && isAt(kept, next) && this.isAcknowledged(key, kept),
+    )
+    if (i < 0) return false
+    const kept = doubtful.segments[i]!
+    // Another copy of the same bytes, as doubtful: which one was taken is not known.
+    this.fillPiece(kept, false)
+    for (const other of doubtful.segments) {
+      if (other !== kept && isAt(other, next) && differs(other, this.piece))
+        this.disorders.needMarks(key).add(kept.seq, kept.bytes.length, GapReason.conflict)
+    }
+    this.take(key, i)
+    for (let j = doubtful.segments.length - 1; j >= 0; j--) {
+      if (!seqBefore(this.table.nextSeq[key]!, endOf(doubtful.segments[j]!))) this.drop(key, j)
+    }
+    this.forgetEmpty(key)
+    return true
+  }
+
+  /**
+   * Nothing more will come. What acknowledges one byte more than was seen of its peer, which nothing speaks against, acknowledges a FIN
+   * that the mirror lost.
+   */
+  takeBehindLostFin(key: number): void {
+    const doubtful = this.disorders.doubtfulOf(key)
+    if (doubtful === null) return
+    const fin = seqAdd(this.half.sentEnd(key ^ 1), 1)
+    for (let i = 0; i < doubtful.segments.length; ) {
+      const kept = doubtful.segments[i]!
+      if (kept.doubt !== Doubt.ackAhead || kept.isContradicted || kept.ack !== fin) i++
+      else this.take(key, i)
+    }
+    this.forgetEmpty(key)
+  }
+
+  /** Memory is short. False: there was none. */
+  dropOldest(key: number): boolean {
+    if (this.disorders.doubtfulOf(key) === null) return false
+    this.drop(key, 0)
+    this.forgetEmpty(key)
+    return true
+  }
+
+  /** The connection is over: what is left was not taken. */
+  dropAll(key: number): void {
+    while (this.dropOldest(key));
+  }
+
+  /** Byte that an urgent pointer may mean: as Linux reads it, and as RFC 9293 section 3.8.5 does, one behind (RFC 6093 section 2). */
+  markUrgent(key: number, seq: number, pointer: number): void {
+    const first = seqAdd(seq, pointer === 0 ? 0 : pointer - 1)
+    const { table } = this
+    // A pointer to what was delivered already is ignored by Linux, too.
+    if (seqBefore(seqAdd(first, 1), table.nextSeq[key]!)) return
+    this.disorders.needMarks(key).add(first, pointer === 0 ? 1 : 2, GapReason.urgent)
+    this.watched.add(key >> 1)
+  }
+
+  private isAcknowledged(key: number, kept: DoubtfulSegment): boolean {
+    const isOneSided = !this.half.has(key ^ 1, Direction.seen)
+    if (isOneSided) return kept.doubt === Doubt.synData
+    return this.half.has(key, Direction.acked) && !seqBefore(this.table.highAck[key]!, endOf(kept))
+  }
+
+  private take(key: number, i: number): void {
+    const doubtful = this.disorders.doubtfulOf(key)!
+    const before = doubtful.cost
+    const kept = doubtful.takeAt(i)
+    this.disorders.account(doubtful.cost - before)
+    if (kept.urgentPointer !== NOT_URGENT) this.markUrgent(key, kept.seq, kept.urgentPointer)
+    const isAckedTo = this.half.has(key, Direction.acked) && this.table.highAck[key] === kept.seq
+    this.fillPiece(kept, isAckedTo)
+    if (kept.hasAck && kept.doubt === Doubt.ackAhead && this.half.acknowledge(key ^ 1, kept.ack))
+      this.watched.add(key >> 1)
+    const length = kept.bytes.length + kept.missing
+    if (length > 0) this.delivery.take(key, this.piece, length)
+    if (kept.isFin) this.half.finish(key, seqAdd(kept.seq, length))
+    this.half.noteSent(key, endOf(kept))
+  }
+
+  private drop(key: number, i: number): void {
+    const doubtful = this.disorders.doubtfulOf(key)!
+    const before = doubtful.cost
+    this.refuse(doubtful.takeAt(i))
+    this.disorders.account(doubtful.cost - before)
+  }
+
+  private refuse(kept: DoubtfulSegment): void {
+    this.counters.add(REFUSED[kept.doubt]!)
+  }
+
+  private forgetEmpty(key: number): void {
+    if (this.disorders.doubtfulOf(key)?.segments.length === 0) this.disorders.forgetDoubtful(key)
+  }
+
+  private fillPiece(kept: DoubtfulSegment, isAckedTo: boolean): void {
+    const { piece } = this
+    piece.bytes = kept.bytes
+    piece.at = 0
+    piece.end = kept.bytes.length
+    piece.seq = kept.seq
+    piece.ack = kept.ack
+    piece.hasAck = kept.hasAck
+    piece.timeUs = kept.timeUs
+    piece.startsSegment = kept.startsSegment
+    piece.isAckedTo = isAckedTo && kept.startsSegment
+  }
+}
+
+function isAt(kept: DoubtfulSegment, seq: number): boolean {
+  return !seqBefore(seq, kept.seq) && seqBefore(seq, endOf(kept))
+}
+
+/**
+ * 1: the peer had sent what the segment acknowledges when it came; -1: it had not, though it has bytes of that place now; 0: neither is
+ * shown. RFC 5961 section 5.2: what acknowledges data that was never sent is thrown away.
+ */
+function verdictOf(kept: DoubtfulSegment, proof: Segment): number {
+  // Data of a SYN that its receiver acknowledges was taken (RFC 7413 section 4.2).
+  if (kept.doubt === Doubt.synData) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
+  if (kept.doubt !== Doubt.ackAhead) return 0
+  const isLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
+  if (!isLater) return seqBefore(proof.end, kept.ack) ? 0 : 1
+  if (!seqBefore(proof.start, kept.ack)) return kept.isContradicted ? 0 : 1
+  // A bare acknowledgement stands where its sender goes on; a keep-alive probe one byte back.
+  if (proof.length === 0 && !proof.isFin) return seqDistance(proof.start, kept.ack) > 1 ? -1 : 0
+  // An answer that covers what was acknowledged before it, or the same sent again: what goes on behind it proves nothing any more.
+  kept.isContradicted = true
+  return 0
+}

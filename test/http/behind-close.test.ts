@@ -1,0 +1,113 @@
+/** Behind Connection: close nothing is a request (RFC 9112 section 9.6). */
+import { describe, expect, test } from 'vitest'
+import { answer, ConnectionRig, get, RigContext, SERVER } from './support/connection-rig.ts'
+
+const closing = (status: number) => `HTTP/1.1 ${status} x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
+const ONE_SHOT = 'GET /1 HTTP/1.0\r\n\r\n'
+
+describe('a request that closes', () => {
+  test.each([
+    ['close', 'Connection: close\r\n'],
+    ['close among others, in any case', 'Connection: x\r\nConnection: keep-alive, Close\r\n'],
+  ])('ends the requests: %s', (_how, fields) => {
+    for (const behind of ['in its segment', 'in the next', 'behind the answer']) {
+      const rig = new ConnectionRig()
+      if (behind === 'in its segment') rig.client(get('/1', fields) + get('/2')).server(answer(200))
+      else if (behind === 'in the next') rig.client(get('/1', fields)).client(get('/2')).server(answer(200))
+      else rig.client(get('/1', fields)).server(answer(200)).client(get('/2'))
+      expect(rig.fin(SERVER).close()).toEqual(['GET /1 -> 200'])
+      expect(rig.count('behindCloseBytes')).toBe(get('/2').length)
+      expect(rig.count('requestsParsed')).toBe(1)
+    }
+  })
+
+  test('is whole with its body', () => {
+    const rig = new ConnectionRig().client('POST /1 HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\n')
+    rig.client(`abc${get('/2')}`).server(answer(200))
+    expect(rig.close()).toEqual(['POST /1 -> 200'])
+  })
+
+  test('is passed on at once: nobody waits for its answer', () => {
+    const rig = new ConnectionRig().client(get('/1', 'Connection: close\r\n'))
+    expect(rig.context.requestsInParsing).toBe(0)
+    expect(rig.close()).toEqual(['GET /1 -> none'])
+  })
+})
+
+describe('HTTP/1.0 without keep-alive', () => {
+  test('has no pipeline', () => {
+    const rig = new ConnectionRig().client(ONE_SHOT).client(get('/2')).server(answer(200)).fin(SERVER)
+    expect(rig.close()).toEqual(['GET /1 -> 200'])
+    expect(rig.drops).toEqual({ behindClose: 1 })
+  })
+
+  test('goes on where the server answers what comes behind its answer', () => {
+    const old = (status: number) => answer(status, 'x').replace('HTTP/1.1', 'HTTP/1.0')
+    const rig = new ConnectionRig().client(ONE_SHOT).server(old(200)).client('GET /2 HTTP/1.0\r\n\r\n').server(old(201))
+    expect(rig.close()).toEqual(['GET /1 -> 200', 'GET /2 -> 201'])
+  })
+
+  test('goes on where it says so', () => {
+    const rig = new ConnectionRig().client('GET /1 HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n').client(get('/2'))
+    expect(rig.close()).toEqual(['GET /1 -> none', 'GET /2 -> none'])
+  })
+})
+
+describe('an answer that closes', () => {
+  test.each([
+    ['pipelined', (rig: ConnectionRig) => rig.client(get('/1') + get('/2')).server(closing(200))],
+    ['in a segment of its own', (rig: ConnectionRig) => rig.client(get('/1')).client(get('/2')).server(closing(200))],
+    [
+      'unfinished',
+      (rig: ConnectionRig) =>
+        rig.client(`${get('/1')}POST /2 HTTP/1.1\r\nContent-Length: 9\r\n\r\nab`).server(closing(200)),
+    ],
+    [
+      'sent behind it, and not answered',
+      (rig: ConnectionRig) => rig.client(get('/1')).server(closing(200)).client(get('/2')),
+    ],
+    [
+      'behind HTTP/1.0',
+      (rig: ConnectionRig) => rig.client(get('/1') + get('/2')).server('HTTP/1.0 200 x\r\nContent-Length: 0\r\n\r\n'),
+    ],
+  ])('leaves out what stands behind its request: %s', (_how, happens) => {
+    const rig = new ConnectionRig()
+    happens(rig)
+    expect(rig.fin(SERVER).close()).toEqual(['GET /1 -> 200'])
+    expect(rig.drops).toEqual({ behindClose: 1 })
+  })
+
+  test('leaves what its server answers all the same, to a client that asked behind it', () => {
+    const rig = new ConnectionRig().client(get('/1')).server(closing(200)).client(get('/2')).server(answer(202))
+    expect(rig.close()).toEqual(['GET /1 -> 200', 'GET /2 -> 202'])
+  })
+
+  test('drops what is sent behind it where nobody waits for answers', () => {
+    const context = new RigContext()
+    context.showsUnanswered = false
+    const rig = new ConnectionRig({ context })
+      .client(get('/1'))
+      .server(closing(200))
+      .client(get('/2'))
+      .server(answer(202))
+    expect(rig.close()).toEqual(['GET /1 -> 200', 'null -> 202'])
+    expect(rig.drops).toEqual({ behindClose: 1 })
+  })
+
+  test('leaves the requests in front of its own', () => {
+    const rig = new ConnectionRig().client(get('/1') + get('/2') + get('/3')).server(answer(201) + closing(202))
+    expect(rig.close()).toEqual(['GET /1 -> 201', 'GET /2 -> 202'])
+  })
+
+  test('of an interim kind closes nothing', () => {
+    const rig = new ConnectionRig().client(get('/1') + get('/2'))
+    rig.server('HTTP/1.1 103 x\r\nConnection: close\r\n\r\n').server(answer(200) + answer(200))
+    expect(rig.close()).toEqual(['GET /1 -> (103) 200', 'GET /2 -> 200'])
+  })
+
+  test('to a request whose body still comes leaves that request', () => {
+    const rig = new ConnectionRig().client('POST /1 HTTP/1.1\r\nContent-Length: 4\r\n\r\nab').server(closing(400))
+    rig.client('cd')
+    expect(rig.close()).toEqual(['POST /1 -> 400'])
+  })
+})

@@ -1,0 +1,142 @@
+/** The first line of the summary, in every situation. */
+import { expect, test } from 'vitest'
+import { Counter, CounterBlock, type ScalarName } from '../../src/metrics/counters.ts'
+import { makeSummary, type Summary, summaryInWords } from '../../src/report/summary.ts'
+import { Totals } from '../../src/report/totals.ts'
+
+const SPENT = { seconds: 1, cpuSeconds: 1, fromFirstPacket: { seconds: 1, cpuSeconds: 1 } }
+const memory = new SharedArrayBuffer(1 << 16)
+new CounterBlock(memory, 0).publish()
+const EMPTY = makeSummary(Totals.read([memory]), [], false, SPENT)
+
+type Part<T> = { readonly [K in keyof T]?: T[K] extends object | null ? Partial<NonNullable<T[K]>> : T[K] }
+
+/** A run in which everything went well, but for what is given. */
+function summaryOf(given: Part<Summary>): Summary {
+  const well: Part<Summary> = {
+    packets: { received: 10, processed: 10 },
+    flows: { opened: 1 },
+    requests: { parsed: 2, replayed: { printed: 2 } },
+    responses: { parsed: 2 },
+  }
+  const merged: Record<string, unknown> = { ...EMPTY }
+  for (const part of [well, given])
+    for (const [key, value] of Object.entries(part))
+      merged[key] =
+        typeof value === 'object' ? { ...(merged[key] as object), ...(value as object) } : (value as unknown)
+  return merged as unknown as Summary
+}
+
+const first = (given: Part<Summary>) => summaryInWords(summaryOf(given), 'printed')[0]!
+
+const NOTHING_READ = { requests: { parsed: 0, replayed: {} }, responses: { parsed: 0 } }
+
+const SITUATIONS: readonly (readonly [string, Part<Summary>, string])[] = [
+  ['all is well', {}, 'Nothing was lost.'],
+  [
+    'nothing arrived',
+    { packets: { received: 0, processed: 0 }, flows: { opened: 0 }, ...NOTHING_READ },
+    'Nothing arrived: there was no packet to read.',
+  ],
+  [
+    'no packet carries TCP for us',
+    { packets: { received: 10, processed: 10, other: 10 }, flows: { opened: 0 }, ...NOTHING_READ },
+    'Nothing was read: no TCP connection was seen in 10 packets.',
+  ],
+  ['connections without a request', NOTHING_READ, 'No HTTP/1 request was seen in 1 connection.'],
+  [
+    'a connection that began with something else, and was answered',
+    { flows: { unreadable: 1 }, responses: { parsed: 2, unasked: 2 }, requests: { parsed: 0, replayed: {} } },
+    'Not everything was read: 1 connection that began with no HTTP/1 request and got an answer; 2 answers to requests that were not read.',
+  ],
+  [
+    'a connection that began with something else, and was not answered',
+    { otherProtocols: { unknown: { 80: 1 }, tls: { 443: 2, 8443: 1 } } },
+    'Not everything was read: 1 connection of an unrecognised protocol; 3 connections of TLS.',
+  ],
+  [
+    'a malformed PROXY header',
+    { otherProtocols: { proxyHeader: { 80: 1 } } },
+    'Not everything was read: 1 connection of a malformed PROXY header.',
+  ],
+  [
+    'answers alone',
+    { requests: { parsed: 0, replayed: {} }, responses: { parsed: 3, unasked: 3 } },
+    'Not everything was read: 3 answers to requests that were not read.',
+  ],
+  [
+    'an answer that is not whole',
+    { responses: { parsed: 2, dropped: { framing: 1 } } },
+    'Not everything was read: 1 answer not whole (framing 1).',
+  ],
+  ['a tunnel', { skippedBytes: { tunnel: 1234 } }, 'Not everything was read: 1,234 bytes in tunnels.'],
+  [
+    'a start in the middle',
+    { skippedBytes: { resyncUnproven: 7 } },
+    'Not everything was read: 7 bytes without a proven message boundary.',
+  ],
+  ['bytes behind close', { skippedBytes: { behindClose: 40 } }, 'Nothing was lost.'],
+  [
+    'requests behind close',
+    { requests: { parsed: 3, dropped: { behindClose: 1 }, replayed: { printed: 2 } } },
+    'Nothing was lost. Left out on purpose: 1 of 3 requests (behindClose 1).',
+  ],
+  [
+    'a request refused for an early answer',
+    { requests: { parsed: 3, dropped: { earlyAnswer: 1 }, replayed: { printed: 2 } } },
+    'Lost: 1 request dropped (earlyAnswer 1).',
+  ],
+  [
+    'a gap, and a tunnel',
+    { flows: { opened: 1, gaps: 1 }, skippedBytes: { tunnel: 1 } },
+    'Lost: 1 gap in the captured streams, in no request that was recognised. Not read: 1 byte in tunnels.',
+  ],
+  [
+    'only what was asked for',
+    { requests: { parsed: 3, dropped: { sampledOut: 3 }, replayed: {} } },
+    'Nothing was lost. Left out on purpose: 3 of 3 requests (sampledOut 3).',
+  ],
+  [
+    'a packet dropped here',
+    { packets: { received: 10, dropped: { shed: 1 } } },
+    'Lost: 1 packet dropped here (shed 1).',
+  ],
+  [
+    'the kernel’s loss alone',
+    { packets: { received: 0, kernelDropped: 3 }, flows: { opened: 0 } },
+    "Lost: 3 packets in the kernel's receive buffer.",
+  ],
+  ['a worker that died', { flows: { opened: 1, lost: 1 } }, 'Lost: 1 connection with a worker.'],
+]
+
+test.each(SITUATIONS)('%s', (_situation, given, words) => {
+  expect(first(given)).toBe(words)
+})
+
+test('whatever is added to a situation in which something is missing, nothing is said to be complete', () => {
+  const missing = SITUATIONS.filter(([, , words]) => !words.startsWith('Nothing was lost'))
+  for (const [, one] of missing)
+    for (const [, other] of SITUATIONS) {
+      const both: Record<string, unknown> = { ...other }
+      for (const [key, value] of Object.entries(one)) both[key] = { ...(both[key] as object), ...(value as object) }
+      expect(first(both as Part<Summary>)).not.toContain('Nothing was lost')
+    }
+})
+
+test('every counter of bytes that nobody read is in the summary', () => {
+  const names: readonly ScalarName[] = [
+    'resyncUnproven',
+    'afterAmbiguous',
+    'tunnelBytes',
+    'otherProtocolBytes',
+    'behindCloseBytes',
+  ]
+  for (const name of names) {
+    const block = new SharedArrayBuffer(1 << 16)
+    const counters = new CounterBlock(block, 0)
+    counters.add(Counter[name], 5)
+    counters.publish()
+    const { skippedBytes } = makeSummary(Totals.read([block]), [], false, SPENT)
+    expect(Object.values(skippedBytes).filter((n) => n === 5)).toHaveLength(1)
+  }
+})
