@@ -108,7 +108,7 @@ export class Transactions {
     if (count > 0) this.owner.answersMissed(this.take(count))
   }
 
-  /** Takes out the requests that the client sent before it had heard so much: pipelined ones, which a server that closes does not read. */
+  /** Takes out the requests that the client sent before it had received so much: pipelined ones, which a server that closes does not read. */
   withdraw(peerOffset: number): PendingRequest[] {
     const { pending } = this
     let count = 0
@@ -127,7 +127,7 @@ export class Transactions {
   private pairOf(offset: number, peerOffset: number): PendingRequest | null {
     const { pending } = this
     if (this.isUnsure || pending[0]?.isBehindLoss === true) {
-      // The client had everything in front of this response when it asked, and the server had the request and nothing behind it.
+      // The client had everything before this response when it sent the request, and the server had the request and nothing after it.
       const i = pending.findIndex((p) => p.peerOffset === offset)
       const asked = pending[i]
       if (asked === undefined || asked.state !== 'complete' || asked.endOffset !== peerOffset) return null

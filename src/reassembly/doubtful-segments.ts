@@ -1,5 +1,5 @@
 /**
- * Segments of one direction that its receiver may have thrown away: what we saw does not decide it. They are kept apart from the
+ * Segments of one direction that its receiver may have discarded: what we saw does not decide it. They are kept apart from the
  * stream until something does (see Doubt), and forgotten when other bytes have taken their place.
  */
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
