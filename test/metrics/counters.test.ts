@@ -17,6 +17,7 @@ import {
   readCounterBlock,
   SCALARS,
 } from '../../src/metrics/counters.ts'
+import { PassedOver } from '../../src/metrics/passed-over.ts'
 import { compile } from '../support/compiled.ts'
 
 describe('a counter block', () => {
@@ -73,7 +74,7 @@ describe('a counter block', () => {
     expect(new Set(read)).toEqual(new Set([0]))
     for (const n of [1, 2, 3, 4, 5]) {
       for (let i = 0; i < n; i++) {
-        block.values.fill(10 * n + i)
+        fill(block, 10 * n + i)
         block.publish()
       }
       for (let i = 0; i < 6 - n; i++) {
@@ -82,6 +83,26 @@ describe('a counter block', () => {
         expect(new Set(read)).toEqual(new Set([11 * n - 1]))
       }
     }
+  })
+
+  test('publishes latencies from the first one on, of a thread that began in its place too', () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const read = new Float64Array(COUNTERS)
+    const shown = () => {
+      readCounterBlock(memory, 0, read)
+      return read.subarray(LATENCIES).reduce((sum, value) => sum + value, 0)
+    }
+    let block = new CounterBlock(memory)
+    block.publish()
+    expect(shown()).toBe(0)
+    block.latency(1000)
+    block.publish()
+    expect(shown()).toBe(1)
+    block = new CounterBlock(memory)
+    block.publish()
+    block.addedLatency(5)
+    block.publish()
+    expect(shown()).toBe(2)
   })
 
   /** One step of a random history: what the owner and the reader do, and what a thread that begins in the owner's place finds. */
@@ -103,13 +124,13 @@ describe('a counter block', () => {
         for (const [i, kind] of steps.entries()) {
           if (kind === 'publish') {
             published = i + 1
-            block.values.fill(published)
+            fill(block, published)
             block.publish()
           } else if (kind === 'read') {
             readCounterBlock(memory, 0, read)
             expect(new Set(read)).toEqual(new Set([published]))
           } else if (kind === 'publish, read meanwhile') {
-            block.values.fill(i + 1)
+            fill(block, i + 1)
             whileFilling(
               () => block.publish(),
               () => readCounterBlock(memory, 0, read),
@@ -129,7 +150,7 @@ describe('a counter block', () => {
   test('does not wait for a thread that the machine takes from its processor while it publishes', () => {
     const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
     const block = new CounterBlock(memory)
-    block.values.fill(3)
+    fill(block, 3)
     block.publish()
     halfPublished(block, 4)
     const read = new Float64Array(COUNTERS)
@@ -146,6 +167,7 @@ describe('a counter block', () => {
       `import { workerData } from 'node:worker_threads'
       import { CounterBlock } from '${compiled.url('metrics/counters.ts')}'
       const block = new CounterBlock(workerData.memory)
+      block.passOver(0, 1)
       for (let n = 1; Atomics.load(workerData.stop, 0) === 0; n++) {
         block.values.fill(n)
         block.publish()
@@ -177,7 +199,7 @@ describe('a counter block', () => {
 /** As `publish`, but for its end: half of the values are in the owner's copy, and it was not handed over. */
 function halfPublished(block: CounterBlock, value: number): void {
   class Halted extends Error {}
-  block.values.fill(value)
+  fill(block, value)
   const halt = () => {
     throw new Halted()
   }
@@ -185,6 +207,12 @@ function halfPublished(block: CounterBlock, value: number): void {
 }
 
 /** Calls `meanwhile` when the publication has filled half of the owner's copy. */
+/** Every value there is becomes `n`. */
+function fill(block: CounterBlock, n: number): void {
+  block.passOver(PassedOver.udpPort, 1)
+  block.values.fill(n)
+}
+
 function whileFilling(publish: () => void, meanwhile: () => void): void {
   const { set } = Float64Array.prototype
   Float64Array.prototype.set = function (from, at) {
