@@ -42,8 +42,8 @@ export interface DoubtfulSegment {
   startsSegment: boolean
 }
 
-/** Chosen: more than an honest connection has at once, few enough to look at each for every packet. */
-const MOST = 64
+/** Chosen: what a window holds in segments of the usual size; few enough to look at each for every packet. */
+const MOST = 1024
 const OVERHEAD = 192
 
 export class DoubtfulSegments {

@@ -118,10 +118,8 @@ export class Doubts {
       const kept = doubtful.segments[i]!
       const verdict = verdictOf(kept, proof)
       if (verdict === 0) i++
-      else if (verdict > 0) {
-        this.take(key, i)
-        i = 0
-      } else this.drop(key, i)
+      else if (verdict > 0) this.take(key, i)
+      else this.drop(key, i)
     }
     this.forgetEmpty(key)
   }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import {
   ADDED_LATENCIES,
   ADDED_LATENCY_BUCKETS,
+  BLOCK_VALUES,
   COUNTER_BLOCK_BYTES,
   COUNTERS,
   Counter,
@@ -17,6 +18,7 @@ import {
   readCounterBlock,
   SCALARS,
 } from '../../src/metrics/counters.ts'
+import { PassedOver } from '../../src/metrics/passed-over.ts'
 import { compile } from '../support/compiled.ts'
 
 describe('a counter block', () => {
@@ -73,7 +75,7 @@ describe('a counter block', () => {
     expect(new Set(read)).toEqual(new Set([0]))
     for (const n of [1, 2, 3, 4, 5]) {
       for (let i = 0; i < n; i++) {
-        block.values.fill(10 * n + i)
+        fill(block, 10 * n + i)
         block.publish()
       }
       for (let i = 0; i < 6 - n; i++) {
@@ -84,9 +86,30 @@ describe('a counter block', () => {
     }
   })
 
+  test('publishes latencies from the first one on, of a thread that began in its place too', () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const read = new Float64Array(COUNTERS)
+    const shown = () => {
+      readCounterBlock(memory, 0, read)
+      return read.subarray(LATENCIES).reduce((sum, value) => sum + value, 0)
+    }
+    let block = new CounterBlock(memory)
+    block.publish()
+    expect(shown()).toBe(0)
+    block.latency(1000)
+    block.publish()
+    expect(shown()).toBe(1)
+    block = new CounterBlock(memory)
+    block.publish()
+    block.addedLatency(5)
+    block.publish()
+    expect(shown()).toBe(2)
+  })
+
   /** One step of a random history: what the owner and the reader do, and what a thread that begins in the owner's place finds. */
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.constant('publish' as const) },
+    { weight: 1, arbitrary: fc.constant('pass over' as const) },
     { weight: 4, arbitrary: fc.constant('read' as const) },
     { weight: 2, arbitrary: fc.constant('publish, read meanwhile' as const) },
     { weight: 1, arbitrary: fc.constant('die while filling' as const) },
@@ -97,41 +120,62 @@ describe('a counter block', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
-        const read = new Float64Array(COUNTERS)
+        const read = new Float64Array(BLOCK_VALUES)
         let block = new CounterBlock(memory)
-        let published = 0
+        let published = block.values.slice()
         for (const [i, kind] of steps.entries()) {
           if (kind === 'publish') {
-            published = i + 1
-            block.values.fill(published)
+            fill(block, i + 1)
             block.publish()
+            published = block.values.slice()
+          } else if (kind === 'pass over') {
+            block.passOver(PassedOver.udpPort, i)
           } else if (kind === 'read') {
             readCounterBlock(memory, 0, read)
-            expect(new Set(read)).toEqual(new Set([published]))
+            expectSame(read, published)
           } else if (kind === 'publish, read meanwhile') {
-            block.values.fill(i + 1)
+            fill(block, i + 1)
             whileFilling(
               () => block.publish(),
               () => readCounterBlock(memory, 0, read),
             )
-            expect(new Set(read)).toEqual(new Set([published]))
-            published = i + 1
+            expectSame(read, published)
+            published = block.values.slice()
           } else {
-            if (kind === 'die while filling') halfPublished(block, -1)
+            if (kind === 'die while filling') {
+              fill(block, -1)
+              halfPublished(block)
+            }
             block = new CounterBlock(memory)
-            expect(new Set(block.values)).toEqual(new Set([published]))
+            expectSame(block.values, published)
           }
         }
       }),
+      { numRuns: 500 },
     )
+  })
+
+  test('goes on without what a thread passed over and died before it published', () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const dying = new CounterBlock(memory)
+    dying.passOver(PassedOver.udpPort, 53)
+    halfPublished(dying)
+    const read = new Float64Array(BLOCK_VALUES)
+    const restarted = new CounterBlock(memory)
+    for (let i = 0; i < 3; i++) {
+      restarted.publish()
+      readCounterBlock(memory, 0, read)
+      expect(new Set(read)).toEqual(new Set([0]))
+    }
   })
 
   test('does not wait for a thread that the machine takes from its processor while it publishes', () => {
     const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
     const block = new CounterBlock(memory)
-    block.values.fill(3)
+    fill(block, 3)
     block.publish()
-    halfPublished(block, 4)
+    block.values.fill(4)
+    halfPublished(block)
     const read = new Float64Array(COUNTERS)
     readCounterBlock(memory, 0, read)
     expect(new Set(read)).toEqual(new Set([3]))
@@ -146,6 +190,7 @@ describe('a counter block', () => {
       `import { workerData } from 'node:worker_threads'
       import { CounterBlock } from '${compiled.url('metrics/counters.ts')}'
       const block = new CounterBlock(workerData.memory)
+      block.passOver(0, 1)
       for (let n = 1; Atomics.load(workerData.stop, 0) === 0; n++) {
         block.values.fill(n)
         block.publish()
@@ -174,24 +219,36 @@ describe('a counter block', () => {
   })
 })
 
+/** The counters, each the same number. What was passed over stays. */
+function fill(block: CounterBlock, value: number): void {
+  block.latency(1)
+  block.values.fill(value, 0, COUNTERS)
+}
+
+/** As toEqual, which takes milliseconds for a block. */
+function expectSame(found: Float64Array, expected: Float64Array): void {
+  if (!found.every((value, i) => value === expected[i])) expect(found).toEqual(expected)
+}
+
 /** As `publish`, but for its end: half of the values are in the owner's copy, and it was not handed over. */
-function halfPublished(block: CounterBlock, value: number): void {
+function halfPublished(block: CounterBlock): void {
   class Halted extends Error {}
-  block.values.fill(value)
   const halt = () => {
     throw new Halted()
   }
   expect(() => whileFilling(() => block.publish(), halt)).toThrow(Halted)
 }
 
-/** Calls `meanwhile` when the publication has filled half of the owner's copy. */
+/** Calls `meanwhile` when the publication has filled half of the owner's copy: the back half, where what was passed over stands. */
 function whileFilling(publish: () => void, meanwhile: () => void): void {
   const { set } = Float64Array.prototype
   Float64Array.prototype.set = function (from, at) {
-    this.fill((from as Float64Array)[0]!, 0, this.length >> 1)
     Float64Array.prototype.set = set
+    const values = from as Float64Array
+    const half = values.length >> 1
+    this.set(values.subarray(half), half)
     meanwhile()
-    this.set(from, at)
+    this.set(values, at)
   }
   try {
     publish()

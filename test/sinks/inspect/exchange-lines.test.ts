@@ -41,6 +41,14 @@ test('no response is null, no VNI is null', () => {
   })
 })
 
+test('the ends that a PROXY header names stand behind those of the connection', () => {
+  const namedClient = { address: '2001:db8::7', port: 56_324 }
+  const namedServer = { address: '198.51.100.1', port: 443 }
+  expect(line({ connection: { ...CONNECTION, namedClient, namedServer } })).toContain(
+    '"dst":"10.0.0.2:80","proxied":{"client":"[2001:db8::7]:56324","server":"198.51.100.1:443"},"vni":5,',
+  )
+})
+
 test('a response without request has method null, no other key of a request, and the client is still src', () => {
   const { response, ...rest } = JSON.parse(line({ request: null }))
   expect(rest).toEqual({

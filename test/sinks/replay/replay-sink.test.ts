@@ -531,7 +531,8 @@ describe.each(ENGINE_NAMES)('over the %s engine', (engine) => {
       expect(to.outcomes.reset).toBeLessThan(10)
 
       origin.answer = staysSilent
-      const slow = rig(origin.url, { connections: 8, circuitFailures: 3, requestTimeoutMs: 60 })
+      // Long enough that also a busy machine connects within it: the time-out bounds connecting, too.
+      const slow = rig(origin.url, { connections: 10, circuitFailures: 3, requestTimeoutMs: 500 })
       for (let i = 0; i < 20; i++) giveAll(slow, ['/'])
       await slow.drain()
       expect(slow.outcomes).toEqual({ timeout: 20 })
