@@ -1,6 +1,6 @@
 /**
  * The end of the process. Node's own waits for system calls that are under way in its thread pool, those of worker threads included: for a
- * name server that does not answer, half a minute. Where the C library can be called it is asked instead.
+ * name server that does not answer, half a minute. Where the C library can be called, it ends the process instead.
  */
 let exitNow: ((code: number) => void) | null = null
 

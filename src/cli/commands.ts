@@ -1,4 +1,4 @@
-/** What the command line asks of the commands: each is given its checked options and answers with an exit code. */
+/** What the command line expects of the commands: each takes its checked options and returns an exit code. */
 import type { CommandName } from '../config/field.ts'
 import type { CaptureOptions, DemoOptions, InspectOptions, ReplayOptions, RunOptions } from '../config/options.ts'
 

@@ -43,7 +43,7 @@ export class Cursor {
   readonly counters: CounterBlock
   readonly fragments: FragmentStore
   options: DecapsulatorOptions
-  /** Nothing is asked of every packet that only the slow path checks. */
+  /** No option requires of every packet what only the slow path checks. */
   allowsFastPath: boolean
   /** Time of what comes next, never going back: waiting fragments grow old by it. */
   nowUs = 0
@@ -152,7 +152,7 @@ export class Cursor {
     return ++this.tunnels > this.options.tunnelDepth ? this.finish(PacketDrop.tunnelDepth) : layer
   }
 
-  /** Whether the innermost IP header's source may mirror. Only the outermost tunnel's is asked: it names the mirror source. */
+  /** Whether the innermost IP header's source may mirror. Only the outermost tunnel's is checked: it names the mirror source. */
   allowsSource(): boolean {
     const list = this.options.allowFrom
     if (list === null || this.tunnels > 0) return true

@@ -255,7 +255,7 @@ function contradicts(datagram: Datagram, end: number, more: boolean): boolean {
   return datagram.total >= 0 && end >= datagram.total
 }
 
-/** The fragment at `at` covers bytes that are here already, unless it is a plain repetition of one. */
+/** The fragment at `at` covers bytes that are here already, unless it only repeats one. */
 function overlaps(fragments: readonly Fragment[], place: number, at: number, payload: Buffer): boolean {
   const before = fragments[place - 1]
   const behind = fragments[place]

@@ -1,4 +1,4 @@
-/** What bytes are that no header names: asked where an encapsulation does not say what it carries. */
+/** What bytes are that no header names, for encapsulations that do not say what they carry. */
 import { u16 } from '../wire/bytes.ts'
 import { ipv4ChecksumHolds } from '../wire/checksum.ts'
 import { ETHERNET_HEADER_LEN, ETHERNET_TYPE, EtherType, VLAN_TAG_LEN } from '../wire/ethernet.ts'

@@ -1,6 +1,6 @@
 /** The inner packet of a mirrored one: what decapsulation finds, dispatch hands over and reassembly reads. Reused, never kept. */
 export class PacketView {
-  /** Holds the packet; lent by whoever filled the view. */
+  /** Holds the packet; borrowed from whoever filled the view. */
   bytes: Buffer
   /** Start of the innermost IP header. */
   ipAt = 0

@@ -1,6 +1,6 @@
 /*
  * Which connections are left out while a shard cannot follow: a share of the hash space, so that whole connections are lost and the others
- * stay whole. Packets dropped one by one would put a hole into nearly every connection: at twice what a shard can do hardly a request
+ * stay whole. Packets dropped one by one would leave a gap in nearly every connection: at twice what a shard can do hardly a request
  * would be complete.
  *
  * Every connection has a place in 24 bits, a hash of its hash. While a share s of a shard's connections is shed these are the ones placed
@@ -31,7 +31,7 @@
 const PLACES = 1 << 24
 const LINE_BYTES = 64
 
-/** What is left of the ring behind the mark when everything is shed. */
+/** What is left of the ring above the mark when everything is shed. */
 const ROOM_LEFT = 0.1
 /** Share given back in a second, just below the lower mark and by an empty ring. Chosen by simulation: see the note above. */
 const RETURN_PER_SECOND = 0.02
@@ -104,7 +104,7 @@ export class ShedLevels {
 
 /** One producer's view: it judges its own rings, and sheds by the levels of all. */
 export class Shedding extends ShedLevels {
-  /** Whether any shard's connections are shed: the one question asked for each packet. */
+  /** Whether any shard's connections are shed: the one test made for each packet. */
   isActive = false
   private readonly above: number
   private readonly first: number

@@ -1,10 +1,10 @@
 /**
- * A captured TCP connection as sinks know it: a number. What is known of it is asked for by that number while the connection is open,
+ * A captured TCP connection as sinks know it: a handle. Its facts can be asked for by it while the connection is open,
  * so that nobody keeps an object of a connection that is gone, and a number says the same in a record.
  *
  *   handle = generation × 2^24 + slot
  *
- * Slot: the row of the flow table. Generation: how many connections of that row sinks have heard of, modulo 2^29. A handle is never reused
+ * Slot: the row of the flow table. Generation: how many connections of that row sinks have known, modulo 2^29. A handle is never reused
  * within 500 million connections of one row, and stays an exact number (53 bits).
  */
 export type ConnectionHandle = number
@@ -24,7 +24,7 @@ export function slotOf(handle: ConnectionHandle): number {
   return handle % MAX_SLOTS
 }
 
-/** One end of the connection that a PROXY protocol header in front of this one speaks of: whoever opened this one passes it on. */
+/** One end of the connection that a PROXY protocol header at the start of this one names: whoever opened this one passes it on. */
 export interface NamedEnd {
   /** Text, IPv6 in RFC 5952 form without brackets. */
   readonly address: string
@@ -46,7 +46,7 @@ export interface ConnectionFacts {
   readonly serverPort: number
   /** VNI of the mirror session that brought the first packet, null for traffic that was not encapsulated. */
   readonly vni: number | null
-  /** The ends that a PROXY header in front of the connection names; null: there was none, or it names nobody. */
+  /** The ends that a PROXY header at the start of the connection names; null: there was none, or it names no client. */
   readonly namedClient: NamedEnd | null
   readonly namedServer: NamedEnd | null
   /** Keyless hash of the client address and of the whole five-tuple, equal in every process and every run: for sampling. */

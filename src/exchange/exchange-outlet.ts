@@ -3,10 +3,10 @@
  *
  * For each exchange, in this order as far as they happen:
  *
- *   request or requestDropped          once; an answer may come before either, while the request is still being read
- *   requestDropped behind request      it is withdrawn: it stands behind Connection: close, and no server read it. Whoever still has it counts it
- *   response, responseData…, responseEnd   for each interim answer (1xx except 101), then for the final one
- *   responseEnd `missing`              instead of a final answer that will not be recognised
+ *   request or requestDropped          once; a response may come before either, while the request is still being read
+ *   requestDropped after request       it is withdrawn: it follows Connection: close, and no server read it. Whoever still has it counts it
+ *   response, responseData…, responseEnd   for each interim response (1xx except 101), then for the final one
+ *   responseEnd `missing`              instead of a final response that will not be recognised
  *
  * `closed` comes once a connection, last; exchanges that have not ended then end with it. Exchanges of a connection begin in the order
  * of their requests. Heads and bytes are borrowed: they are valid until the call returns, and `keep` makes a copy. Calls come one after
@@ -16,18 +16,18 @@ import type { ConnectionHandle } from './connection.ts'
 import type { MessageView } from './message.ts'
 
 /**
- * One exchange. The object never changes and may be kept, and all calls about one exchange bring the same one, where answers are wanted
+ * One exchange. The object never changes and may be kept, and all calls about one exchange bring the same one, where responses are wanted
  * (`Wants.responseHead`). Else it is borrowed like the message: each request is spoken of once, and one object does for a connection.
  */
 export interface ExchangeId {
   readonly connection: ConnectionHandle
   /** Of HTTP/2; 0 in HTTP/1. */
   readonly stream: number
-  /** Of the request among those of the connection whose head was read, from 0; -1, -2, …: answers whose request was not seen. */
+  /** Of the request among those of the connection whose head was read, from 0; -1, -2, …: responses whose request was not seen. */
   readonly index: number
 }
 
-/** How an answer ended. */
+/** How a response ended. */
 export const ResponseState = {
   complete: 0,
   /** Bytes of it are missing. */
@@ -41,16 +41,16 @@ export interface ExchangeOutlet {
   request(id: ExchangeId, message: MessageView): void
   /** A request whose head was read will not be complete, or was refused; or one that was complete is withdrawn. */
   requestDropped(id: ExchangeId): void
-  /** The head of an answer; its status tells an interim one. */
+  /** The head of a response; its status tells an interim one. */
   response(id: ExchangeId, head: MessageView): void
-  /** Transfer-decoded bytes [at, end) of the answer whose head came last. */
+  /** Transfer-decoded bytes [at, end) of the response whose head came last. */
   responseData(id: ExchangeId, bytes: Buffer, at: number, end: number): void
-  /** @param state a ResponseState @param timeUs of the answer's last byte; 0 where `missing` */
+  /** @param state a ResponseState @param timeUs of the response's last byte; 0 where `missing` */
   responseEnd(id: ExchangeId, state: number, timeUs: number): void
   closed(connection: ConnectionHandle): void
 }
 
-/** What must be made for an outlet. Nobody pays for what no sink wants: bodies are not gathered, answers only framed. */
+/** What must be made for an outlet. Nobody pays for what no sink wants: bodies are not gathered, responses only framed. */
 export interface Wants {
   /** Bodies of requests, not only their lengths. */
   readonly requestBody: boolean
@@ -69,7 +69,7 @@ export function unitedWants(all: readonly Wants[]): Wants {
   }
 }
 
-/** An interim answer is followed by another one to the same request (RFC 9110 section 15.2); 101 is not. */
+/** An interim response is followed by another one to the same request (RFC 9110 section 15.2); 101 is not. */
 export function isInterimStatus(status: number): boolean {
   return status < 200 && status !== 101
 }

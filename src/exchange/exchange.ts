@@ -1,4 +1,4 @@
-/** A request and the answers to it, in memory of their own: what inspection, recording and comparison read. */
+/** A request and the responses to it, in memory of their own: what inspection, recording and comparison read. */
 import type { ConnectionFacts } from './connection.ts'
 import type { ExchangeId } from './exchange-outlet.ts'
 import type { OwnedMessage } from './message.ts'
@@ -10,7 +10,7 @@ export interface Exchange {
   readonly request: OwnedMessage | null
   /** Null: no response was seen. */
   readonly response: OwnedMessage | null
-  /** 1xx answers before it. */
+  /** 1xx responses before it. */
   readonly interim: readonly OwnedMessage[]
 }
 

@@ -101,10 +101,13 @@ export class MessageView {
     return this.text(this.fields[i * FIELD_STRIDE + 2]!, this.fields[i * FIELD_STRIDE + 3]!)
   }
 
-  /** A view with the head copied into memory of its own, so that it outlives the piece it lies in. */
-  ownHead(): MessageView {
+  /** Copies the head into `copy`, so that it outlives the piece it lies in. Memory that `copy` has is used where it is long enough. */
+  copyHeadTo(copy: MessageView): void {
+    const length = this.headEnd - this.headAt
     // In memory of its own, and not in a slab that it would hold on to as a whole.
-    return this.copyHead(new MessageView(0, this.ownFields()), Buffer.allocUnsafeSlow(this.headEnd - this.headAt))
+    const bytes = length <= copy.bytes.length ? copy.bytes : Buffer.allocUnsafeSlow(Math.ceil(length / 256) * 256)
+    this.copyFields(copy.fields)
+    this.copyHead(copy, bytes)
   }
 
   /** A copy of the transfer-decoded body, or null when there is none. The copy belongs to the caller. */
@@ -134,13 +137,17 @@ export class MessageView {
 
   /** A plain array: typed memory for each message alone costs more than copying it, and blocks of it outlive what they are cut for. */
   private ownFields(): number[] {
-    const { headAt, fieldCount } = this
     const fields: number[] = []
-    for (let i = 0; i < fieldCount * FIELD_STRIDE; i++) fields.push(this.fields[i]! - headAt)
+    this.copyFields(fields)
     return fields
   }
 
-  /** @param copy with fields of its own @param bytes as long as the head */
+  private copyFields(target: Offsets): void {
+    const { headAt, fieldCount, fields } = this
+    for (let i = 0; i < fieldCount * FIELD_STRIDE; i++) target[i] = fields[i]! - headAt
+  }
+
+  /** @param copy with fields of its own @param bytes at least as long as the head */
   private copyHead<T extends MessageView>(copy: T, bytes: Buffer): T {
     const { headAt, headEnd } = this
     this.bytes.copy(bytes, 0, headAt, headEnd)

@@ -1,9 +1,9 @@
-/** The connections of a shard that sinks have heard of and that are open. */
+/** The open connections of a shard that sinks know. */
 import type { ConnectionDirectory, ConnectionFacts, ConnectionHandle } from './connection.ts'
 import { slotOf } from './connection.ts'
 
 export class OpenConnections implements ConnectionDirectory {
-  /** By slot. Rows of the flow table are used from the first on, and again: the list has few holes. */
+  /** By slot. Rows of the flow table are used from the first on, and again: the list has few empty places. */
   private readonly bySlot: (ConnectionFacts | null)[] = []
   private count = 0
 

@@ -1,5 +1,5 @@
 /**
- * What is evicted when memory is short: each flow stands in the LRU list of its kind, and the lists are asked in order.
+ * What is evicted when memory is short: each flow is in the LRU list of its kind, and the lists are tried in order.
  *
  * A flow changes lists when it becomes another kind of flow, a few times in its life; a packet costs nothing here. Finding the
  * next one to evict is a look at the front of at most four lists, whatever is in them.

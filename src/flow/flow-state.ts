@@ -50,7 +50,7 @@ export const Direction = {
   bounded: 1024,
   /** Windows it advertises are in units of 2^windowScale: both SYNs say so, or one of a side that scales nothing. */
   scaleKnown: 2048,
-  /** Its SYN asked for scaled windows. */
+  /** Its SYN offered window scaling (RFC 7323). */
   scales: 4096,
   /** Its SYN permitted SACK. */
   sack: 8192,

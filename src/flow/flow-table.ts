@@ -31,7 +31,7 @@ export class FlowTable {
   hash = new Int32Array(FIRST_CAPACITY)
   /** Source port of direction 0 in the upper half, destination port in the lower. */
   ports = new Int32Array(FIRST_CAPACITY)
-  /** Connections of the row that sinks have heard of, modulo 2^29 (exchange/connection.ts): it survives them. */
+  /** Connections of the row that sinks have known, modulo 2^29 (exchange/connection.ts): it survives them. */
   generation = new Int32Array(FIRST_CAPACITY)
   vni = new Int32Array(FIRST_CAPACITY)
   /** VNI and VLAN tags: see PacketView. */

@@ -19,7 +19,7 @@ import type { ParserContext } from './parser-context.ts'
 export const SYSTEM_PORTS = 1024
 
 /**
- * A request does not come from a system port to a port above: what looks like one there is part of an answer, the text of a request in a
+ * A request does not come from a system port to a port above: what looks like one there is part of a response, the text of a request in a
  * download, say, whoever put it there.
  */
 export function canBeClient(ports: readonly [number, number], direction: number): boolean {
@@ -78,7 +78,7 @@ export class ClientRole implements ReservationOwner {
     return direction === this.gatheredFrom ? this.forget() : 0
   }
 
-  /** One of Evidence. With `request` and `response` gathered bytes of the same side come in front of the piece. */
+  /** One of Evidence. With `request` and `response` gathered bytes of the same side come before the piece. */
   see(direction: number, piece: StreamPiece, isProven: boolean): number {
     const { bytes, at, end } = piece
     if (this.isGathering(direction)) {

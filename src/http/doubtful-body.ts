@@ -1,5 +1,5 @@
 /**
- * The rest of a body whose sender may have given it up, because it may have had the final answer (RFC 9110 section 10.1.1): it is the body
+ * The rest of a body whose sender may have given it up, because it may have had the final response (RFC 9110 section 10.1.1): it is the body
  * unless it reads like another request.
  */
 import { Probe } from './first-line.ts'
@@ -20,13 +20,13 @@ export class DoubtfulBody {
     return this.search.find(bytes, at, end) >= 0
   }
 
-  /** The body is whole. True: a request line may have begun in it, and the bytes behind it decide. */
+  /** The body is whole. True: a request line may have begun in it, and the bytes after it decide. */
   ends(): boolean {
     this.search.bodyEnds()
     return this.search.isOpen
   }
 
-  /** Bytes behind the body. One of Probe: whether a request line that began in it ends in them. */
+  /** Bytes after the body. One of Probe: whether a request line that began in it ends in them. */
   probe(bytes: Buffer, at: number, end: number): number {
     if (this.search.find(bytes, at, end) >= 0) return Probe.yes
     return this.search.isOpen ? Probe.more : Probe.no

@@ -1,10 +1,10 @@
 /**
- * What can be wrong with a message, from its first byte to its last, for requests and answers alike. A fault becomes a reason of
+ * What can be wrong with a message, from its first byte to its last, for requests and responses alike. A fault becomes a reason of
  * `requests.dropped` or `responses.dropped` where it is counted.
  */
 import { RequestDrop, ResponseDrop } from '../base/drop.ts'
 
-/** Code, then the reason it is counted under for a request and for an answer. */
+/** Code, then the reason it is counted under for a request and for a response. */
 const TABLE = {
   /** Request line, or status line. */
   firstLine: [RequestDrop.requestLine, ResponseDrop.statusLine],

@@ -1,5 +1,5 @@
 /**
- * The first line of a message as evidence: behind a loss, in the middle of a connection, or behind an early answer it is what says that a
+ * The first line of a message as evidence: after a loss, in the middle of a connection, or after an early response it is what says that a
  * message begins. Fed in pieces: how the line was cut into segments makes no difference.
  */
 import { CHARACTERS, Char, CR, SP } from './characters.ts'
@@ -16,7 +16,7 @@ export const Probe = {
 
 /** Reads one first line, as its bytes come. */
 export interface LineProbe {
-  /** The next bytes of the line. One of Probe; behind `yes` and `no` nothing more is looked at. */
+  /** The next bytes of the line. One of Probe; after `yes` and `no` nothing more is looked at. */
   feed(bytes: Buffer, at: number, end: number): number
 }
 
@@ -77,7 +77,7 @@ export class RequestLineProbe implements LineProbe {
         else this.part = Part.refuted
         return
       default: {
-        // A wide gap in front of the version.
+        // Several spaces before the version.
         if (this.matched === 0 && c === SP) return
         const wanted = REQUEST_VERSION[this.matched]!
         const fits = wanted === '?' ? c === 0x30 || c === 0x31 : c === wanted.charCodeAt(0)
@@ -122,7 +122,7 @@ export function probeRequestLine(bytes: Buffer, at: number, end: number): number
   return requestLine.begin().feed(bytes, at, end)
 }
 
-/** One of Probe, for a status line that begins at `at`, as far as behind its status code. */
+/** One of Probe, for a status line that begins at `at`, as far as after its status code. */
 export function probeStatusLine(bytes: Buffer, at: number, end: number): number {
   return statusLine.begin().feed(bytes, at, end)
 }

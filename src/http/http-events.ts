@@ -1,7 +1,7 @@
 /** What HTTP on one captured connection tells the stage behind it (pairing, sinks). */
 import type { MessageView } from '../exchange/message.ts'
 
-/** Facts about a request, as bits: one of these objects is made for each. */
+/** Facts about a request, as bits. */
 export const Pending = {
   /** HEAD: its answer has no body. */
   head: 1,
@@ -14,7 +14,9 @@ export const Pending = {
   behindClose: 16,
 } as const
 
-/** A request whose answer may still come, in the order sent. `attachment` belongs to whoever pairs exchanges. */
+/**
+ * A request whose answer may still come, in the order sent. Once it is answered the next one may have its object. `attachment` belongs to whoever pairs exchanges.
+ */
 export interface PendingRequest {
   /** Bits of Pending. */
   readonly is: number

@@ -13,21 +13,21 @@ import type { HttpEvents, PendingRequest } from './http-events.ts'
 export class HttpExchanges implements HttpEvents {
   private readonly connection: ConnectionHandle
   private readonly outlet: Partial<ExchangeOutlet>
-  /** Where no answers are wanted. */
+  /** Where no responses are wanted. */
   private readonly lent: { connection: ConnectionHandle; stream: number; index: number }
   private readonly wantsResponses: boolean
   private readonly wantsBodies: boolean
   private readonly onClosed: (connection: ConnectionHandle) => void
   /** Requests whose head was read. */
   private requests = 0
-  /** Answers, or rows of them, whose request was not seen. */
+  /** Responses, or rows of them, whose request was not seen. */
   private unasked = 0
-  /** Interim answers to a request that was not seen: their final one is the next answer of that kind. */
+  /** Interim responses to a request that was not seen: their final one is the next response of that kind. */
   private unfinished: ExchangeId | null = null
   /** The exchange whose answer is being read. */
   private answering: ExchangeId | null = null
 
-  /** @param onClosed called when the outlet has heard of the end */
+  /** @param onClosed called when the outlet knows of the end */
   constructor(
     connection: ConnectionHandle,
     outlet: Partial<ExchangeOutlet>,

@@ -15,7 +15,7 @@ export interface HttpMemoryLimits {
   readonly messageBytes: number
 }
 
-/** One request that waits for its answer. */
+/** One request that waits for its response. */
 export const PENDING_BYTES = 160
 /** What the objects of a message weigh beside its bytes. */
 export const MESSAGE_OVERHEAD = 512
@@ -58,7 +58,7 @@ export class HttpMemory {
     return this.connectionBytes + CONNECTION_BYTES <= this.limits.connectionBytes
   }
 
-  /** One more request may wait for its answer. */
+  /** One more request may wait for its response. */
   get hasRoomForPending(): boolean {
     return this.connectionBytes + PENDING_BYTES <= this.limits.connectionBytes
   }

@@ -1,4 +1,4 @@
-/** What a MessageReader does not decide itself: where requests and answers differ. */
+/** What a MessageReader does not decide itself: where requests and responses differ. */
 
 import type { MessageView } from '../exchange/message.ts'
 import type { BodyTarget } from './body-reader.ts'
@@ -22,7 +22,7 @@ export const Body = {
   none: 1,
   /** What follows is not HTTP: 101, or 2xx to CONNECT. */
   tunnel: 2,
-  /** Of an answer to a request that was not seen: as the headers say, unless another answer follows at once. Then it was to HEAD. */
+  /** Of a response to a request that was not seen: as the headers say, unless another response follows at once. Then it was to HEAD. */
   unlessAnswer: 3,
 } as const
 
@@ -30,9 +30,9 @@ export const Body = {
 export const Skipped = {
   /** No message boundary was proven. */
   unproven: 0,
-  /** Behind an ambiguous message. */
+  /** After an ambiguous message. */
   ambiguous: 1,
-  /** Behind the last message of the connection. */
+  /** After the last message of the connection. */
   behindClose: 2,
 } as const
 
@@ -41,9 +41,9 @@ export interface MessageRole extends BodyTarget {
   readonly isRequest: boolean
   /** The next message must wait. */
   readonly isPaused: boolean
-  /** Behind the message in hand nothing is read until the reader is told to resume. */
+  /** After the message in hand nothing is read until the reader is told to resume. */
   readonly waits: boolean
-  /** Behind the message in hand nothing is read at all: the connection ends. */
+  /** After the message in hand nothing is read at all: the connection ends. */
   readonly isLast: boolean
   /** The message in hand is handed on where it lies, when it lies whole in one piece. */
   readonly takesWhole: boolean
@@ -60,7 +60,7 @@ export interface MessageRole extends BodyTarget {
   begins(): void
   /** Its first line was recognised. Idempotent. */
   firstLine(): void
-  /** Its head is malformed: nothing is read behind it. */
+  /** Its head is malformed: nothing is read after it. */
   headFault(fault: number): void
   /** Its head will not come whole. */
   headLost(fault: number): void
@@ -76,12 +76,12 @@ export interface MessageRole extends BodyTarget {
   bodyLost(fault: number, timeUs: number): void
   /** The end of its body was reached. */
   complete(endOffset: number, timeUs: number): void
-  /** The reader waits behind it. */
+  /** The reader waits after it. */
   waitBegins(): void
 
-  /** The sender may have known the final answer to the message in hand when it sent what follows. */
+  /** The sender may have known the final response to the message in hand when it sent what follows. */
   isInDoubt(peerOffset: number, start: MessageStart): boolean
-  /** A first line behind a loss may be taken as evidence of a boundary. */
+  /** A first line after a loss may be taken as evidence of a boundary. */
   mayResume(peerOffset: number): boolean
   /** A segment whose beginning may be a message or part of one: nothing tells. */
   unproven(bytes: Buffer, at: number, end: number): void

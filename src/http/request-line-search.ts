@@ -79,7 +79,7 @@ export class RequestLineSearch {
   }
 
   private versionByte(c: number): boolean {
-    // A wide gap in front of it.
+    // Several spaces before it.
     if (this.versionBytes === 0 && c === SP) return false
     const wanted = REQUEST_VERSION[this.versionBytes]!
     if (wanted === '\r') {
@@ -92,7 +92,7 @@ export class RequestLineSearch {
   }
 
   private space(): void {
-    // A wide gap in front of the target.
+    // Several spaces before the target.
     if (this.targetBytes === 0) return
     if (this.targetBytes > 0) {
       this.versionBytes = 0

@@ -128,7 +128,7 @@ export class RequestRole implements MessageRole, ReservationOwner {
 
   bodyBegins(view: MessageView): void {
     if (this.isDropped) return
-    this.message = view.ownHead()
+    this.message = this.context.heldMessages.take(view)
     this.reserve(this.message.bytes.length)
   }
 
@@ -162,8 +162,10 @@ export class RequestRole implements MessageRole, ReservationOwner {
     if (message === null) return
     message.bodyKept = this.context.keepBodies
     // What was reserved for it is the taker's to reserve.
+    this.message = null
     this.release()
     this.handOn(message, endOffset, timeUs)
+    this.context.heldMessages.give(message)
   }
 
   waitBegins(): void {
@@ -234,6 +236,7 @@ export class RequestRole implements MessageRole, ReservationOwner {
   }
 
   private release(): void {
+    if (this.message !== null) this.context.heldMessages.give(this.message)
     this.message = null
     if (this.reservation === null) return
     this.context.memory.close(this.reservation)

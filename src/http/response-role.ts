@@ -1,6 +1,6 @@
 /**
- * Answers, as MessageReader reads them. Their framing depends on the request they answer, so each head is shown to whoever pairs them.
- * An answer that lost bytes is passed on as incomplete; framing that cannot be known ends HTTP on this direction.
+ * Responses, as MessageReader reads them. Their framing depends on the request they answer, so each head is shown to whoever pairs them.
+ * A response that lost bytes is passed on as incomplete; framing that cannot be known ends HTTP on this direction.
  */
 
 import type { MessageView } from '../exchange/message.ts'
@@ -68,7 +68,7 @@ export class ResponseRole implements MessageRole {
     return new StatusLineProbe()
   }
 
-  /** A malformed answer that begins like HTTP says nothing against the requests. */
+  /** A malformed response that begins like HTTP says nothing against the requests. */
   looksLikeOne(bytes: Buffer, at: number, end: number): boolean {
     return bytes.toString('latin1', at, Math.min(end, at + 5)) === 'HTTP/'
   }

@@ -1,21 +1,21 @@
 /**
- * How far the server's stream is known: what a client can have heard of its answers when it sent a byte. A client that has the final answer
+ * How far the server's stream is known: what a client can have received of its responses when it sent a byte. A client that has the final response
  * to a request may give up the body that it has not sent yet, or send it all the same (RFC 9110 section 10.1.1, RFC 9112 section 9.3).
  */
 import { NO_OFFSET } from '../reassembly/stream-parser.ts'
 import type { PendingRequest } from './http-events.ts'
 
 export class ServerProgress {
-  /** Offset of the answer that says Connection: close; NO_OFFSET: none did. */
+  /** Offset of the response that says Connection: close; NO_OFFSET: none did. */
   closesAt: number = NO_OFFSET
   /** Offset of the piece being read. */
   at = 0
-  /** Everything in front of it was delivered, or is known to be lost. */
+  /** Everything before it was delivered, or is known to be lost. */
   private end = NO_OFFSET
-  /** From `unsureFrom` on an answer may have been sent that was not recognised. */
+  /** From `unsureFrom` on a response may have been sent that was not recognised. */
   private isUnsure = false
   private unsureFrom: number = NO_OFFSET
-  /** A client's request line is no evidence before a further answer. */
+  /** A client's request line is no evidence before a further response. */
   private needsAnswer = false
   /** It is evidence only with more of the server's stream than this; NO_OFFSET: with any. */
   private resumeFrom: number = NO_OFFSET
@@ -31,7 +31,7 @@ export class ServerProgress {
     if (this.end !== NO_OFFSET) this.end += length
   }
 
-  /** The client sends a request, having heard so much. */
+  /** The client sends a request, having received so much. */
   requestBegins(peerOffset: number, isAtBoundary: boolean): void {
     if (isAtBoundary && peerOffset >= this.end) this.isUnsure = false
   }
@@ -44,7 +44,7 @@ export class ServerProgress {
     this.resumeFrom = offset
   }
 
-  /** What follows may be a body or requests: only behind a further answer is a boundary proven. */
+  /** What follows may be a body or requests: only after a further response is a boundary proven. */
   requireAnswer(): void {
     this.needsAnswer = true
   }
@@ -54,8 +54,8 @@ export class ServerProgress {
   }
 
   /**
-   * The client may have had the beginning of the final answer to the request in hand when it had so much of the server's stream.
-   * @param before what it had when it began the request: the answer cannot stand in front of that
+   * The client may have had the beginning of the final response to the request in hand when it had so much of the server's stream.
+   * @param before what it had when it began the request: the response cannot stand before that
    */
   mayHaveAnswered(peerOffset: number, before: number, asked: PendingRequest | null): boolean {
     const answer = asked?.answerOffset ?? NO_OFFSET

@@ -1,4 +1,4 @@
-/** CONNECT and upgrades: what follows one is read when the head of its answer has said what it is. */
+/** CONNECT and upgrades: what follows one is read when the head of its response has said what it is. */
 
 import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { Probe, probeStatusLine } from './first-line.ts'
@@ -6,10 +6,10 @@ import { Pending, type PendingRequest } from './http-events.ts'
 import type { ParserContext } from './parser-context.ts'
 
 export class Switching {
-  /** The CONNECT or upgrade behind which reading waits for the answer. */
+  /** The CONNECT or upgrade after which reading waits for the response. */
   awaited: PendingRequest | null = null
   private sinceUs = 0
-  /** What the server sent last let the requests go on: they come before its next answer. */
+  /** What the server sent last let the requests go on: they come before its next response. */
   hasResumed = false
   /** The response being read turns the connection into a tunnel. */
   isAccepted = false
@@ -42,7 +42,7 @@ export function isConnect(asked: PendingRequest | null): boolean {
 
 /**
  * A success without a length, to a request that was not seen: a CONNECT that was accepted (RFC 9110 section 9.3.6), or a body that lasts
- * until the server closes. Behind neither comes a request that would be answered.
+ * until the server closes. After neither comes a request that would be answered.
  */
 export function mayAcceptConnect(view: MessageView): boolean {
   const { status } = view
@@ -51,7 +51,7 @@ export function mayAcceptConnect(view: MessageView): boolean {
 
 /**
  * What a segment where a response may begin would say: it may accept an upgrade or a CONNECT that was not seen. Of one that is cut or
- * malformed nobody can tell what was asked.
+ * malformed nobody can tell what was requested.
  */
 export function mayHideAcceptance(
   { reader, view }: ParserContext,

@@ -13,9 +13,19 @@ export interface TransactionOwner {
   answersMissed(pending: readonly PendingRequest[]): void
 }
 
+class RequestRecord implements PendingRequest {
+  is = 0
+  peerOffset: number = NO_OFFSET
+  isBehindLoss = false
+  endOffset = 0
+  state: PendingRequest['state'] = 'reading'
+  answerOffset: number = NO_OFFSET
+  attachment: unknown = null
+}
+
 export class Transactions {
   /** The last request whose head was read. */
-  last: PendingRequest | null = null
+  last: RequestRecord | null = null
   /** The request being read, and the one whose response is being read. */
   reading: PendingRequest | null = null
   answering: PendingRequest | null = null
@@ -50,15 +60,14 @@ export class Transactions {
 
   /** The head of a request was read. */
   begin(view: MessageView, peerOffset: number, isBehindClose: boolean): void {
-    const asked: PendingRequest = {
-      is: factsOf(view) | (isBehindClose ? Pending.behindClose : 0),
-      peerOffset,
-      isBehindLoss: this.requestsWereLost,
-      endOffset: 0,
-      state: 'reading',
-      answerOffset: NO_OFFSET,
-      attachment: null,
-    }
+    const asked = this.unusedRecord()
+    asked.is = factsOf(view) | (isBehindClose ? Pending.behindClose : 0)
+    asked.peerOffset = peerOffset
+    asked.isBehindLoss = this.requestsWereLost
+    asked.endOffset = 0
+    asked.state = 'reading'
+    asked.answerOffset = NO_OFFSET
+    asked.attachment = null
     this.requestsWereLost = false
     this.last = asked
     this.reading = asked
@@ -108,7 +117,7 @@ export class Transactions {
     if (count > 0) this.owner.answersMissed(this.take(count))
   }
 
-  /** Takes out the requests that the client sent before it had heard so much: pipelined ones, which a server that closes does not read. */
+  /** Takes out the requests that the client sent before it had received so much: pipelined ones, which a server that closes does not read. */
   withdraw(peerOffset: number): PendingRequest[] {
     const { pending } = this
     let count = 0
@@ -124,10 +133,18 @@ export class Transactions {
     this.pending.length = 0
   }
 
+  /** The record of the last request where that is answered: nobody looks at it any more. Without pipelining one does for a connection. */
+  private unusedRecord(): RequestRecord {
+    const { last } = this
+    const isUsed =
+      last === null || last.state === 'reading' || last.answerOffset === NO_OFFSET || last === this.answering
+    return isUsed ? new RequestRecord() : last
+  }
+
   private pairOf(offset: number, peerOffset: number): PendingRequest | null {
     const { pending } = this
     if (this.isUnsure || pending[0]?.isBehindLoss === true) {
-      // The client had everything in front of this response when it asked, and the server had the request and nothing behind it.
+      // The client had everything before this response when it sent the request, and the server had the request and nothing after it.
       const i = pending.findIndex((p) => p.peerOffset === offset)
       const asked = pending[i]
       if (asked === undefined || asked.state !== 'complete' || asked.endOffset !== peerOffset) return null

@@ -480,9 +480,8 @@ export class CounterBlock {
   readonly values = new Float64Array(BLOCK_VALUES)
   private readonly words: Int32Array
   private readonly copies: readonly Float64Array[]
-  private readonly counters = this.values.subarray(0, COUNTERS)
-  /** Something stands in `values` or in a copy from PASSED_OVER_AT on: never in most threads, whose copies all keep zeros there. */
-  private hasPassedOver = false
+  /** Behind it `values` and all copies hold zeros: the latencies of a thread that sends nothing, what was passed over in most. */
+  private used: Float64Array
 
   /** @param byteOffset start of the block in `memory`, a multiple of 64. With no `memory` the block is for one thread. */
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_BLOCK_BYTES), byteOffset = 0) {
@@ -492,7 +491,8 @@ export class CounterBlock {
     const word = Atomics.load(this.words, HOLDERS)
     this.values.set(this.copies[(word & FRESH) !== 0 ? publishedCopy(word) : readCopy(word)]!)
     // In the owner's copy, too: a worker that died while it filled it left there what it never published.
-    this.hasPassedOver = this.copies.some((copy) => copy.subarray(PASSED_OVER_AT).some((value) => value !== 0))
+    const last = Math.max(...this.copies.map((copy) => copy.findLastIndex((value) => value !== 0)))
+    this.used = this.values.subarray(0, last < LATENCIES ? LATENCIES : last < COUNTERS ? COUNTERS : BLOCK_VALUES)
   }
 
   add(counter: number, n = 1): void {
@@ -526,18 +526,25 @@ export class CounterBlock {
   /** A packet that is not read, for this number of it. @param kind of PassedOver */
   passOver(kind: number, number: number): void {
     passOver(this.values, PASSED_OVER_AT, kind, number)
-    this.hasPassedOver = true
+    this.use(BLOCK_VALUES)
   }
 
   latency(us: number): void {
+    this.use(COUNTERS)
     this.values[LATENCIES + LATENCY_BUCKETS.of(us)]! += 1
     this.values[Counter.latencySumUs]! += us
   }
 
   /** @param us 0 or more */
   addedLatency(us: number): void {
+    this.use(COUNTERS)
     this.values[ADDED_LATENCIES + ADDED_LATENCY_BUCKETS.of(us)]! += 1
     this.values[Counter.addedLatencySumUs]! += us
+  }
+
+  /** @param length of `values`, in front of which something will stand */
+  private use(length: number): void {
+    if (length > this.used.length) this.used = this.values.subarray(0, length)
   }
 
   /** Copies all values to shared memory. Once per batch: about a microsecond. */
@@ -546,7 +553,7 @@ export class CounterBlock {
     let word = Atomics.load(words, HOLDERS)
     // The reader never moves the owner's copy: whatever it does meanwhile, this one stays ours.
     const own = ownCopy(word)
-    this.copies[own]!.set(this.hasPassedOver ? this.values : this.counters)
+    this.copies[own]!.set(this.used)
     for (;;) {
       const next = holders(publishedCopy(word), own, readCopy(word), FRESH)
       // After the values it publishes.

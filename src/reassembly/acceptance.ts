@@ -1,12 +1,12 @@
 /**
  * Which segments the receiver takes: what Linux does in a synchronised state (RFC 9293 section 3.10.7.4, RFC 7323 section 5, RFC 5961),
- * asked by an observer who sees neither side's variables, but what both have shown of them.
+ * judged by an observer who sees neither side's variables, but what both have shown of them.
  *
- *   no ACK flag, and neither SYN nor RST        thrown away
- *   MD5 option without a key, or none with it   thrown away (RFC 2385)
- *   timestamp older than the last in order      doubtful: thrown away, unless the mirror brings it late
- *   beyond the window                           doubtful: thrown away, unless the mirror brings the window late
- *   acknowledges what was not sent              doubtful: thrown away, unless the mirror lost or delays what was sent
+ *   no ACK flag, and neither SYN nor RST        discarded
+ *   MD5 option without a key, or none with it   discarded (RFC 2385)
+ *   timestamp older than the last in order      doubtful: discarded, unless the mirror brings it late
+ *   beyond the window                           doubtful: discarded, unless the mirror brings the window late
+ *   acknowledges what was not sent              doubtful: discarded, unless the mirror lost or delays what was sent
  *   acknowledges what is older than any window  doubtful, as an old timestamp is
  */
 import { Direction, Flow } from '../flow/flow-state.ts'
@@ -84,7 +84,7 @@ export class Acceptance {
     return isBare ? Verdict.empty : DOUBTFUL + doubt
   }
 
-  /** Whether a connection that is signed throws away what is not, and the reverse (RFC 2385 section 2.0). */
+  /** Whether a signed connection discards what is not signed, and the reverse (RFC 2385 section 2.0). */
   judgeSignature(key: number, segment: Segment): number {
     const flags = this.table.flags[key >> 1]!
     if ((flags & Flow.signingKnown) === 0) return Verdict.taken

@@ -287,7 +287,7 @@ export class Delivery {
     const taken = this.parser(key >> 1).data(key & 1, piece)
     this.half.moveNext(key, taken)
     this.before.note(key)
-    // The hole that was waited for is filled; the next one has a window of its own.
+    // The pending gap is filled; the next one has a window of its own.
     if (taken > 0 && (table.directionFlags[key]! & Direction.hole) !== 0) table.directionFlags[key]! &= ~Direction.hole
     this.counters.add(Counter.segmentBytes, taken)
     return taken

@@ -1,5 +1,5 @@
 /**
- * Segments of one direction that its receiver may have thrown away: what we saw does not decide it. They are kept apart from the
+ * Segments of one direction that its receiver may have discarded: what we saw does not decide it. They are kept apart from the
  * stream until something does (see Doubt), and forgotten when other bytes have taken their place.
  */
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
@@ -42,8 +42,8 @@ export interface DoubtfulSegment {
   startsSegment: boolean
 }
 
-/** Chosen: more than an honest connection has at once, few enough to look at each for every packet. */
-const MOST = 64
+/** Chosen: what a window holds in segments of the usual size; few enough to look at each for every packet. */
+const MOST = 1024
 const OVERHEAD = 192
 
 export class DoubtfulSegments {

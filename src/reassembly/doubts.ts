@@ -1,4 +1,4 @@
-/** What becomes of doubtful segments: see Doubt. Nothing that its receiver may have thrown away is delivered before that is known. */
+/** What becomes of doubtful segments: see Doubt. Nothing that its receiver may have discarded is delivered before that is known. */
 import { Direction } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { WatchList } from '../flow/watch-list.ts'
@@ -118,10 +118,8 @@ export class Doubts {
       const kept = doubtful.segments[i]!
       const verdict = verdictOf(kept, proof)
       if (verdict === 0) i++
-      else if (verdict > 0) {
-        this.take(key, i)
-        i = 0
-      } else this.drop(key, i)
+      else if (verdict > 0) this.take(key, i)
+      else this.drop(key, i)
     }
     this.forgetEmpty(key)
   }
@@ -163,7 +161,7 @@ export class Doubts {
   }
 
   /**
-   * The hole at nextSeq is given up, and the receiver has its bytes: a copy that was kept was the one. Returns whether there was one.
+   * The pending gap at nextSeq is given up, and the receiver has its bytes: a copy that was kept was the one. Returns whether there was one.
    */
   takeAcknowledged(key: number): boolean {
     const doubtful = this.disorders.doubtfulOf(key)
@@ -284,7 +282,7 @@ function isAt(kept: DoubtfulSegment, seq: number): boolean {
 
 /**
  * 1: the peer had sent what the segment acknowledges when it came; -1: it had not, though it has bytes of that place now; 0: neither is
- * shown. RFC 5961 section 5.2: what acknowledges data that was never sent is thrown away.
+ * shown. RFC 5961 section 5.2: what acknowledges data that was never sent is discarded.
  */
 function verdictOf(kept: DoubtfulSegment, proof: Segment): number {
   // Data of a SYN that its receiver acknowledges was taken (RFC 7413 section 4.2).

@@ -1,5 +1,5 @@
 /**
- * The packet that nearly all are: neither SYN, FIN, RST nor urgent, of a connection under way without a hole, in order or a bare
+ * The packet that nearly all are: neither SYN, FIN, RST nor urgent, of a connection under way without a pending gap, in order or a bare
  * acknowledgement, within the window and no older than the last. Does what the slow path would do, in a handful of comparisons.
  */
 import type { PacketView } from '../decapsulation/packet-view.ts'
@@ -96,7 +96,7 @@ export class FastPath {
       payloadAt += 12
     }
     const length = view.end - payloadAt
-    // What lies beyond the window may have been thrown away.
+    // What lies beyond the window may have been discarded.
     if ((own & Direction.bounded) !== 0 && seqBefore(table.rightEdge[key]! | 0, seqAdd(seq, length))) return false
     // What it acknowledges: nothing new, or more of what was delivered of the other direction.
     const ack = i32(bytes, tcpAt + TCP_ACK)

@@ -3,7 +3,7 @@
  * side lets it go on. A direction is named by its key; its state stands in the columns of the flow table.
  *
  *   base ........ nextSeq ........ highAck ........ sentEnd ........ rightEdge
- *     delivered    |  a hole, where   |  seen, and not   |  may still come
+ *     delivered    |  pending gap,    |  seen, and not   |  may still come
  *     or in a gap  |  acknowledged    |  acknowledged    |
  *
  * What is drawn is the usual order, not a promise: a mirror delivers late and loses.

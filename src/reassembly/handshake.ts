@@ -76,7 +76,7 @@ export class Handshake {
     else this.asked(key, segment)
   }
 
-  /** A packet without SYN shows by its numbers that the connection asked for has begun: its SYN+ACK was lost by the mirror. */
+  /** A packet without SYN shows by its numbers that the requested connection has begun: its SYN+ACK was lost by the mirror. */
   begunBy(key: number, segment: Segment): boolean {
     const opening = this.disorders.of(key >> 1)?.opening
     if (opening == null || key !== opening.client || opening.clientOptions === null || !segment.hasAck) return false

@@ -22,7 +22,7 @@ export interface StoredSegment {
   readonly ack: number
   readonly hasAck: boolean
   readonly timeUs: number
-  /** The flow's packet count and the time when it came in: how old the hole in front of it is. */
+  /** The flow's packet count and the time when it came in: how old the pending gap before it is. */
   readonly packet: number
   readonly arrivedUs: number
   /** The piece begins where its TCP segment began. */

@@ -1,7 +1,7 @@
 /**
- * Holes in the streams: waited for while they may still be filled, declared gaps when not.
+ * Missing bytes of the streams: waited for while they may still arrive, declared gaps when not.
  *
- * A hole is declared when its bytes are known to have reached the receiver (acknowledged, or in front of a FIN) and still have not come
+ * A pending gap is declared when its bytes are known to have reached the receiver (acknowledged, or before a FIN) and still have not come
  * within the reorder window: a mirror delivers out of order, so an acknowledgement often arrives before the data it covers.
  */
 import { Direction } from '../flow/flow-state.ts'
@@ -17,7 +17,7 @@ export interface GapOptions {
   /** Bound of the out-of-order store, bytes with overhead: per direction and for the whole shard. */
   readonly outOfOrderBytes: number
   readonly outOfOrderTotalBytes: number
-  /** A hole whose bytes were acknowledged becomes a gap after so many packets of its flow, or after so long. */
+  /** A pending gap whose bytes were acknowledged is declared after so many packets of its flow, or after so long. */
   readonly reorderWindowPackets: number
   readonly reorderWindowMs: number
 }
@@ -48,12 +48,12 @@ export class PendingGaps {
     this.doubts = doubts
   }
 
-  /** There is a hole in the direction, or something of it waits. */
+  /** There is a pending gap in the direction, or something of it waits. */
   isPending(key: number): boolean {
     return this.disorders.storeOf(key) !== null || this.holeEnd(key) !== null
   }
 
-  /** Declares the hole of the direction whose time has passed. Returns whether anything was delivered or given up. */
+  /** Declares the pending gap of the direction whose time has passed. Returns whether anything was delivered or given up. */
   declareOld(key: number): boolean {
     const { table } = this
     const slot = key >> 1
@@ -96,7 +96,7 @@ export class PendingGaps {
     }
   }
 
-  /** No more packets will come: every hole is lost, every wait over. */
+  /** No more packets will come: every pending gap is declared, every wait over. */
   flush(key: number): void {
     while (this.disorders.storeOf(key) !== null && this.force(key));
     for (let end = this.holeEnd(key); end !== null && this.disorders.storeOf(key) === null; end = this.holeEnd(key))
@@ -105,8 +105,8 @@ export class PendingGaps {
   }
 
   /**
-   * The end of the hole at nextSeq whose bytes the receiver is known to have, or which stand before a FIN; null when there is
-   * no such hole. In a capture of one direction nothing is ever acknowledged: data behind the hole must do.
+   * The end of the pending gap at nextSeq whose bytes the receiver is known to have, or which stand before a FIN; null when there is
+   * none. In a capture of one direction nothing is ever acknowledged: later data must do.
    */
   private holeEnd(key: number): number | null {
     const { table, half } = this
@@ -143,7 +143,7 @@ export class PendingGaps {
     const wasPaused = isPaused(parser)
     if (first.seq !== own) {
       this.declare(key, first.seq)
-      // An answer to what was lost comes before what was asked next.
+      // A response to what was lost comes before the next request.
       if (disorders.storeOf(key ^ 1) !== null) delivery.drain(key ^ 1)
     } else if (parser.demand(key & 1) === Demand.paused) parser.giveUpPause(key & 1)
     else if (delivery.peerIsBehind(key, first)) {

@@ -55,8 +55,8 @@ const OUT_OF_WINDOW_BEFORE_RESTART = 3
 /** How often watched flows are looked at between their packets. */
 const SWEEP_US = 50_000
 /**
- * Watched flows looked at in one sweep, besides one for each packet since the last: a flood of flows with holes costs its packets
- * a look each, not every sweep a look at all of them. 20,000 a second: more than have a hole at once where mirrors work.
+ * Watched flows looked at in one sweep, besides one for each packet since the last: a flood of flows with pending gaps costs its packets
+ * a look each, not every sweep a look at all of them. 20,000 a second: more than have one at once where mirrors work.
  */
 const LOOKS_PER_SWEEP = 1024
 const NO_RESET = null
@@ -65,7 +65,7 @@ export class Reassembler implements FlowOwner {
   readonly table: FlowTable
   private readonly counters: CounterBlock
   private readonly segment = new Segment()
-  /** Slots that need a look between packets: holes, and parsers that want to be woken. */
+  /** Slots that need a look between packets: pending gaps, and parsers that want to be woken. */
   private readonly watched: WatchList
   private readonly half: HalfStreams
   private readonly disorders: Disorders
@@ -129,7 +129,7 @@ export class Reassembler implements FlowOwner {
     if (key < 0 || !this.fastPath.take(view, key)) this.slowPath(view, key)
   }
 
-  /** Time passes without packets: expiry, holes that have become old, pauses that end. */
+  /** Time passes without packets: expiry, pending gaps that have become old, pauses that end. */
   tick(nowUs: number): void {
     this.setNow(nowUs)
     this.nextSweepUs = nowUs + SWEEP_US
@@ -470,7 +470,7 @@ export class Reassembler implements FlowOwner {
     this.settle(slot)
   }
 
-  /** Delivers what has become deliverable in both directions, declares holes whose window has passed, and ends what is over. */
+  /** Delivers what has become deliverable in both directions, declares pending gaps whose window has passed, and ends what is over. */
   private settle(slot: number): void {
     const { table, half, lifecycle, delivery } = this
     const first = slot * 2

@@ -1,4 +1,4 @@
-/** One TCP packet, read once: what the slow path asks of it. */
+/** One TCP packet, read once: what the slow path needs of it. */
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { i32 } from '../wire/bytes.ts'
 import { seqAdd } from '../wire/seq.ts'

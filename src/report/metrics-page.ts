@@ -22,7 +22,7 @@ export class MetricsPage {
   private metrics: Promise<Metrics> | null = null
   /** Scrapes one after the other: each needs its own snapshot to the end. */
   private last: Promise<unknown> = Promise.resolve()
-  /** Not begun: who asks meanwhile gets the same, so that no crowd of clients keeps this thread from its packets. */
+  /** Not begun: clients that come meanwhile get the same page, so that a crowd of them does not keep this thread from its packets. */
   private next: Promise<MetricsText> | null = null
 
   constructor(sources: MetricSources) {

@@ -172,7 +172,7 @@ function listen(option: string, address: Address, route: Route): Promise<OpenSer
 
 /** Ends the connection that was silent longest when there is one too many. */
 function boundConnections(server: Server): void {
-  // A Set keeps the order of insertion: what asks is put behind all others.
+  // A Set keeps the order of insertion: whatever makes a request moves to the end.
   const open = new Set<Socket>()
   server.on('connection', (socket) => {
     if (open.size >= MAX_SERVER_CONNECTIONS) {

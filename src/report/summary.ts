@@ -1,4 +1,4 @@
-/** The summary: fixed keys for scripts (docs/summary.md), and the same in plain words for people. */
+/** The summary: fixed keys for scripts (docs/summary.md), and the same in words for people. */
 import { count, plural } from '../base/plural.ts'
 import { passedOverCounts, passedOverInWords } from './passed-over-words.ts'
 import type { Quantiles, TargetTotals, Totals } from './totals.ts'

@@ -1,5 +1,5 @@
 /*
- * How a sleeping shard hears that one of its rings has something: one bell per shard, whatever the number of its rings.
+ * How a sleeping shard learns that one of its rings has something: one bell per shard, whatever the number of its rings.
  *
  *  byte   field      written by       meaning
  *     0   RUNG       anybody          u32, times the bell was rung, modulo 2^32; what the sleeper waits on

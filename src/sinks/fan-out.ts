@@ -1,5 +1,5 @@
 /**
- * Every exchange to several sinks. Each has its own queue and its own rule for when that is full, so a slow one holds no other:
+ * Every exchange to several sinks. Each has its own queue and its own full-queue policy, so a slow one holds up no other:
  *
  *   drop   what it has no room for it drops and counts; the others go on
  *   wait   the reader of files waits for it, and with it all: nothing is lost. Live traffic never waits
@@ -25,7 +25,7 @@ export class FanOut implements Sink, ExchangeOutlet {
   readonly wants: Wants
   private readonly branches: readonly Branch[]
   private readonly counters: CounterBlock
-  // By what they hear: nobody is asked for what he did not want.
+  // By what they want: none is called for anything else.
   private readonly hearsRequests: readonly Branch[]
   private readonly hearsDrops: readonly Sink[]
   private readonly hearsResponses: readonly Sink[]

@@ -1,5 +1,5 @@
 /**
- * Puts requests and answers together, connection by connection in the order of the requests, for sinks that want whole exchanges.
+ * Pairs requests and responses, connection by connection in the order of the requests, for sinks that want whole exchanges.
  * Works on one-sided captures: what was not seen is null.
  */
 import { createHash, type Hash } from 'node:crypto'
@@ -14,9 +14,9 @@ export interface PairingOptions {
   /** Longest response body kept with `bodies: 'keep'`; longer ones are hashed only. */
   readonly maxBodyBytes: number
   readonly memory: HttpMemory
-  /** An exchange lost its answer, or the answer's body, because memory was short. */
-  readonly onShed: () => void
-  /** A complete request was dropped after all: it stands behind Connection: close. */
+  /** An exchange lost its response, or the response's body, because memory was short. */
+  readonly onEvicted: () => void
+  /** A complete request was dropped after all: it follows Connection: close. */
   readonly onWithdrawn: () => void
 }
 
@@ -26,7 +26,7 @@ export class Pairing implements ExchangeOutlet {
   private readonly options: PairingOptions
   private readonly connections: ConnectionDirectory
   private readonly listener: ExchangeListener
-  /** Of connections that were heard of and are open. */
+  /** Of open connections that had an exchange. */
   private readonly rows = new Map<ConnectionHandle, Row>()
 
   constructor(options: PairingOptions, connections: ConnectionDirectory, listener: ExchangeListener) {
@@ -113,10 +113,10 @@ export class Pairing implements ExchangeOutlet {
     this.rows.delete(connection)
   }
 
-  /** The oldest exchange has to make room: it is handed on without its answer. */
+  /** The oldest exchange has to make room: it is handed on without its response. */
   private evict(row: Row, item: Item): void {
-    this.options.onShed()
-    // While its request is being read only the interim answers before it can go.
+    this.options.onEvicted()
+    // While its request is being read only the interim responses before it can go.
     if (!item.isRequestOver) {
       item.interim = []
       return
@@ -166,7 +166,7 @@ class Row {
   }
 
   /**
-   * Answers belong to the first, requests to the last: both are found at once. Null: it was handed on already, to make room; an answer
+   * Responses belong to the first, requests to the last: both are found at once. Null: it was handed on already, to make room; a response
    * whose request was not seen then stands alone.
    */
   itemOf(id: ExchangeId): Item | null {
@@ -217,7 +217,7 @@ class Item implements ReservationOwner {
   }
 }
 
-/** The answer being read. */
+/** The response being read. */
 class Reading implements ReservationOwner {
   readonly item: Item
   private readonly message: OwnedMessage
@@ -268,7 +268,7 @@ class Reading implements ReservationOwner {
   evict(): void {
     this.isKept = false
     this.chunks = []
-    this.options.onShed()
+    this.options.onEvicted()
   }
 }
 

@@ -1,6 +1,6 @@
 /** One packet of a capture, reused from record to record: what every offline source hands out. */
 export class CaptureRecord {
-  /** The captured bytes are [at, end) of `bytes`, lent until the next `next()` or `fill()` of the source. */
+  /** The captured bytes are [at, end) of `bytes`, borrowed until the next `next()` or `fill()` of the source. */
   bytes: Buffer = Buffer.alloc(0)
   at = 0
   end = 0

@@ -11,7 +11,7 @@ export class PeerAddress {
 
 export interface DatagramHandler {
   /**
-   * One datagram's UDP payload, [at, end) of `bytes`, lent until this returns.
+   * One datagram's UDP payload, [at, end) of `bytes`, borrowed until this returns.
    * @param cut the datagram was longer than the receive slot and is not whole
    * @param socket index of the listening address it came in on, in the order given
    */
@@ -31,7 +31,7 @@ export interface ReceiverOptions {
   readonly receiveBufferBytes: number
   /** Longest datagram taken whole, bytes: 2,048 or 9,216 where jumbo frames are mirrored. */
   readonly datagramBytes: number
-  /** Other processes may bind the same addresses, as a predecessor or a successor: recvmmsg only. */
+  /** Other processes may bind the same addresses, as the process before or after this one: recvmmsg only. */
   readonly sharesPorts?: boolean
   /** Receiving cannot go on. */
   readonly onFailed?: (error: MirrorError) => void

@@ -18,7 +18,7 @@ const MAIN_FAULT_KINDS = ['throw', 'reject', 'exit', 'oom'] as const
 export function breakMainWith(kind: string): boolean {
   const known = MAIN_FAULT_KINDS.find((name) => name === kind)
   if (known === undefined) return false
-  // Time for the answer to who asked.
+  // Time for the response to whoever asked for the fault.
   setTimeout(() => {
     if (known === 'reject') void Promise.reject(new Error('fault injected: reject'))
     else breakWith(known)

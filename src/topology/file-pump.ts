@@ -163,7 +163,7 @@ class Feeder {
   }
 }
 
-/** A merged source leaves a file that failed out, and goes on when asked again. */
+/** A merged source leaves out a file that failed, and goes on with the next call. */
 async function fill(source: RecordSource, onReadError: (error: MirrorError) => void): Promise<boolean> {
   for (;;) {
     try {

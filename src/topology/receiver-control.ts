@@ -27,7 +27,7 @@ export class ReceiverControl extends ThreadControl {
     Atomics.store(this.words, TAKEN, datagrams | 0)
   }
 
-  /** Main: datagrams taken since this object was made. To be asked before another 2^32 have come. */
+  /** Main: datagrams taken since this object was made. To be read before another 2^32 have come. */
   datagramsTaken(): number {
     this.takenInAll += (Atomics.load(this.words, TAKEN) - this.takenInAll) >>> 0
     return this.takenInAll

@@ -58,7 +58,7 @@ export type ReceiverChange = Pick<ReceiverTask, 'packetPipeline' | 'allowFrom'>
 const PAUSE_MS = 4
 /** While the shards keep order: each packet waits until all receivers have looked once more. */
 const ORDERED_PAUSE_MS = 2
-/** Without a packet for so long the clock gives way to poll(2). */
+/** Without a packet for so long it waits in poll(2) instead of on the clock. */
 const QUIET_MS = 100
 /** Longest wait in poll(2): heartbeat, fragments, commands. */
 const POLL_MS = 50

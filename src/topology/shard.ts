@@ -11,6 +11,7 @@ import { MessageView } from '../exchange/message.ts'
 import { OpenConnections } from '../exchange/open-connections.ts'
 import type { ProgressRegister } from '../flow/progress-register.ts'
 import { HeadReader } from '../http/head.ts'
+import { HeldMessages } from '../http/held-messages.ts'
 import { HttpConnection } from '../http/http-connection.ts'
 import type { HttpContext } from '../http/http-context.ts'
 import type { HttpEvents } from '../http/http-events.ts'
@@ -81,6 +82,7 @@ export class Shard implements StreamParserFactory {
         skipsResponseFields: !this.sink.wants.responseHead,
       }),
       view: new MessageView(http.maxHeaders),
+      heldMessages: new HeldMessages(),
       maxHeadBytes: http.maxHeadBytes,
       maxBodyBytes: http.maxBodyBytes,
       memory,

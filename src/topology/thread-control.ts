@@ -11,7 +11,7 @@
  *  One writer per field but FAULT, which is handed over and back; each on a cache line of its own. What follows belongs to the kind
  *  of thread.
  *
- *  Ordering: what another thread writes is read by Atomics only, so each word is seen in the order of its stores. No plain memory hangs
+ *  Ordering: what another thread writes is read by Atomics only, so each word is seen in the order of its stores. No plain memory depends
  *  on them; WANTED covers a message, which is in the thread's port before WANTED is stored (ports have a lock of their own). HEARTBEAT and
  *  APPLIED are read plainly by the thread that writes them.
  */

@@ -61,18 +61,24 @@ export function renderSmugglingPage(world: WorldReadings): string {
 
 <!-- Made by test/differential/render-smuggling-page.ts from smuggling-shapes.ts and world-readings.json beside it. Do not edit: run \`npm run docs\`. -->
 
-A copy of production traffic holds whatever anybody sent to production. A message that two readers cut at different places can carry a second request
-inside the first: one that production never executed, or executed as another, and that a replayer would send on as if it had been real. So whatever can be read
-two ways is not sent, and nothing behind it on that connection and direction is taken for a request: its bytes are counted in \`skippedBytes.afterAmbiguous\`.
+A copy of production traffic holds whatever anybody sent to production. If two readers end a message at different places, it can carry a second request
+inside the first. Production never executed that request, or executed it as another; a replayer would send it as if it had been real. So what can be read
+in two ways is not sent. Nothing after it on that connection and direction is taken for a request; its bytes are counted in \`skippedBytes.afterAmbiguous\`.
 
-${SHAPES.length} shapes, each on a connection of its own and followed by a request for \`/next\`: **${of('refused').length} are refused**, and what follows too;
-${of('dropped').length} are dropped alone, because readers agree where they end; ${of('passed on').length} only look like tricks and are passed on, as what is stated.
-A test reads each of them cut at every byte. Of the ${of('refused').length} that are refused, the three programs to the right disagree among themselves about ${disputed};
-in ${fooled} at least one of them sees a request for \`/smuggled\`.
+There are ${SHAPES.length} shapes, each on its own connection and followed by a request for \`/next\`:
 
-How to read the tables: \`POST /a [5]\` is a request with a body of 5 bytes. In *bytes*, \`«smuggled»\` stands for a whole request for \`/smuggled\`, and the line \`Host: a\` is left out. The
-request for \`/next\` is left out where it was read as it was sent. The other programs: ${world.readers.map(({ name, version }) => `${name} ${version}`).join(', ')}, as they come (nginx with wide limits).
-They are judged by nobody here; what matters is that they differ. How they are asked: [test/differential](../test/differential/README.md). The reasons: [metrics.md](metrics.md).
+- **${of('refused').length} are refused**, and so is what follows. The three programs to the right disagree among themselves about ${disputed} of these. In ${fooled}, at least one of them sees a request for \`/smuggled\`.
+- ${of('dropped').length} are dropped alone, because readers agree where they end.
+- ${of('passed on').length} only look like tricks, and are passed on as they are.
+
+A test reads each of them split at every byte.
+
+How to read the tables:
+
+- \`POST /a [5]\` is a request with a body of 5 bytes. A request for \`/next\` that was read as it was sent is left out.
+- In *bytes*, \`«smuggled»\` stands for a whole request for \`/smuggled\`, and the line \`Host: a\` is left out.
+- The other programs are ${world.readers.map(({ name, version }) => `${name} ${version}`).join(', ')}, with their defaults (nginx with wide limits). What matters is not who is right but that they differ.
+- How they are run: [test/differential](../test/differential/README.md). The reasons: [metrics.md](metrics.md).
 
 ${families.join('\n')}`
 }

@@ -1,10 +1,10 @@
 /**
- * Ways to make two readers of one stream see different requests, as data: what is known in public under names like CL.TE, TE.TE, CL.0,
- * TERM.EXT, and what RFC 9112 and RFC 9110 leave open or forbid. Some are no trick at all: they look like one and must be sent.
+ * Ways to make two readers of one stream see different requests, as data: what is publicly known as CL.TE, TE.TE, CL.0,
+ * TERM.EXT, and what RFC 9112 and RFC 9110 leave open or forbid. Some only look like a trick and must be sent.
  *
  * Each stands for a connection of its own. `bytes` are latin-1, one character per byte; NEXT follows them. `reads` is everything we
  * make of both: `POST /a [5]` a request that is passed on with a body of five bytes, `-reason` one that is dropped. A list that does
- * not end with NEXT says that nothing behind was taken. `/smuggled` is what an attacker would hide.
+ * not end with NEXT says that nothing after it was taken. `/smuggled` is what an attacker would hide.
  */
 
 import { escaped } from './escaped.ts'
@@ -35,7 +35,7 @@ const post = (fields: string, body = '', version = 'HTTP/1.1') =>
 const get = (fields: string, body = '') => `GET /a HTTP/1.1\r\nHost: a\r\n${fields}\r\n${body}`
 const chunked = (body: string) => post('Transfer-Encoding: chunked\r\n', body)
 
-/** Refused, and nothing behind it is taken. */
+/** Refused, and nothing after it is taken. */
 const refused = (reason: string, name: string, bytes: string, why?: string): Row =>
   why === undefined ? [name, bytes, [`-${reason}`]] : [name, bytes, [`-${reason}`], why]
 /** Dropped, but its length is certain: what follows is read. */
@@ -62,12 +62,12 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
     [
       refused(
         'lengthAndChunked',
-        'CL.TE: the front goes by length, the back by chunks',
+        'CL.TE: the front end uses the length, the back end the chunks',
         post(`${LENGTH}Transfer-Encoding: chunked\r\n`, HIDDEN_BEHIND_CHUNKS),
       ),
       refused(
         'lengthAndChunked',
-        'TE.CL: the front goes by chunks, the back by length',
+        'TE.CL: the front end uses the chunks, the back end the length',
         post('Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', `${SMUGGLED_CHUNKS}`),
       ),
       refused(
@@ -93,44 +93,44 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
       ),
       refused(
         'transferCoding',
-        'chunks in HTTP/1.0, which has none',
+        'chunks in HTTP/1.0, which does not have them',
         post('Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n', HIDDEN_BEHIND_CHUNKS, 'HTTP/1.0'),
       ),
       [
-        'a request in order, CL.TE behind it',
+        'a correct request, then CL.TE',
         `${get('')}${post(`${LENGTH}Transfer-Encoding: chunked\r\n`, HIDDEN_BEHIND_CHUNKS)}`,
         ['GET /a', '-lengthAndChunked'],
       ],
     ],
   ],
   [
-    'A transfer coding that not everybody recognises (TE.TE)',
+    'A transfer coding that not every reader recognises (TE.TE)',
     [
-      coding('a blank before the colon', 'Transfer-Encoding : chunked', 'headerName'),
+      coding('a space before the colon', 'Transfer-Encoding : chunked', 'headerName'),
       coding('a TAB before the colon', 'Transfer-Encoding\t: chunked', 'headerName'),
-      coding('a blank inside the name', 'Transfer Encoding: chunked', 'headerName'),
+      coding('a space inside the name', 'Transfer Encoding: chunked', 'headerName'),
       coding('NUL in the name', 'Transfer-Encoding\0: chunked', 'nul'),
       coding('a control character in the name', 'Transfer-Encoding\x0b: chunked', 'headerName'),
       coding('obs-text in the name', 'Transfer-Encoding\xa0: chunked', 'headerName'),
       coding('a quote around the name', '"Transfer-Encoding": chunked', 'headerName'),
-      coding('a blank in front of the name', ' Transfer-Encoding: chunked', 'obsFold'),
-      coding('a bare CR in front of the name', 'X: x\rTransfer-Encoding: chunked', 'bareCr'),
-      coding('a bare LF in front of the name', 'X: x\nTransfer-Encoding: chunked', 'bareLf'),
+      coding('a space before the name', ' Transfer-Encoding: chunked', 'obsFold'),
+      coding('a bare CR before the name', 'X: x\rTransfer-Encoding: chunked', 'bareCr'),
+      coding('a bare LF before the name', 'X: x\nTransfer-Encoding: chunked', 'bareLf'),
       coding('the value on a folded line', 'Transfer-Encoding:\r\n chunked', 'transferCoding'),
       coding('chunked continued on a folded line', 'Transfer-Encoding: chunked\r\n , identity', 'obsFold'),
       coding('a vertical tab before chunked', 'Transfer-Encoding: \x0bchunked'),
-      coding('a form feed behind chunked', 'Transfer-Encoding: chunked\x0c'),
+      coding('a form feed after chunked', 'Transfer-Encoding: chunked\x0c'),
       coding('a no-break space before chunked', 'Transfer-Encoding: \xa0chunked'),
-      coding('NUL behind chunked', 'Transfer-Encoding: chunked\0', 'nul'),
-      coding('a bare CR behind chunked', 'Transfer-Encoding: chunked\r\r', 'bareCr'),
+      coding('NUL after chunked', 'Transfer-Encoding: chunked\0', 'nul'),
+      coding('a bare CR after chunked', 'Transfer-Encoding: chunked\r\r', 'bareCr'),
       coding('xchunked', 'Transfer-Encoding: xchunked'),
       coding('chunkedx', 'Transfer-Encoding: chunkedx'),
       coding('chunked, identity', 'Transfer-Encoding: chunked, identity'),
       coding('identity, chunked', 'Transfer-Encoding: identity, chunked'),
       coding('gzip, chunked', 'Transfer-Encoding: gzip, chunked'),
       coding('chunked, chunked', 'Transfer-Encoding: chunked, chunked'),
-      coding('an empty list member behind', 'Transfer-Encoding: chunked,'),
-      coding('an empty list member in front', 'Transfer-Encoding: ,chunked'),
+      coding('a trailing empty list member', 'Transfer-Encoding: chunked,'),
+      coding('a leading empty list member', 'Transfer-Encoding: ,chunked'),
       coding('a parameter', 'Transfer-Encoding: chunked;q=1'),
       coding('in quotes', 'Transfer-Encoding: "chunked"'),
       coding('in apostrophes', "Transfer-Encoding: 'chunked'"),
@@ -149,7 +149,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
       ),
       taken(
         'POST /a',
-        'any case, TAB and blanks around',
+        'any case, TAB and spaces around',
         post('tRANSFER-eNCODING:\t CHUNKED \t\r\n', '0\r\n\r\n'),
         'coding names compare without case; OWS is SP and HTAB',
       ),
@@ -157,7 +157,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'Transfer_Encoding, an underscore',
         post(`Transfer_Encoding: chunked\r\nContent-Length: 5\r\n`, '0\r\n\r\n'),
         ['POST /a [5]', NEXT_READ],
-        'another header by RFC 9110; what folds `_` into `-` (CGI variables) stands behind whoever has framed the message',
+        'another header by RFC 9110; what folds `_` into `-` (CGI variables) comes after the framing',
       ],
     ],
   ],
@@ -174,12 +174,12 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
           ['an exponent', '5e0'],
           ['a list of equal ones', '5, 5'],
           ['a list of different ones', '5, 0'],
-          ['a blank inside', '1 2'],
-          ['a vertical tab in front', '\x0b5'],
-          ['a form feed behind', '5\x0c'],
-          ['a no-break space behind', '5\xa0'],
-          ['junk behind', '5abcd'],
-          ['a semicolon behind', '5;'],
+          ['a space inside', '1 2'],
+          ['a leading vertical tab', '\x0b5'],
+          ['a trailing form feed', '5\x0c'],
+          ['a trailing no-break space', '5\xa0'],
+          ['trailing junk', '5abcd'],
+          ['a trailing semicolon', '5;'],
           ['an underscore between digits', '1_0'],
           ['none', ''],
           ['quotes', '"5"'],
@@ -191,7 +191,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
       ).map(([name, value]) =>
         refused('contentLength', `${name}: \`${shortValue(value)}\``, post(`Content-Length: ${value}\r\n`, 'abcde')),
       ),
-      refused('nul', 'NUL behind the digits', post('Content-Length: 5\0\r\n', 'abcde')),
+      refused('nul', 'NUL after the digits', post('Content-Length: 5\0\r\n', 'abcde')),
       refused(
         'contentLength',
         'two that differ',
@@ -206,7 +206,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'repeatedLength',
         'two that are equal',
         post('Content-Length: 5\r\nContent-Length: 5\r\n', 'abcde'),
-        'everybody who reads it agrees about its end; some refuse it',
+        'all who read it agree where it ends; some refuse it',
       ),
       dropped(
         'repeatedLength',
@@ -214,14 +214,14 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         post('Content-Length: 5\r\ncontent-length: 005\r\n', 'abcde'),
         'the same',
       ),
-      refused('headerName', 'a blank before the colon', post('Content-Length : 5\r\n', 'abcde')),
+      refused('headerName', 'a space before the colon', post('Content-Length : 5\r\n', 'abcde')),
       refused('obsFold', 'the digits on a folded line', post('X: x\r\nContent-Length: 1\r\n 2\r\n', 'abcde')),
       refused('contentLength', 'all digits on the folded line', post('Content-Length:\r\n 5\r\n', 'abcde')),
       taken(
         'POST /a [5]',
-        'blanks around',
+        'spaces around',
         post('Content-Length: \t 5 \t\r\n', 'abcde'),
-        'optional white space is no part of the value',
+        'optional whitespace is not part of the value',
       ),
       taken(
         'POST /a [10]',
@@ -233,7 +233,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'POST /a [5]',
         'HTTP/1.0',
         post('Content-Length: 5\r\nConnection: keep-alive\r\n', 'abcde', 'HTTP/1.0'),
-        'lengths are HTTP/1.0, too',
+        'HTTP/1.0 has lengths too',
       ),
       [
         'Content_Length, an underscore',
@@ -250,7 +250,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'CL.0: a POST whose body looks like a request',
         post(`Content-Length: ${SMUGGLED.length}\r\n`, SMUGGLED),
         [`POST /a [${SMUGGLED.length}]`, NEXT_READ],
-        'a body is a body, whatever stands in it',
+        'a body is a body, whatever it holds',
       ],
       [
         'GET with a body that looks like a request',
@@ -262,7 +262,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'GET with chunks that look like a request',
         get('Transfer-Encoding: chunked\r\n', `${SMUGGLED_CHUNKS}`),
         [`GET /a [${SMUGGLED.length}]`, NEXT_READ],
-        'the same; it leaves with a Content-Length',
+        'the same; it is sent with a Content-Length',
       ],
       [
         'HEAD with a body',
@@ -272,7 +272,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
       ],
       refused(
         'obsFold',
-        '0.CL: a length hidden behind a blank in the first header line',
+        '0.CL: a length hidden by a space in the first header line',
         `GET /a HTTP/1.1\r\n Content-Length: ${SMUGGLED.length}\r\nHost: a\r\n\r\n${SMUGGLED}`,
       ),
       refused(
@@ -281,16 +281,16 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         get(`X: x\r\n Content-Length: ${SMUGGLED.length}\r\n`, SMUGGLED),
       ),
       [
-        'no length, and bytes behind it',
+        'no length, then a request',
         post('', SMUGGLED),
         ['POST /a', 'GET /smuggled', NEXT_READ],
         'a request without framing headers has no body (RFC 9112 section 6.3)',
       ],
       [
-        'no length, and bytes that are no request behind it',
+        'no length, then bytes that are no request',
         post('', 'abcde'),
         ['POST /a', 'abcdeGET /next'],
-        'any token is a method, so the bytes are the beginning of one; the origin is asked, and may refuse it',
+        'any token is a method, so the bytes begin one; the origin may refuse it',
       ],
     ],
   ],
@@ -319,7 +319,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'Connection names Content-Length',
         post(`Content-Length: ${SMUGGLED.length}\r\nConnection: content-length\r\n`, SMUGGLED),
         [`POST /a [${SMUGGLED.length}]`, NEXT_READ],
-        'a length frames this message; Connection cannot take it away (RFC 9110 section 7.6.1)',
+        'a length frames this message; Connection cannot remove it (RFC 9110 section 7.6.1)',
       ],
       [
         'Connection names Transfer-Encoding',
@@ -328,10 +328,10 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'the same',
       ],
       [
-        'a request behind Connection: close',
+        'a request after Connection: close',
         get('Connection: close\r\n', SMUGGLED),
         ['GET /a'],
-        'behind it no server reads a request (RFC 9112 section 9.6)',
+        'no server reads a request after it (RFC 9112 section 9.6)',
       ],
       refused(
         'connectBody',
@@ -347,7 +347,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'CONNECT that the server refused',
         'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n',
         ['CONNECT a:443', NEXT_READ],
-        'read on when the server’s answer refuses it, and only then; never sent (`connect`)',
+        'what follows is read only if the response refuses it; never sent itself (`connect`)',
       ],
       [
         'Upgrade: h2c that the server refused, with a body',
@@ -362,41 +362,41 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'Upgrade: h2c that the server refused, with chunks',
         post('Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n', `${SMUGGLED_CHUNKS}`),
         [`POST /a [${SMUGGLED.length}]`, NEXT_READ],
-        'the same; Java’s client does so. http-parser-js forgets the chunks, and then refuses them',
+        'the same; Java’s client does this. http-parser-js forgets the chunks, and then refuses them',
       ],
       [
         'Upgrade: websocket with a wrong version, which a proxy may take for a tunnel and the server refuses',
         get('Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 1337\r\n', SMUGGLED),
         ['GET /a', 'GET /smuggled', NEXT_READ],
-        'what follows is read when the server’s answer refuses the switch, and only then; itself never sent (`upgrade`)',
+        'what follows is read only if the response refuses the switch; never sent itself (`upgrade`)',
       ],
     ],
   ],
   [
-    'Ends of lines, and header lines that are none',
+    'Line ends, and lines that are no header',
     [
-      refused('bareLf', 'LF alone behind the request line', `GET /a HTTP/1.1\nHost: a\r\n\r\n${SMUGGLED}`),
-      refused('bareLf', 'LF alone behind a header', get('X: x\nY: y\r\n', SMUGGLED)),
+      refused('bareLf', 'LF alone after the request line', `GET /a HTTP/1.1\nHost: a\r\n\r\n${SMUGGLED}`),
+      refused('bareLf', 'LF alone after a header', get('X: x\nY: y\r\n', SMUGGLED)),
       refused('bareLf', 'LF alone as the empty line', `GET /a HTTP/1.1\r\nHost: a\r\n\n${SMUGGLED}`),
       refused('bareLf', 'LF alone everywhere', `GET /a HTTP/1.1\nHost: a\n\n${SMUGGLED}`),
       refused('bareCr', 'CR alone inside a value', get(`X: x\rContent-Length: ${SMUGGLED.length}\r\n`, SMUGGLED)),
       refused('bareCr', 'CR alone as the empty line', `GET /a HTTP/1.1\r\nHost: a\r\n\r${SMUGGLED}`),
       refused('bareCr', 'CR CR LF', get('X: x\r\r\n', SMUGGLED)),
-      refused('bareCr', 'CR alone behind the request line', `GET /a HTTP/1.1\rHost: a\r\n\r\n${SMUGGLED}`),
+      refused('bareCr', 'CR alone after the request line', `GET /a HTTP/1.1\rHost: a\r\n\r\n${SMUGGLED}`),
       refused('nul', 'NUL in a value', get('X: x\0y\r\n', SMUGGLED)),
       refused('nul', 'NUL in a name', get('X\0Y: x\r\n', SMUGGLED)),
-      refused('nul', 'NUL in front of a line', get('\0X: x\r\n', SMUGGLED)),
+      refused('nul', 'NUL before a line', get('\0X: x\r\n', SMUGGLED)),
       refused('obsFold', 'a folded value', get('X: x\r\n y\r\n', SMUGGLED)),
       refused('obsFold', 'folded with TAB', get('X: x\r\n\ty\r\n', SMUGGLED)),
-      refused('obsFold', 'a line of blanks', get('X: x\r\n  \r\n', SMUGGLED)),
-      refused('obsFold', 'a blank in front of the first header', `GET /a HTTP/1.1\r\n Host: a\r\n\r\n${SMUGGLED}`),
-      refused('headerName', 'a blank before the colon', get('X : x\r\n', SMUGGLED)),
+      refused('obsFold', 'a line of spaces', get('X: x\r\n  \r\n', SMUGGLED)),
+      refused('obsFold', 'a space before the first header', `GET /a HTTP/1.1\r\n Host: a\r\n\r\n${SMUGGLED}`),
+      refused('headerName', 'a space before the colon', get('X : x\r\n', SMUGGLED)),
       refused('headerName', 'no colon', get('GET /smuggled HTTP/1.1\r\n', SMUGGLED)),
       refused('headerName', 'no name', get(': x\r\n', SMUGGLED)),
       refused('headerName', 'a delimiter in a name', get('X(Y): x\r\n', SMUGGLED)),
       refused('headerName', 'obs-text in a name', get('X\xe4: x\r\n', SMUGGLED)),
       refused('headerName', 'a control character in a name', get('X\x01: x\r\n', SMUGGLED)),
-      taken('GET /a', 'all characters of a token in a name', get("!#$%&'*+-.^_`|~0: x\r\n"), 'legal, if seldom'),
+      taken('GET /a', 'all characters of a token in a name', get("!#$%&'*+-.^_`|~0: x\r\n"), 'legal, if rare'),
       taken('GET /a', 'obs-text in a value', get('X: caf\xe9 \x85\xff\r\n'), 'kept as captured'),
       taken(
         'GET /a',
@@ -404,9 +404,9 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         get('X: a\x01b\x0bc\x1cd\x7fe\r\n'),
         'RFC 9110 section 5.5 lets a recipient keep them; strict readers refuse the whole request',
       ),
-      taken('GET /a', 'empty lines in front', `\r\n\r\n${get('')}`, 'RFC 9112 section 2.2'),
-      ['LF alone in front', `${get('')}\n${NEXT}`, ['GET /a', '-requestLine']],
-      ['CR alone in front', `${get('')}\r${NEXT}`, ['GET /a', '-bareCr']],
+      taken('GET /a', 'empty lines before it', `\r\n\r\n${get('')}`, 'RFC 9112 section 2.2'),
+      ['LF alone before a request', `${get('')}\n${NEXT}`, ['GET /a', '-requestLine']],
+      ['CR alone before a request', `${get('')}\r${NEXT}`, ['GET /a', '-bareCr']],
     ],
   ],
   [
@@ -417,9 +417,9 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
           ['in C notation', '0x5'],
           ['a plus sign', '+5'],
           ['a minus sign', '-5'],
-          ['a blank in front', ' 5'],
-          ['a blank behind', '5 '],
-          ['a TAB behind', '5\t'],
+          ['a leading space', ' 5'],
+          ['a trailing space', '5 '],
+          ['a trailing TAB', '5\t'],
           ['an underscore', '0_5'],
           ['a fraction', '5.0'],
           ['none', ''],
@@ -428,16 +428,16 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
           ['17 digits: 2^64 + 5, which is 5 where it overflows', '10000000000000005'],
           ['beyond 2^53', '20000000000001'],
           ['16 digits of f: -1 where it is signed', 'ffffffffffffffff'],
-          ['NUL behind', '5\0'],
-          ['a comma behind', '5,5'],
-          ['a no-break space behind', '5\xa0'],
+          ['a trailing NUL', '5\0'],
+          ['a trailing comma', '5,5'],
+          ['a trailing no-break space', '5\xa0'],
         ] as const
       ).map(([name, size]) =>
         refused('chunkSize', `size ${name}: \`${shortValue(size)}\``, chunked(`${size}\r\nabcde\r\n0\r\n\r\n`)),
       ),
-      refused('chunkSize', 'LF alone behind a size', chunked('5\nabcde\r\n0\r\n\r\n')),
-      refused('chunkSize', 'CR alone behind a size', chunked('5\rabcde\r\n0\r\n\r\n')),
-      refused('chunkSize', 'CR and another character behind a size', chunked('5\rX\nabcde\r\n0\r\n\r\n')),
+      refused('chunkSize', 'LF alone after a size', chunked('5\nabcde\r\n0\r\n\r\n')),
+      refused('chunkSize', 'CR alone after a size', chunked('5\rabcde\r\n0\r\n\r\n')),
+      refused('chunkSize', 'CR and another character after a size', chunked('5\rX\nabcde\r\n0\r\n\r\n')),
       refused(
         'chunkSize',
         'TERM.EXT: LF alone ends an extension for some, and is part of it for others',
@@ -448,17 +448,17 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
       refused('chunkSize', 'CRLF in a quoted extension', chunked(`5;a="\r\nabcde\r\n0\r\n\r\n"\r\nabcde\r\n0\r\n\r\n`)),
       refused('chunkSize', 'NUL in an extension', chunked('5;a\0\r\nabcde\r\n0\r\n\r\n')),
       refused('chunkSize', 'an extension of 20,000 bytes', chunked(`5;${'a'.repeat(20_000)}\r\nabcde\r\n0\r\n\r\n`)),
-      refused('chunkEnd', 'TERM.SPILL: two other bytes for the CRLF behind the data', chunked('5\r\nabcdeXX0\r\n\r\n')),
+      refused('chunkEnd', 'TERM.SPILL: two other bytes for the CRLF after the data', chunked('5\r\nabcdeXX0\r\n\r\n')),
       refused('chunkEnd', 'one byte too many', chunked('5\r\nabcdef\r\n0\r\n\r\n')),
-      refused('chunkEnd', 'no CRLF behind the data', chunked('5\r\nabcde0\r\n\r\n')),
-      refused('chunkEnd', 'LF alone behind the data', chunked('5\r\nabcde\n0\r\n\r\n')),
-      refused('chunkEnd', 'CR alone behind the data', chunked('5\r\nabcde\r0\r\n\r\n')),
-      refused('trailer', 'LF alone behind the last chunk', chunked(`0\r\n\n${SMUGGLED}`)),
-      refused('trailer', 'CR alone behind the last chunk', chunked(`0\r\n\rX${SMUGGLED}`)),
-      refused('trailer', 'a request for a trailer', chunked(`0\r\n${SMUGGLED}`)),
-      refused('trailer', 'LF alone behind a trailer line', chunked(`0\r\nX: x\n\r\n${SMUGGLED}`)),
+      refused('chunkEnd', 'no CRLF after the data', chunked('5\r\nabcde0\r\n\r\n')),
+      refused('chunkEnd', 'LF alone after the data', chunked('5\r\nabcde\n0\r\n\r\n')),
+      refused('chunkEnd', 'CR alone after the data', chunked('5\r\nabcde\r0\r\n\r\n')),
+      refused('trailer', 'LF alone after the last chunk', chunked(`0\r\n\n${SMUGGLED}`)),
+      refused('trailer', 'CR alone after the last chunk', chunked(`0\r\n\rX${SMUGGLED}`)),
+      refused('trailer', 'a request as trailer', chunked(`0\r\n${SMUGGLED}`)),
+      refused('trailer', 'LF alone after a trailer line', chunked(`0\r\nX: x\n\r\n${SMUGGLED}`)),
       refused('trailer', 'a folded trailer line', chunked(`0\r\nX: x\r\n y\r\n\r\n${SMUGGLED}`)),
-      refused('trailer', 'a blank before the colon of a trailer line', chunked(`0\r\nX : x\r\n\r\n${SMUGGLED}`)),
+      refused('trailer', 'a space before the colon of a trailer line', chunked(`0\r\nX : x\r\n\r\n${SMUGGLED}`)),
       refused('trailer', 'NUL in a trailer line', chunked(`0\r\nX: \0\r\n\r\n${SMUGGLED}`)),
       [
         'a trailer that states a length',
@@ -485,10 +485,10 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'no line ends inside a quoted string',
       ),
       [
-        'data that look like chunks and a request',
+        'data that looks like chunks and a request',
         chunked(`28\r\n${HIDDEN_BEHIND_CHUNKS}\r\n0\r\n\r\n`),
         [`POST /a [${HIDDEN_BEHIND_CHUNKS.length}]`, NEXT_READ],
-        'data are counted, not read',
+        'data is counted, not read',
       ],
     ],
   ],
@@ -507,46 +507,41 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
       refused('requestLine', 'no target', `GET HTTP/1.1\r\nHost: a\r\n\r\n${SMUGGLED}`),
       refused('requestLine', 'an empty target', `GET  HTTP/1.1\r\nHost: a\r\n\r\n${SMUGGLED}`),
       [
-        'a delimiter in the method, behind a request',
+        'a delimiter in the method, after a request',
         `${get('')}GET( /b HTTP/1.1\r\nHost: a\r\n\r\n${SMUGGLED}`,
         ['GET /a', '-requestLine'],
       ],
       refused('nul', 'NUL in the target', `GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n${SMUGGLED}`),
       refused('bareCr', 'CR alone in the target', `GET /a\rb HTTP/1.1\r\nHost: a\r\n\r\n${SMUGGLED}`),
       [
-        'a blank in front of the method, first on its connection',
+        'a space before the method, first on its connection',
         ` ${get('')}${SMUGGLED}`,
         [],
         'not taken for HTTP: counted as another protocol',
       ],
-      ['a blank in front of the method, behind a request', `${get('')} ${SMUGGLED}`, ['GET /a', '-requestLine']],
+      ['a space before the method, after a request', `${get('')} ${SMUGGLED}`, ['GET /a', '-requestLine']],
       dropped(
         'requestLine',
-        'two blanks behind the method',
+        'two spaces after the method',
         `GET  /a HTTP/1.1\r\nHost: a\r\n\r\n`,
-        'where the line ends is certain, what it asks for is not',
+        'where the line ends is certain, its target is not',
       ),
       dropped(
         'requestLine',
-        'a TAB for a blank',
+        'a TAB for a space',
         `GET\t/a HTTP/1.1\r\nHost: a\r\n\r\n`.replace('\t', ' \t'),
         'the same',
       ),
-      dropped('requestLine', 'a blank in the target', 'GET /a b HTTP/1.1\r\nHost: a\r\n\r\n', 'the same'),
-      refused('requestLine', 'a blank behind the version', `GET /a HTTP/1.1 \r\nHost: a\r\n\r\n${SMUGGLED}`),
+      dropped('requestLine', 'a space in the target', 'GET /a b HTTP/1.1\r\nHost: a\r\n\r\n', 'the same'),
+      refused('requestLine', 'a space after the version', `GET /a HTTP/1.1 \r\nHost: a\r\n\r\n${SMUGGLED}`),
       refused('requestLine', 'two versions', `GET /a HTTP/1.0 HTTP/1.1\r\nHost: a\r\n\r\n${SMUGGLED}`),
       refused(
         'requestLine',
         'two versions and wide gaps, and chunks, which only one of the versions has',
         `POST  /a HTTP/1.0 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${SMUGGLED_CHUNKS}`,
       ),
-      taken('get /a', 'a method in lower case', 'get /a HTTP/1.1\r\nHost: a\r\n\r\n', 'another method: case counts'),
-      taken(
-        "!#$%&'*+-.^_`|~0 /a",
-        'any token for a method',
-        "!#$%&'*+-.^_`|~0 /a HTTP/1.1\r\nHost: a\r\n\r\n",
-        'legal',
-      ),
+      taken('get /a', 'a lower-case method', 'get /a HTTP/1.1\r\nHost: a\r\n\r\n', 'another method: case counts'),
+      taken("!#$%&'*+-.^_`|~0 /a", 'any token as method', "!#$%&'*+-.^_`|~0 /a HTTP/1.1\r\nHost: a\r\n\r\n", 'legal'),
     ],
   ],
   [
@@ -556,7 +551,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'GET http://b/c',
         'absolute-form, another Host',
         'GET http://b/c HTTP/1.1\r\nHost: a\r\n\r\n',
-        'sent as `/c` to the origin of `--to`: neither name decides where it goes',
+        'sent as `/c` to the origin of `--to`: neither name decides the destination',
       ),
       taken(
         'GET http://u:p@b/c',
@@ -584,8 +579,8 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         'GET b:80 HTTP/1.1\r\nHost: a\r\n\r\n',
         'the same (`unsendable`)',
       ),
-      taken('GET @b/c', 'an @ in front', 'GET @b/c HTTP/1.1\r\nHost: a\r\n\r\n', 'the same (`unsendable`)'),
-      taken('GET //b/c', 'two slashes in front', 'GET //b/c HTTP/1.1\r\nHost: a\r\n\r\n', 'a path that begins with //'),
+      taken('GET @b/c', 'a leading @', 'GET @b/c HTTP/1.1\r\nHost: a\r\n\r\n', 'the same (`unsendable`)'),
+      taken('GET //b/c', 'two leading slashes', 'GET //b/c HTTP/1.1\r\nHost: a\r\n\r\n', 'a path that begins with //'),
       taken('OPTIONS *', 'asterisk-form', 'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n', 'legal'),
       taken(
         'GET /\xe4"<>\\^`{|}#f',
@@ -595,7 +590,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
       ),
       taken('GET /a', 'no Host', 'GET /a HTTP/1.1\r\n\r\n', 'it says nothing about framing; replay adds one'),
       taken('GET /a', 'two Hosts', 'GET /a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n', 'one is sent: the origin’s'),
-      taken('GET /a', 'a Host that is none', 'GET /a HTTP/1.1\r\nHost: a@b, c/d\r\n\r\n', 'the same'),
+      taken('GET /a', 'an invalid Host', 'GET /a HTTP/1.1\r\nHost: a@b, c/d\r\n\r\n', 'the same'),
     ],
   ],
   [
@@ -608,7 +603,7 @@ const FAMILIES: readonly (readonly [string, readonly Row[]])[] = [
         `GET /${'a'.repeat(7_000)}`,
         'a target of 7,000 bytes',
         `GET /${'a'.repeat(7_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
-        'long is not wrong',
+        'long is not malformed',
       ),
     ],
   ],
@@ -630,7 +625,7 @@ export const SHAPES: readonly Shape[] = FAMILIES.flatMap(([family, rows]) =>
 
 export type ShapeKind = 'refused' | 'dropped' | 'passed on'
 
-/** What becomes of the shape itself, and what of the stream behind it. */
+/** What becomes of the shape itself, and of the stream after it. */
 export function kindOf({ reads }: Shape): ShapeKind {
   const hasFault = reads.length === 0 || reads.some((read) => read.startsWith('-'))
   if (!hasFault) return 'passed on'

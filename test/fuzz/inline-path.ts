@@ -8,6 +8,7 @@ import type { ExchangeId } from '../../src/exchange/exchange-outlet.ts'
 import { MessageView } from '../../src/exchange/message.ts'
 import { OpenConnections } from '../../src/exchange/open-connections.ts'
 import { HeadReader } from '../../src/http/head.ts'
+import { HeldMessages } from '../../src/http/held-messages.ts'
 import { HttpConnection } from '../../src/http/http-connection.ts'
 import type { HttpContext } from '../../src/http/http-context.ts'
 import { HttpExchanges } from '../../src/http/http-exchanges.ts'
@@ -75,6 +76,7 @@ export class InlinePath {
         skipsResponseFields: true,
       }),
       view: new MessageView(MAX_HEADERS),
+      heldMessages: new HeldMessages(),
       maxHeadBytes: 65_536,
       maxBodyBytes,
       keepBodies: true,

@@ -75,7 +75,7 @@ describe('a counter block', () => {
     expect(new Set(read)).toEqual(new Set([0]))
     for (const n of [1, 2, 3, 4, 5]) {
       for (let i = 0; i < n; i++) {
-        block.values.fill(10 * n + i)
+        fill(block, 10 * n + i)
         block.publish()
       }
       for (let i = 0; i < 6 - n; i++) {
@@ -84,6 +84,26 @@ describe('a counter block', () => {
         expect(new Set(read)).toEqual(new Set([11 * n - 1]))
       }
     }
+  })
+
+  test('publishes latencies from the first one on, of a thread that began in its place too', () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    const read = new Float64Array(COUNTERS)
+    const shown = () => {
+      readCounterBlock(memory, 0, read)
+      return read.subarray(LATENCIES).reduce((sum, value) => sum + value, 0)
+    }
+    let block = new CounterBlock(memory)
+    block.publish()
+    expect(shown()).toBe(0)
+    block.latency(1000)
+    block.publish()
+    expect(shown()).toBe(1)
+    block = new CounterBlock(memory)
+    block.publish()
+    block.addedLatency(5)
+    block.publish()
+    expect(shown()).toBe(2)
   })
 
   /** One step of a random history: what the owner and the reader do, and what a thread that begins in the owner's place finds. */
@@ -152,7 +172,7 @@ describe('a counter block', () => {
   test('does not wait for a thread that the machine takes from its processor while it publishes', () => {
     const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
     const block = new CounterBlock(memory)
-    block.values.fill(3)
+    fill(block, 3)
     block.publish()
     block.values.fill(4)
     halfPublished(block)
@@ -170,6 +190,7 @@ describe('a counter block', () => {
       `import { workerData } from 'node:worker_threads'
       import { CounterBlock } from '${compiled.url('metrics/counters.ts')}'
       const block = new CounterBlock(workerData.memory)
+      block.passOver(0, 1)
       for (let n = 1; Atomics.load(workerData.stop, 0) === 0; n++) {
         block.values.fill(n)
         block.publish()
@@ -200,6 +221,7 @@ describe('a counter block', () => {
 
 /** The counters, each the same number. What was passed over stays. */
 function fill(block: CounterBlock, value: number): void {
+  block.latency(1)
   block.values.fill(value, 0, COUNTERS)
 }
 

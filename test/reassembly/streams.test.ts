@@ -72,8 +72,8 @@ function disturbed(scenario: Scenario, random: () => number, lateness: number): 
     const late = () => segment.order + (random() < 0.5 ? 0 : random() * lateness)
     arrivals.push({ segment, key: late() })
     if (segment.end > segment.at && random() < 0.3) {
-      // Sent again with other boundaries, and the same bytes.
-      const at = Math.max(0, segment.at - Math.floor(random() * 10))
+      // Sent again with other boundaries, and the same bytes; never what its sender knows to have arrived.
+      const at = Math.max(acknowledgedBefore(scenario, segment), segment.at - Math.floor(random() * 10))
       arrivals.push({
         segment: { ...segment, at, end: Math.max(at + 1, segment.end - Math.floor(random() * 10)) },
         key: late() + 2,
@@ -82,6 +82,12 @@ function disturbed(scenario: Scenario, random: () => number, lateness: number): 
     if (random() < 0.1) arrivals.push({ segment, key: late() + 1 })
   }
   return arrivals.sort((a, b) => a.key - b.key).map(({ segment }) => segment)
+}
+
+/** How far the other side had acknowledged when the segment was sent. */
+function acknowledgedBefore({ segments }: Scenario, segment: Segment): number {
+  const answers = segments.filter((s) => s.direction !== segment.direction && s.order < segment.order)
+  return Math.max(0, ...answers.map((s) => s.ack))
 }
 
 function send(rig: Rig, { streams, isns }: Scenario, s: Segment): void {

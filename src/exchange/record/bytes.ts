@@ -23,7 +23,7 @@ export function readU64(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 2 ** 32
 }
 
-/** LEB128. @param value 0 to 2^32 - 1 @returns the index behind it, at most five bytes on */
+/** LEB128. @param value 0 to 2^32 - 1 @returns the index after it, at most five bytes on */
 export function writeVarint(bytes: Buffer, at: number, value: number): number {
   let rest = value
   let i = at

@@ -16,15 +16,15 @@
  *     24     8  BATCH           number of the batch among those of the node and partition
  *     32     8  BASE_TIME_NS    since the Unix epoch
  *     40     4  BATCH_BYTES     of all entries
- *     44     4  CRC             CRC-32 (IEEE 802.3) of the header's bytes in front of it, those behind it, and the entries; 0 where it is not set
+ *     44     4  CRC             CRC-32 (IEEE 802.3) of the header's bytes before it, those after it, and the entries; 0 where it is not set
  *
  *  entry, 32 bytes, then its parts without gaps: meta, layout, head, body
- *      0     4  LENGTH          of the whole entry, these 32 bytes included; what stands behind the parts is skipped
+ *      0     4  LENGTH          of the whole entry, these 32 bytes included; what follows the parts is skipped
  *      4     1  KIND            request 1, response 2, gap 3, closed 4, body 5; another is skipped
  *      5     1  ENTRY_FLAGS
  *      6     2  META_BYTES
  *      8     8  CONNECTION      the same number for all entries of a connection, within a node
- *     16     4  SEQUENCE        of the request in its connection, from 0 (signed); below 0: answers whose request was not seen
+ *     16     4  SEQUENCE        of the request in its connection, from 0 (signed); below 0: responses whose request was not seen
  *     20     4  TIME_DELTA_US   from BASE_TIME_NS (signed): first byte of the message; of others, when it happened
  *     24     4  HEAD_BYTES
  *     28     4  BODY_BYTES      of this entry
@@ -94,18 +94,18 @@ export const Entry = {
 export const RecordKind = {
   /** A complete request. */
   request: 1,
-  /** An answer, interim ones too. */
+  /** A response, interim ones too. */
   response: 2,
-  /** The request of this number is not in the record: it was dropped. With flag `ofResponse`: its answer is not, and will not come. */
+  /** The request of this number is not in the record: it was dropped. With flag `ofResponse`: its response is not, and will not come. */
   gap: 3,
   /** No more entries of this connection follow. */
   closed: 4,
-  /** More bytes of the body of the message of the same connection and number, right behind its entry or another of these. */
+  /** More bytes of the body of the message of the same connection and number; its entry, or another of these, comes right before. */
   body: 5,
 } as const
 
 export const EntryFlag = {
-  /** SHA-256 of the body stands behind the meta. */
+  /** SHA-256 of the body follows the meta. */
   hash: 1,
   /** Bytes of the message are missing. */
   incomplete: 2,
@@ -145,6 +145,6 @@ export const Meta = {
 export const NO_VNI = 0xffffffff
 /** Of a LEB128 number: 35 bits, for offsets below 2^32. */
 export const MAX_VARINT_BYTES = 5
-/** Offsets in front of those of the fields: method, target; or reason. */
+/** Offsets before those of the fields: method, target; or reason. */
 export const REQUEST_OFFSETS = 3
 export const RESPONSE_OFFSETS = 2

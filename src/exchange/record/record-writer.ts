@@ -61,7 +61,7 @@ export class RecordWriter {
     this.bytes = Buffer.allocUnsafeSlow(options.batchBytes)
   }
 
-  /** @param flags EntryFlag.exchangeEnd where no answer will follow */
+  /** @param flags EntryFlag.exchangeEnd where no response will follow */
   request(id: ExchangeId, facts: ConnectionFacts, message: MessageView, flags = 0): void {
     this.message(RecordKind.request, id, facts, message, flags)
   }
@@ -70,7 +70,7 @@ export class RecordWriter {
     this.message(RecordKind.response, id, facts, message, flags)
   }
 
-  /** @param flags EntryFlag.ofResponse: of the answer */
+  /** @param flags EntryFlag.ofResponse: of the response */
   gap(id: ExchangeId, timeUs: number, flags = 0): void {
     this.begin(RecordKind.gap, flags, id.connection, id.index, timeUs, ENTRY_HEADER_BYTES)
     this.end(0, 0, 0)

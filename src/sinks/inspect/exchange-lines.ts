@@ -38,12 +38,12 @@ export function exchangeLine(exchange: Exchange, redaction: Redaction | null = n
   return printableJson(line)
 }
 
-/** Time of the request's first byte; of the first answer where the request was not seen. */
+/** Time of the request's first byte; of the first response where the request was not seen. */
 export function startUs({ request, response, interim }: Exchange): number {
   return (request ?? response ?? interim[0])?.firstUs ?? 0
 }
 
-/** What the PROXY header in front of the connection said. */
+/** What the PROXY header at the start of the connection said. */
 function proxiedFields({ namedClient, namedServer }: ConnectionFacts): { proxied?: Record<string, string> } {
   if (namedClient === null) return {}
   const text = ({ address, port }: NamedEnd) => endpointText(address, port)
@@ -70,8 +70,8 @@ export function headersOf(message: MessageView, redaction: Redaction | null): He
 }
 
 /**
- * Milliseconds from the request's last byte to the answer's last byte, as the capture point saw them; undefined where the request was not
- * seen or the answer is incomplete.
+ * Milliseconds from the request's last byte to the response's last byte, as the capture point saw them; undefined where the request was not
+ * seen or the response is incomplete.
  */
 export function elapsedMsOf(response: OwnedMessage, request: OwnedMessage | null): number | undefined {
   if (request === null || response.isIncomplete) return undefined

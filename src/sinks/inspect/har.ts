@@ -10,10 +10,10 @@ import type { Headers, Redaction } from './redaction.ts'
 
 export const HAR_HEAD = '{"log":{"version":"1.2","creator":{"name":"mirrorshard","version":"1"},"entries":[\n'
 export const HAR_END = '\n]}}\n'
-/** Stands in front of each entry; the first one's is left out. */
+/** Written before each entry; the first one's is left out. */
 export const HAR_SEPARATOR = ',\n'
 
-/** An entry behind its separator; empty where the request was not seen: HAR has no place for an answer alone. */
+/** An entry after its separator; empty where the request was not seen: HAR has no place for a response alone. */
 export function harEntry(exchange: Exchange, redaction: Redaction | null): string {
   const { connection, request, response } = exchange
   if (request === null) return ''

@@ -44,10 +44,10 @@ export class InspectSink implements Sink {
         this.writer.exchange(exchange)
       },
     }
-    const onShed = () => counters.add(Counter.exchangesShed)
+    const onEvicted = () => counters.add(Counter.exchangesShed)
     const onWithdrawn = () => counters.requestDrop(RequestDrop.behindClose)
     const { maxBodyBytes, memory } = deps
-    this.pairing = new Pairing({ bodies, maxBodyBytes, memory, onShed, onWithdrawn }, deps.connections, listener)
+    this.pairing = new Pairing({ bodies, maxBodyBytes, memory, onEvicted, onWithdrawn }, deps.connections, listener)
   }
 
   get held(): number {

@@ -1,4 +1,4 @@
-/** Exchanges as a table for reading: one row each, under a line for each new date. The target gives way to the width of the terminal. */
+/** Exchanges as a table for reading: one row each, under a line for each new date. The target is truncated to the width of the terminal. */
 import { printable } from '../../base/printable.ts'
 import type { Exchange } from '../../exchange/exchange.ts'
 import { clientEnd, elapsedMsOf, rfc3339, serverEnd, startUs } from './exchange-lines.ts'

@@ -41,7 +41,7 @@ export class ConnectionQueue {
 export class ConnectionQueues {
   private readonly byConnection = new Map<number, ConnectionQueue>()
   private readonly inOrder: boolean
-  /** From the first question for `longest` or `largest` on, and so is the order of change among equals: what was never full pays nothing for them. */
+  /** Kept from the first call of `longest` or `largest` on, as is the order of change among equals: a queue that was never full pays nothing for them. */
   private isRanked = false
   private readonly ranksByRequests = new SizeIndex<ConnectionQueue>()
   private readonly ranksByBytes = new SizeIndex<ConnectionQueue>()

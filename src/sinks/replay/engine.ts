@@ -8,7 +8,7 @@
  *   may be in the middle of parsing. From inside `failed` and `unsendable` every free one may be used.
  * - `abort`, `sweep` and `close` may report from inside.
  * - The engine never sends a request twice. `Fault` says when that would be safe.
- * - A connection is used again only where the request before was written to its end; one that was is not thrown away.
+ * - A connection is used again if, and only if, the request before was written to its end.
  * - Redirects are not followed, answers' bodies are discarded.
  */
 import type { Clock } from '../../base/clock.ts'

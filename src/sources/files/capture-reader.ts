@@ -9,7 +9,7 @@ const MAX_WIRE_LENGTH = 0x7fffffff
 
 /**
  * What the readers of all formats share: handing out records that are in memory, reading on, and saying where it ended.
- * A format has only to walk: see `step`.
+ * A format only steps through: see `step`.
  */
 export abstract class CaptureReader implements RecordSource {
   readonly record = new CaptureRecord()

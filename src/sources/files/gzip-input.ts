@@ -57,7 +57,7 @@ function memberHeaderLength(bytes: Buffer, at: number, end: number): number {
 /**
  * The unpacked side of a gzip stream, member by member.
  *
- * Members are told apart here and not by `createGunzip`, because that throws away what it unpacked last when the stream
+ * Members are told apart here and not by `createGunzip`, because that discards what it unpacked last when the stream
  * is cut, its checksum is wrong, or something else stands behind it. Here all of that is handed out, with a warning.
  */
 export class GzipInput implements ByteInput {

@@ -90,7 +90,7 @@ function describeStart(start: Buffer): string {
   for (const [magic, name] of Object.entries(KNOWN_OTHERS)) {
     if (hex.startsWith(magic)) return name
   }
-  // Nothing but plain characters may reach the terminal.
+  // Only printable characters may reach the terminal.
   const text = start.toString('latin1').replace(/[^\x20-\x7e]/g, '.')
   return `${hex.replace(/..(?=.)/g, '$& ')} ("${text}")`
 }

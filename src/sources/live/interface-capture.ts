@@ -30,7 +30,7 @@ export interface InterfaceCaptureOptions {
 
 export interface PacketHandler {
   /**
-   * One packet, lent until this returns. `wireLength` is the captured length: libpcap knows the true one, cap does not tell
+   * One packet, borrowed until this returns. `wireLength` is the captured length: libpcap knows the true one, cap does not tell
    * it. `timeUs` is the moment of delivery.
    */
   packet(record: CaptureRecord): void

@@ -1,6 +1,6 @@
 /**
  * Fragmented IP datagrams that the kernel could not put together, as /proc/self/net/snmp and snmp6 count them (proc(5), RFC 4293
- * ipReasmFails): for a socket the kernel reassembles, and what it gives up no socket hears of. Counted for the whole network namespace.
+ * ipReasmFails): for a socket the kernel reassembles, and what it gives up reaches no socket. Counted for the whole network namespace.
  */
 import { readFileSync } from 'node:fs'
 

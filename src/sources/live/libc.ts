@@ -93,7 +93,7 @@ async function load(importModule: ImportKoffi): Promise<Libc> {
       error,
     )
   }
-  // A sandbox may lack the call: asked of no descriptor, it must complain about the descriptor.
+  // A sandbox may lack the call: called without a descriptor, it must complain about the descriptor.
   const probe = libc.recvmmsg(-1, 0, 1, 0, 0)
   const errno = probe < 0 ? libc.errno() : 0
   if (errno !== EBADF)

@@ -48,7 +48,7 @@ const MSG_TRUNC = 0x20
 
 export class ReceiveBatch {
   readonly slots: number
-  /** The arena; payloads are lent from it. */
+  /** The arena; payloads are borrowed from it. */
   readonly bytes: Buffer
   /** Address of the mmsghdr array, for recvmmsg. */
   readonly headersAddress: number

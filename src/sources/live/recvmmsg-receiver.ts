@@ -18,7 +18,7 @@ import { SteeredSockets } from './steered-sockets.ts'
 import { UdpSocket } from './udp-socket.ts'
 
 const TICK_MS = 4
-/** Ticks without a packet before the clock gives way to readiness: at least 100 ms. */
+/** Ticks without a packet before it waits for readiness instead of the clock: at least 100 ms. */
 const QUIET_TICKS = 25
 
 /** @throws MirrorError ERR_LISTEN for an address that cannot be bound, ERR_RECEIVER where koffi does not load */

@@ -1,5 +1,5 @@
 /**
- * A listening TCP socket with SO_REUSEPORT, for a successor that binds the same port before we have left it. Node 20 cannot make one:
+ * A listening TCP socket with SO_REUSEPORT, for a new process that binds the same port before we have left it. Node 20 cannot make one:
  * it is made through libc and handed over by its descriptor, which belongs to the server from then on.
  */
 import type { ListenAddress } from '../datagram-receiver.ts'

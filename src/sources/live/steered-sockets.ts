@@ -2,22 +2,22 @@
  * Several sockets on each listen address, one for each receiving thread; the kernel chooses by steering.ts.
  *
  * The thread that opens them owns them: descriptors belong to the process, so any thread may read from its own, and when that thread dies
- * the socket goes on queueing for its successor.
+ * the socket goes on queueing for the restarted one.
  *
  * They share their address with SO_REUSEPORT, which would let a second process join in. It cannot take anything unasked: the program
  * names ours only, by their index in order of binding. Whether it may join at all is `--reuse-port`: without, a port that is in use
  * already is found first by binding without SO_REUSEPORT.
  *
- * With it, a successor takes the address over while we still have it. The kernel keeps the sockets of an address in an array, in order
+ * With it, a new process takes the address over while we still have it. The kernel keeps the sockets of an address in an array, in order
  * of binding; where one is closed, the last one moves into its place:
  *
  *   ours    theirs  spare      P = our program, Q = theirs
  *   0 1     2 3     4 5        they bind; P names 0 and 1: nothing changes
  *   0 1     2 3     4 5        they are ready and attach Q, which names 2 and 3: from this datagram on all are theirs
- *   5 4     2 3                we drain and close ours: spare ones move into the holes, and Q stays right
+ *   5 4     2 3                we drain and close ours: spare ones move into the gaps, and Q stays right
  *
- * So a successor binds as many spare sockets behind its own as it finds there, and no datagram is ever left to the kernel's hash. Spare
- * ones take nothing: what comes to one all the same is counted as dropped by the kernel. Where a successor goes away
+ * So a new process binds as many spare sockets after its own as it finds there, and no datagram is ever left to the kernel's hash. Spare
+ * ones take nothing: what comes to one all the same is counted as dropped by the kernel. If a new process goes away
  * after it took over, we attach P again (`look`).
  */
 import { randomInt } from 'node:crypto'
@@ -35,7 +35,7 @@ export interface SteeredListen extends ListenAddress {
 }
 
 export interface Sharing {
-  /** A successor may bind the address beside us, and we beside a predecessor: then `takeOver` must be called when all is ready. */
+  /** Another process may bind the address beside us, before or after: then `takeOver` must be called when all is ready. */
   readonly withOtherProcesses: boolean
   /** Datagrams carry their time of arrival. */
   readonly withTimes: boolean
@@ -119,7 +119,7 @@ export class SteeredSockets {
     this.hasTakenOver = true
   }
 
-  /** Now and then: a successor that took over and went away left a program that names nobody. */
+  /** Now and then: a process that took over and went away left a program that names no socket. */
   look(): void {
     if (!this.hasTakenOver) return
     for (const group of this.groups) {
@@ -176,7 +176,7 @@ function openGroup(
     )
   for (let i = 0; i < receivers; i++) {
     group.sockets.push(new UdpSocket(libc, real, receiveBufferBytes, true, withTimes))
-    // Before there is a second one. A predecessor's program stays until `takeOver`.
+    // Before there is a second one. The previous process's program stays until `takeOver`.
     if (i === 0 && group.first === 0) steer(group, key, vxlanPorts, receivers)
   }
   for (let i = 0; i < group.first; i++) {

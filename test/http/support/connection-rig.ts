@@ -82,7 +82,7 @@ export class ConnectionRig {
       bodies: options.bodies ?? 'hash',
       maxBodyBytes: options.maxResponseBytes ?? 1000,
       memory: this.context.memory,
-      onShed: () => this.shed++,
+      onEvicted: () => this.shed++,
       onWithdrawn: () => this.context.counters.requestDrop(RequestDrop.behindClose),
     } as const
     this.pairing = new Pairing(wants, CONNECTIONS, { exchange: (e) => this.note(e) })

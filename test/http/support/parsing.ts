@@ -3,6 +3,7 @@ import { REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../../../src/base/drop.
 import { MessageFlag, MessageView } from '../../../src/exchange/message.ts'
 import { Fault, requestDropOf, responseDropOf } from '../../../src/http/fault.ts'
 import { HeadReader } from '../../../src/http/head.ts'
+import { HeldMessages } from '../../../src/http/held-messages.ts'
 import { HttpMemory } from '../../../src/http/http-memory.ts'
 import { MessageReader } from '../../../src/http/message-reader.ts'
 import { Body, Skipped } from '../../../src/http/message-role.ts'
@@ -28,6 +29,7 @@ export interface Limits {
 export class TestContext implements ParserContext {
   readonly reader: HeadReader
   readonly view: MessageView
+  readonly heldMessages = new HeldMessages()
   readonly maxHeadBytes: number
   readonly maxBodyBytes: number
   readonly keepBodies: boolean
