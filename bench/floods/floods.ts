@@ -27,6 +27,9 @@ const drops = (totals: Totals, ...reasons: string[]): number =>
   reasons.reduce((n, reason) => n + (totals.requestDrops()[reason] ?? 0), 0)
 const packetDrops = (totals: Totals, reason: string): number => totals.packetDrops()[reason] ?? 0
 
+/** Packets of a stream from one acknowledgement of its server to the next. */
+const ACK_EVERY = 1024
+
 /**
  * Streams of one client: every `packets` packets the next connection begins.
  * @param payload of packet k of a connection, the first behind the handshake is 0
@@ -52,12 +55,20 @@ function stream(
           wire.handshake(flow)
           seq = 1
         }
+        // Nobody takes more than a window: the server acknowledges, first to open its window.
+        if (k % ACK_EVERY === 0) wire.server(flow, 1, seq, ACK)
         const bytes = payload(k)
         wire.client(flow, seq, 1, ACK, bytes)
         seq = (seq + bytes.length) | 0
       }
     },
   }
+}
+
+/** Connection 0, with both windows open. */
+function openConnection(wire: Wire): void {
+  wire.handshake(0)
+  wire.server(0, 1, 1, ACK)
 }
 
 /** Out-of-order segments on one connection: offsets of its stream in the order they are sent. */
@@ -68,7 +79,7 @@ function disorder(name: string, offsetOf: (i: number) => number, payload: Buffer
     open(send) {
       const wire = new Wire(send)
       return (i) => {
-        if (i === 0) wire.handshake(0)
+        if (i === 0) openConnection(wire)
         wire.client(0, 1 + offsetOf(i), 1, ACK, payload)
       }
     },
@@ -199,7 +210,7 @@ export const FLOODS: readonly Flood[] = [
       const long = filled('', 3900)
       let seq = 1
       return (i) => {
-        if (i === 0) wire.handshake(0)
+        if (i === 0) openConnection(wire)
         wire.client(1 + i, 0, 0, SYN)
         wire.client(1 + i, 1000, 1, ACK, byte)
         // Behind a hole of one byte, which then comes.

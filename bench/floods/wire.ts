@@ -14,6 +14,8 @@ const TUNNEL_LEN = 8
 const MOST = 9000
 const SERVER = 0xac10_0001
 const NOTHING = Buffer.alloc(0)
+/** Window scale 14, the largest, and a no-operation (RFC 7323 section 2.2). */
+const WINDOW_SCALE = Buffer.from([3, 3, 14, 1])
 
 /** VXLAN header with VNI 1 (RFC 7348 section 5). */
 const VXLAN = Buffer.from([8, 0, 0, 0, 0, 0, 1, 0])
@@ -48,10 +50,13 @@ export class Wire {
     this.tcp(SERVER, clientAddress(n), 80, clientPort(n), seq, ack, flags, payload)
   }
 
-  /** SYN, SYN-ACK, ACK. The client's stream begins at 1, the server's at 1. */
+  /** SYN, SYN-ACK, ACK. The client's stream begins at 1, the server's at 1. Windows are as large as can be, from the first ACK on. */
   handshake(n: number): void {
-    this.client(n, 0, 0, SYN)
-    this.server(n, 0, 1, SYN | ACK)
+    const offsetAt = this.ipAt + IPV4_LEN + 12
+    this.bytes[offsetAt] = 0x60
+    this.client(n, 0, 0, SYN, WINDOW_SCALE)
+    this.server(n, 0, 1, SYN | ACK, WINDOW_SCALE)
+    this.bytes[offsetAt] = 0x50
     this.client(n, 1, 1, ACK)
   }
 

@@ -111,7 +111,7 @@ async function compare(
   }
   const outcomes = await replayed(file, origin.url, engine)
   const answered = outcomes['2xx'] ?? 0
-  const recorded = await origin.recorded(answered)
+  const recorded = await origin.recorded()
   const where = `${file}: ${engine} → ${origin.name}`
   for (const { request } of recorded) {
     const key = fingerprint(request, origin.tellsHeaders)

@@ -4,7 +4,6 @@
  * everything, so that a byte too many or too few shows in it.
  */
 import { createServer, type Server, type Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { MonotonicClock } from '../../src/base/clock.ts'
 import type { ConnectionFacts } from '../../src/exchange/connection.ts'
 import type { MessageView } from '../../src/exchange/message.ts'
@@ -151,8 +150,8 @@ export interface RecordingOrigin {
   readonly url: URL
   /** Requests are told with all their header fields. */
   readonly tellsHeaders: boolean
-  /** Everything understood since the last call, in order. @param atLeast waits a while until so much is there */
-  recorded(atLeast: number): Promise<Recorded[]>
+  /** Everything understood since the last call, in order. */
+  recorded(): Promise<Recorded[]>
   close(): Promise<void>
 }
 
@@ -210,15 +209,7 @@ function nginxOrigin(nginx: NginxProgram, server: number): RecordingOrigin {
     name: 'nginx',
     tellsHeaders: false,
     url: new URL(`http://127.0.0.1:${nginx.ports[server]}`),
-    recorded: async (atLeast) => {
-      // A line is written a moment after the answer.
-      const list: Recorded[] = []
-      for (const untilMs = performance.now() + 2000; ; await sleep(5)) {
-        for (const { status, connection, request } of nginx.logged(server))
-          if (status === '200') list.push({ connection, request })
-        if (list.length >= atLeast || performance.now() > untilMs) return list
-      }
-    },
+    recorded: async () => (await nginx.logged(server)).filter(({ status }) => status === '200'),
     close: async () => {},
   }
 }
@@ -304,7 +295,7 @@ class Replay {
     const outcomes = fresh(outcomesOf(this.counters), this.outcomes)
     const drops = fresh(dropsOf(this.counters), this.drops)
     const answered = outcomes.get('2xx') ?? 0
-    const recorded = await this.origin.recorded(answered)
+    const recorded = await this.origin.recorded()
     const tally = tallyOf(report.replayed, this.name)
     const differ = (what: string, { stream }: Sent) => report.differences.push({ reader: this.name, what, stream })
     const last = sent.at(-1)

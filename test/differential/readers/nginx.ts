@@ -8,6 +8,7 @@ import { freePort } from '../../../bench/support/free-port.ts'
 import { type Reader, type Reading, type SeenRequest, sendAll } from './reader.ts'
 
 const START_MS = 10_000
+const LOGGED_MS = 10_000
 /** Header fields that it is asked about one by one; it does not tell others. */
 export const LOGGED_FIELDS = [
   'host',
@@ -47,6 +48,7 @@ export class NginxProgram {
   private readonly end: () => Promise<void>
   private readonly logs: readonly LogFile[]
   private readonly errors: LogFile
+  private markers = 0
 
   private constructor(folder: string, ports: readonly number[], end: () => Promise<void>) {
     this.folder = folder
@@ -86,13 +88,25 @@ export class NginxProgram {
       }
     }
     const nginx = new NginxProgram(folder, ports, stop)
-    for (const log of nginx.logs) log.fresh()
+    for (const server of ports.keys()) await nginx.logged(server)
     return nginx
   }
 
-  /** What was logged since the last call, in the order in which requests ended. */
-  logged(server: number): Logged[] {
-    return this.logs[server]!.fresh().map(parseLine)
+  /**
+   * What was logged since the last call, in the order in which requests ended: of all requests that were answered and connections that were
+   * ended before this call. A line is written a moment after the answer, but by the one thread there is, which takes events in
+   * their order: when a request sent now is logged, so is everything before it.
+   */
+  async logged(server: number): Promise<Logged[]> {
+    const marker = `/marker-${++this.markers}`
+    await (await fetch(`http://127.0.0.1:${this.ports[server]}${marker}`, { headers: { connection: 'close' } })).text()
+    const list: Logged[] = []
+    for (const untilMs = performance.now() + LOGGED_MS; performance.now() < untilMs; await sleep(5)) {
+      list.push(...this.logs[server]!.fresh().map(parseLine))
+      const at = list.findIndex(({ request }) => request.target === marker)
+      if (at >= 0) return list.toSpliced(at, 1)
+    }
+    throw new Error(`nginx did not log ${marker} within ${LOGGED_MS / 1000} seconds`)
   }
 
   /** What it found wrong since the last call, by its number of the connection. */
@@ -134,8 +148,9 @@ export class NginxReader implements Reader {
     const addressOf = (index: number) => loopback(first + index)
     const byAddress = new Map(streams.map((_, i) => [addressOf(i), i]))
     await sendAll(streams, this.nginx.ports[this.server]!, addressOf, () => {})
+    const logged = await this.nginx.logged(this.server)
     const complaints = this.nginx.complaints()
-    for (const { from, connection, status, request } of this.nginx.logged(this.server)) {
+    for (const { from, connection, status, request } of logged) {
       const reading = readings[byAddress.get(from)!]!
       if (status === '200') reading.requests.push(request)
       else if (status !== '408' && status !== '499') {
