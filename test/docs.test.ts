@@ -26,7 +26,7 @@ function namesIn(page: string): Set<string> {
 }
 
 describe('the references name what there is', () => {
-  test('docs/summary.md has every key of the summary, and every protocol of the census', () => {
+  test('docs/summary.md has every key of the summary, and every protocol that is counted', () => {
     const spent = { seconds: 1, cpuSeconds: 1, fromFirstPacket: { seconds: 1, cpuSeconds: 1 } }
     // A live run: otherwise `addedLatencyMs` is null and shows no keys.
     const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)

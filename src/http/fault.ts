@@ -3,6 +3,7 @@
  * `requests.dropped` or `responses.dropped` where it is counted.
  */
 import { RequestDrop, ResponseDrop } from '../base/drop.ts'
+import { End } from '../reassembly/stream-parser.ts'
 
 /** Code, then the reason it is counted under for a request and for a response. */
 const TABLE = {
@@ -55,4 +56,11 @@ export function requestDropOf(fault: number): number {
 /** The reason of `responses.dropped` that a fault counts under. */
 export function responseDropOf(fault: number): number {
   return RESPONSE_DROPS[fault]!
+}
+
+/** What a message lacks when its stream ends before it does. @param reason one of End */
+export function faultOfEnd(reason: number): number {
+  if (reason === End.evicted) return Fault.memoryLimit
+  if (reason === End.unreadable) return Fault.multipath
+  return reason === End.expired ? Fault.expired : Fault.incomplete
 }

@@ -59,7 +59,7 @@ export class Framing {
 
   /**
    * Whether the framing fields agree (RFC 9112 section 6.1).
-   * @param isLineLoose the request line has too wide gaps: a reader that takes another word for its version may take it for HTTP/1.0, which has no chunks
+   * @param isLineLoose the request line has too much white space: a reader that takes another word for its version may take it for HTTP/1.0, which has no chunks
    */
   check(view: MessageView, isLineLoose: boolean): boolean {
     if (this.hasCoding) {

@@ -7,7 +7,7 @@ import { Fault } from './fault.ts'
 import type { HttpContext, OpenEvents } from './http-context.ts'
 import type { HttpEvents } from './http-events.ts'
 import { HttpSession, type SessionOwner } from './http-session.ts'
-import { isTlsRecord, type Protocol } from './protocol.ts'
+import { isTlsRecord, type ProtocolName } from './protocol.ts'
 import { mayBeProxyHeader, type ProxiedEnds, ProxyHeader, ProxyHeaderReader } from './proxy-header.ts'
 import { mayHideAcceptance } from './switching.ts'
 
@@ -87,8 +87,8 @@ export class HttpConnection implements StreamParser, SessionOwner {
     this.overCounter = counter
   }
 
-  isOther(protocol: Protocol, serverPort = this.serverPort): void {
-    this.context.census.add(protocol, serverPort)
+  isOther(protocol: ProtocolName, serverPort = this.serverPort): void {
+    this.context.protocolCounts.add(protocol, serverPort)
     this.over(Counter.otherProtocolBytes)
   }
 

@@ -2,13 +2,15 @@
 import type { CounterBlock } from '../metrics/counters.ts'
 import type { HttpEvents } from './http-events.ts'
 import type { ParserContext } from './parser-context.ts'
-import type { ProtocolCensus } from './protocol.ts'
+import type { ProtocolCounts } from './protocol-counts.ts'
+import type { ProtocolRegistry } from './protocol-registry.ts'
 import type { ProxiedEnds } from './proxy-header.ts'
 import type { TunnelRegister } from './tunnel-register.ts'
 
 export interface HttpContext extends ParserContext {
   readonly counters: CounterBlock
-  readonly census: ProtocolCensus
+  readonly protocols: ProtocolRegistry
+  readonly protocolCounts: ProtocolCounts
   readonly tunnels: TunnelRegister
   readonly upgradeWaitUs: number
   /** Server ports taken; null: any. */

@@ -14,14 +14,14 @@ export class HttpExchanges implements HttpEvents {
   private readonly connection: ConnectionHandle
   private readonly outlet: Partial<ExchangeOutlet>
   /** Where no responses are wanted. */
-  private readonly lent: { connection: ConnectionHandle; stream: number; index: number }
+  private readonly borrowed: { connection: ConnectionHandle; stream: number; index: number }
   private readonly wantsResponses: boolean
   private readonly wantsBodies: boolean
   private readonly onClosed: (connection: ConnectionHandle) => void
   /** Requests whose head was read. */
   private requests = 0
   /** Responses, or rows of them, whose request was not seen. */
-  private unasked = 0
+  private unseen = 0
   /** Interim responses to a request that was not seen: their final one is the next response of that kind. */
   private unfinished: ExchangeId | null = null
   /** The exchange whose answer is being read. */
@@ -36,7 +36,7 @@ export class HttpExchanges implements HttpEvents {
   ) {
     this.connection = connection
     this.outlet = outlet
-    this.lent = { connection, stream: 0, index: 0 }
+    this.borrowed = { connection, stream: 0, index: 0 }
     this.wantsResponses = wants.responseHead
     this.wantsBodies = wants.responseBody
     this.onClosed = onClosed
@@ -58,7 +58,7 @@ export class HttpExchanges implements HttpEvents {
       if (this.unfinished !== null) this.outlet.responseEnd?.(this.unfinished, ResponseState.missing, 0)
       this.unfinished = null
     } else {
-      id = this.unfinished ?? this.newId(--this.unasked)
+      id = this.unfinished ?? this.newId(--this.unseen)
       this.unfinished = isInterimStatus(view.status) ? id : null
     }
     this.answering = id
@@ -90,8 +90,8 @@ export class HttpExchanges implements HttpEvents {
   private idOf(pending: PendingRequest): ExchangeId {
     if (!this.wantsResponses) {
       // Of each request only once: one object does for all.
-      this.lent.index = this.requests++
-      return this.lent
+      this.borrowed.index = this.requests++
+      return this.borrowed
     }
     if (pending.attachment !== null) return pending.attachment as ExchangeId
     const id = this.newId(this.requests++)

@@ -11,7 +11,7 @@ import type { HttpContext } from './http-context.ts'
 import { type HttpEvents, Pending, type PendingRequest } from './http-events.ts'
 import { MessageReader } from './message-reader.ts'
 import { Body, type MessageStart, Skipped } from './message-role.ts'
-import { isSocksHandshake, type Protocol, recogniseProtocol } from './protocol.ts'
+import { isSocksHandshake, type ProtocolName } from './protocol.ts'
 import { type RequestEvents, RequestRole } from './request-role.ts'
 import { type ResponseEvents, ResponseRole } from './response-role.ts'
 import { ServerProgress } from './server-progress.ts'
@@ -30,7 +30,7 @@ export interface SessionOwner {
   /** HTTP ends on the connection. */
   over(counter: number): void
   /** It is of another protocol. */
-  isOther(protocol: Protocol): void
+  isOther(protocol: ProtocolName): void
 }
 
 export class HttpSession implements RequestEvents, ResponseEvents, TransactionOwner {
@@ -111,7 +111,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
       this.requests.end(reason)
       this.responses.end(reason)
     }
-    if (this.isUnknown) this.context.census.add('unknown', this.serverPort)
+    if (this.isUnknown) this.context.protocolCounts.add('unknown', this.serverPort)
     this.transactions.close()
     this.events?.closed()
   }
@@ -151,10 +151,10 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   }
 
   requestComplete(view: MessageView, endOffset: number): void {
-    const asked = this.transactions.end('complete', endOffset)!
+    const request = this.transactions.end('complete', endOffset)!
     this.context.requestsInParsing--
     this.context.counters.add(Counter.requestBodyBytes, view.bodyBytes)
-    this.open.request(view, asked)
+    this.open.request(view, request)
   }
 
   requestDropped(fault: number): void {
@@ -164,13 +164,13 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   }
 
   requestsWait(): void {
-    const asked = this.transactions.last!
-    if (asked.answerOffset !== NO_OFFSET) {
+    const request = this.transactions.last!
+    if (request.answerOffset !== NO_OFFSET) {
       // Refused before its body was complete.
       this.requests.resume()
       return
     }
-    this.switching.await(asked, this.nowUs)
+    this.switching.await(request, this.nowUs)
     // Until the answer refuses: whoever takes over this flow after a crash must not read a tunnel as requests.
     this.context.tunnels.add(this.flowHash)
   }
@@ -185,7 +185,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
       this.isSocks = true
       return true
     }
-    const protocol = recogniseProtocol(bytes, at, end)
+    const protocol = this.context.protocols.recognise(bytes, at, end)
     // To a request it cannot read an HTTP server answers in HTTP.
     if (protocol === 'unknown') this.isUnknown = true
     else this.owner.isOther(protocol)
@@ -233,19 +233,19 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     if (this.isUnknown) counters.add(Counter.unreadableConnections)
     this.isUnknown = false
     const isInterim = status < 200 && status !== 101
-    const asked = transactions.answer(isInterim, offset, peerOffset)
+    const request = transactions.answer(isInterim, offset, peerOffset)
     if (!isInterim) {
-      if (asked === null) counters.add(Counter.unaskedResponses)
-      this.server.finalAnswer(offset, asked)
+      if (request === null) counters.add(Counter.unaskedResponses)
+      this.server.finalAnswer(offset, request)
     }
-    this.open.responseHead(view, asked)
-    switching.isAccepted = switching.isAcceptedBy(status, asked)
+    this.open.responseHead(view, request)
+    switching.isAccepted = switching.isAcceptedBy(status, request)
     if (switching.isAccepted) return Body.tunnel
-    if (!isInterim && (view.has(MessageFlag.close) || view.isOneShot)) this.closesBehind(asked, offset)
-    if (asked !== null && !isInterim) this.httpGoesOn(asked)
+    if (!isInterim && (view.has(MessageFlag.close) || view.isOneShot)) this.closesBehind(request, offset)
+    if (request !== null && !isInterim) this.httpGoesOn(request)
     else if (this.mayBeUnseenAcceptance(view)) this.endRequests()
-    if (isInterim || status === 204 || status === 304 || isHead(asked)) return Body.none
-    return asked === null && this.mayHaveLostRequests ? Body.unlessAnswer : Body.stated
+    if (isInterim || status === 204 || status === 304 || isHead(request)) return Body.none
+    return request === null && this.mayHaveLostRequests ? Body.unlessAnswer : Body.stated
   }
 
   responseBody(bytes: Buffer, at: number, end: number): void {
@@ -259,10 +259,10 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     counters.add(Counter.responsesHeld, -1)
     if (fault === 0) counters.add(Counter.responsesCompleted)
     else counters.responseDrop(responseDropOf(fault))
-    const asked = transactions.answering
+    const request = transactions.answering
     transactions.answering = null
-    this.events!.responseEnd(transactions.isInterim ? null : asked, fault === 0, timeUs)
-    if (this.switching.isAccepted) this.tunnelBegins(asked)
+    this.events!.responseEnd(transactions.isInterim ? null : request, fault === 0, timeUs)
+    if (this.switching.isAccepted) this.tunnelBegins(request)
   }
 
   responseDropped(fault: number, status: number): void {
@@ -276,9 +276,9 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
       this.tunnelBegins(null)
       return
     }
-    const mayHaveAsked = transactions.isNextUnseen && this.mayHaveLostRequests
+    const mayAnswerUnseen = transactions.isNextUnseen && this.mayHaveLostRequests
     this.missAnswers()
-    if (mayHaveAsked && status >= 200 && status < 300) this.endRequests()
+    if (mayAnswerUnseen && status >= 200 && status < 300) this.endRequests()
   }
 
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean {
@@ -286,7 +286,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.isUnknown = false
     // A server that speaks first, or answers a request in another language.
     this.missAnswers()
-    this.owner.isOther(recogniseProtocol(bytes, at, end))
+    this.owner.isOther(this.context.protocols.recognise(bytes, at, end))
     return false
   }
 
@@ -319,11 +319,11 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   }
 
   /** Connection: close, by the server: it reads nothing behind the request that it answers (RFC 9112 section 9.6). */
-  private closesBehind(asked: PendingRequest | null, offset: number): void {
+  private closesBehind(request: PendingRequest | null, offset: number): void {
     const { server, transactions } = this
     if (server.closesAt === NO_OFFSET) server.closesAt = offset
     // Of several that may be the one that was answered, none is known to stand behind it.
-    if (asked === null) return
+    if (request === null) return
     for (const behind of transactions.withdraw(offset)) {
       if (behind === transactions.reading) this.requestRole.giveUp(Fault.behindClose)
       else if (behind.state === 'complete') this.open.requestDropped(behind)
@@ -332,9 +332,10 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
 
   /** The answers to these will not be recognised; those behind Connection: close have none. */
   answersMissed(pending: readonly PendingRequest[]): void {
-    const unread = pending.filter((asked) => (asked.is & Pending.behindClose) !== 0 && asked.state === 'complete')
-    for (const asked of unread) this.open.requestDropped(asked)
-    if (unread.length < pending.length) this.open.responsesMissed(pending.filter((asked) => !unread.includes(asked)))
+    const unread = pending.filter((request) => (request.is & Pending.behindClose) !== 0 && request.state === 'complete')
+    for (const request of unread) this.open.requestDropped(request)
+    if (unread.length < pending.length)
+      this.open.responsesMissed(pending.filter((request) => !unread.includes(request)))
   }
 
   // --- tunnels -----------------------------------------------------------------------------------------------------------------
@@ -352,15 +353,15 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.requests.stop()
   }
 
-  private tunnelBegins(asked: PendingRequest | null): void {
-    if (isH2c(asked)) this.context.census.add('http2', this.serverPort)
+  private tunnelBegins(request: PendingRequest | null): void {
+    if (isH2c(request)) this.context.protocolCounts.add('http2', this.serverPort)
     this.context.tunnels.add(this.flowHash)
     this.owner.over(Counter.tunnelBytes)
   }
 
-  /** The head of the final answer to `asked` is here, and it begins no tunnel. */
-  private httpGoesOn(asked: PendingRequest): void {
-    if (asked !== this.switching.awaited) return
+  /** The head of the final answer to `request` is here, and it begins no tunnel. */
+  private httpGoesOn(request: PendingRequest): void {
+    if (request !== this.switching.awaited) return
     this.switching.end()
     this.resumeRequests()
   }
@@ -377,17 +378,17 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
 
   /** No answer to a CONNECT or an upgrade came in time. */
   answerIsMissing(): void {
-    const asked = this.switching.end()
+    const request = this.switching.end()
     // The preface of HTTP/2 stops the reader; what other protocols begin with may read like a request.
-    if (isH2c(asked) && !isConnect(asked)) this.resumeRequests()
+    if (isH2c(request) && !isConnect(request)) this.resumeRequests()
     else this.owner.over(Counter.tunnelBytes)
   }
 }
 
-function isHead(asked: PendingRequest | null): boolean {
-  return asked !== null && (asked.is & Pending.head) !== 0
+function isHead(request: PendingRequest | null): boolean {
+  return request !== null && (request.is & Pending.head) !== 0
 }
 
-function isH2c(asked: PendingRequest | null): boolean {
-  return asked !== null && (asked.is & Pending.h2c) !== 0
+function isH2c(request: PendingRequest | null): boolean {
+  return request !== null && (request.is & Pending.h2c) !== 0
 }

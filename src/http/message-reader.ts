@@ -15,31 +15,12 @@ import { End, type StreamPiece } from '../reassembly/stream-parser.ts'
 import { BodyReader } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { DoubtfulBody } from './doubtful-body.ts'
-import { Fault } from './fault.ts'
+import { Fault, faultOfEnd } from './fault.ts'
 import { type LineProbe, Probe } from './first-line.ts'
 import { Gathered } from './gathered.ts'
-import { HEAD_INCOMPLETE } from './head.ts'
-import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './http-memory.ts'
-import { Body, type MessageRole, type MessageStart, Skipped } from './message-role.ts'
+import { HeadAssembly, State } from './head-assembly.ts'
+import { Body, type MessageRole, Skipped } from './message-role.ts'
 import type { ParserContext } from './parser-context.ts'
-import type { PartialHead } from './partial-head.ts'
-
-const State = {
-  /** At a message boundary. */
-  idle: 0,
-  /** Behind the CR of an empty line in front of a message. */
-  emptyLine: 1,
-  /** Gathering a head that began in an earlier piece. */
-  head: 2,
-  body: 3,
-  /** Gathering bytes until they say what they are: see `gathered`. */
-  gather: 4,
-  /** The other direction says what follows. */
-  waiting: 5,
-  /** Looking for a proven message boundary. */
-  resync: 6,
-  stopped: 7,
-} as const
 
 /** What is decided by the bytes that are gathered. */
 const Question = {
@@ -51,19 +32,8 @@ const Question = {
   endOfBody: 2,
 } as const
 
-export class MessageReader implements MessageStart, ReservationOwner {
-  private state: number
-  private readonly context: ParserContext
-  private readonly role: MessageRole
+export class MessageReader extends HeadAssembly {
   private readonly body: BodyReader
-  startUs = 0
-  startOffset = 0
-  startPeerOffset = 0
-  private partial: PartialHead | null = null
-  /** While bytes of a head, or of what may be one, are kept. */
-  private reservation: Reservation | null = null
-  /** No message was recognised on this stream yet. */
-  private isFresh = true
   /** The next piece is the first data of a stream that began in the middle: its own first line is evidence enough. */
   private mayBeginHere: boolean
   private hadNoData = true
@@ -84,10 +54,8 @@ export class MessageReader implements MessageStart, ReservationOwner {
   private stopReason: number = Skipped.ambiguous
 
   constructor(context: ParserContext, role: MessageRole, startsInMiddle: boolean, mayBeginHere: boolean) {
-    this.context = context
-    this.role = role
+    super(context, role, startsInMiddle ? State.resync : State.idle)
     this.body = new BodyReader(context.maxHeadBytes)
-    this.state = startsInMiddle ? State.resync : State.idle
     this.mayBeginHere = mayBeginHere
     this.startsInMiddle = startsInMiddle
   }
@@ -223,7 +191,7 @@ export class MessageReader implements MessageStart, ReservationOwner {
 
   /** The stream ended. @param reason one of End */
   end(reason: number): void {
-    this.endWith(endedBy(reason), reason === End.fin)
+    this.endWith(faultOfEnd(reason), reason === End.fin)
   }
 
   /** HTTP is over on this stream, though it may go on. */
@@ -246,90 +214,16 @@ export class MessageReader implements MessageStart, ReservationOwner {
     if (this.isUndecided) this.settle(false)
   }
 
-  /** ReservationOwner: the head in hand has to make room. Uses the reader and the view of all, which are free between packets. */
-  evict(): void {
-    this.reservation = null
-    if (this.state === State.gather) {
-      this.gatherLost(Fault.memoryLimit)
-      return
-    }
-    this.tryPartialHead()
-    if (this.state !== State.head) return
-    this.role.skipped(this.partial!.length, Skipped.unproven)
-    this.role.headLost(Fault.memoryLimit)
-    this.loseBoundary()
+  /** ReservationOwner: what is kept has to make room. */
+  override evict(): void {
+    if (this.state === State.gather) this.gatherLost(Fault.memoryLimit)
+    else super.evict()
   }
 
   // --- heads -------------------------------------------------------------------------------------------------------------------
 
-  private beginHead(piece: StreamPiece, at: number): number {
-    const { bytes, end } = piece
-    const { role } = this
-    this.startUs = piece.timeUs
-    this.startOffset = piece.offset + (at - piece.at)
-    this.startPeerOffset = piece.peerOffset
-    role.begins()
-    const headEnd = role.parse(bytes, at, end)
-    if (headEnd > 0) return this.headComplete(piece, headEnd)
-    const { reader } = this.context
-    if (reader.firstLineRead) this.firstLine()
-    if (headEnd === HEAD_INCOMPLETE) {
-      this.partial = this.context.takePartialHead()
-      this.partial.append(bytes, at, end)
-      this.state = State.head
-      this.reserve(this.partial.bytes.length)
-      return end
-    }
-    this.headFault(reader.fault, bytes, at, end, reader.firstLineRead || role.looksLikeOne(bytes, at, end))
-    return at
-  }
-
-  private continueHead(piece: StreamPiece, at: number): number {
-    const partial = this.partial!
-    const capacity = partial.bytes.length
-    const i = partial.append(piece.bytes, at, piece.end)
-    if (partial.bytes.length > capacity) this.reserve(partial.bytes.length)
-    if (!partial.shouldParse(this.context.maxHeadBytes)) return i
-    return this.tryPartialHead() > 0 ? this.headComplete(piece, i) : i
-  }
-
-  /**
-   * Parses what is gathered of a head; also where the head breaks off, so that its first line and its faults count however the
-   * bytes were cut into pieces.
-   */
-  private tryPartialHead(): number {
-    const { bytes, length } = this.partial!
-    const headEnd = this.role.parse(bytes, 0, length)
-    const { reader } = this.context
-    if (reader.firstLineRead) this.firstLine()
-    if (headEnd < 0 && headEnd !== HEAD_INCOMPLETE) {
-      const isMessage = reader.firstLineRead || this.role.looksLikeOne(bytes, 0, length)
-      this.headFault(reader.fault, bytes, 0, length, isMessage)
-      this.role.skipped(length, Skipped.ambiguous)
-    }
-    return headEnd
-  }
-
-  private firstLine(): void {
-    this.isFresh = false
-    this.role.firstLine()
-  }
-
-  /** @param isMessage what is wrong is a message all the same, not another protocol */
-  private headFault(fault: number, bytes: Buffer, at: number, end: number, isMessage: boolean): void {
-    const { role } = this
-    this.state = State.stopped
-    if (this.isFresh && !isMessage) {
-      if (role.isOther(bytes, at, end)) this.state = State.resync
-    } else {
-      this.isFresh = false
-      role.headFault(fault)
-    }
-    this.releasePartial()
-  }
-
   /** The context's view holds a complete head; the message goes on at `at` of the piece. Returns the index behind what was taken. */
-  private headComplete(piece: StreamPiece, at: number): number {
+  protected headComplete(piece: StreamPiece, at: number): number {
     const { view } = this.context
     const { role, body } = this
     const { bytes, end } = piece
@@ -391,9 +285,7 @@ export class MessageReader implements MessageStart, ReservationOwner {
     }
   }
 
-  /**
-   * From here on the sender may have known the final answer to the message in hand, and given up the body.
-   */
+  /** From here on the sender may have known the final answer to the message in hand, and given up the body. */
   private isInDoubt(piece: StreamPiece, at: number): boolean {
     return at < piece.end && this.role.isInDoubt(piece.peerOffset, this)
   }
@@ -489,7 +381,7 @@ export class MessageReader implements MessageStart, ReservationOwner {
     }
   }
 
-  private loseBoundary(): void {
+  protected loseBoundary(): void {
     this.releasePartial()
     this.state = State.resync
     this.role.lost(false)
@@ -604,29 +496,4 @@ export class MessageReader implements MessageStart, ReservationOwner {
     this.doubt = null
     this.state = State.stopped
   }
-
-  private reserve(bytes: number): void {
-    const { memory } = this.context
-    this.reservation ??= memory.open(this)
-    memory.resize(this.reservation, bytes + MESSAGE_OVERHEAD)
-  }
-
-  private release(): void {
-    if (this.reservation === null) return
-    this.context.memory.close(this.reservation)
-    this.reservation = null
-  }
-
-  private releasePartial(): void {
-    if (this.partial === null) return
-    this.context.givePartialHead(this.partial)
-    this.partial = null
-    this.release()
-  }
-}
-
-function endedBy(reason: number): number {
-  if (reason === End.evicted) return Fault.memoryLimit
-  if (reason === End.unreadable) return Fault.multipath
-  return reason === End.expired ? Fault.expired : Fault.incomplete
 }

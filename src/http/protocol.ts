@@ -1,14 +1,57 @@
-/** Names for traffic that is not HTTP/1, from its first bytes: so that "nothing was replayed" has an explanation. */
+/**
+ * What a connection may speak. Each protocol is an entry of the registry (protocol-registry.ts): it knows its own first bytes, and reads its
+ * connections, or is only named and counted, so that "nothing was replayed" has an explanation.
+ */
+import type { StreamParser } from '../reassembly/stream-parser.ts'
+import { Probe } from './first-line.ts'
+import type { HttpContext, OpenEvents } from './http-context.ts'
 
+/** Names of what is passed over, in summaries and metrics. */
 export const PROTOCOLS = ['tls', 'http2', 'ssh', 'proxyHeader', 'unknown'] as const
-export type Protocol = (typeof PROTOCOLS)[number]
+export type ProtocolName = (typeof PROTOCOLS)[number]
 
-/** What the first bytes of a stream, [at, end), look like. Not HTTP/1: that was tried before. */
-export function recogniseProtocol(bytes: Buffer, at: number, end: number): Protocol {
-  if (isTlsRecord(bytes, at, end)) return 'tls'
-  if (startsWith(bytes, at, end, 'PRI * HTTP/2.0\r\n') || isHttp2Settings(bytes, at, end)) return 'http2'
-  return startsWith(bytes, at, end, 'SSH-') ? 'ssh' : 'unknown'
+/**
+ * @param ports of the endpoints that send in direction 0 and 1
+ * @param clientDirection -1 where the start of the connection was not seen
+ * @param isMidMessage its first data may lie in the middle of a message or in a tunnel
+ */
+export type OpenParser = (
+  context: HttpContext,
+  flowHash: number,
+  ports: readonly [number, number],
+  clientDirection: number,
+  openEvents: OpenEvents,
+  isMidMessage: boolean,
+) => StreamParser
+
+export interface Protocol {
+  readonly name: ProtocolName | 'http1'
+  /** One of Probe: what [at, end), the first bytes of one side's stream, are of it. Either side's: each has its own beginning. */
+  probe(bytes: Buffer, at: number, end: number): number
+  /** Null: its connections are not read. */
+  readonly open: OpenParser | null
 }
+
+const TLS: Protocol = {
+  name: 'tls',
+  probe: (bytes, at, end) => {
+    if (isTlsRecord(bytes, at, end)) return Probe.yes
+    return end - at < 3 && (end === at || bytes[at] === 0x16) ? Probe.more : Probe.no
+  },
+  open: null,
+}
+
+const HTTP2: Protocol = {
+  name: 'http2',
+  probe: (bytes, at, end) =>
+    isHttp2Settings(bytes, at, end) ? Probe.yes : probeText(bytes, at, end, 'PRI * HTTP/2.0\r\n'),
+  open: null,
+}
+
+const SSH: Protocol = { name: 'ssh', probe: (bytes, at, end) => probeText(bytes, at, end, 'SSH-'), open: null }
+
+/** Those that are named only. */
+export const UNREAD_PROTOCOLS: readonly Protocol[] = [TLS, HTTP2, SSH]
 
 /** A SOCKS handshake (version 4 CONNECT, or RFC 1928 version 5): what the proxy then carries is a stream of its own. */
 export function isSocksHandshake(bytes: Buffer, at: number, end: number): boolean {
@@ -30,36 +73,8 @@ function isHttp2Settings(bytes: Buffer, at: number, end: number): boolean {
   return length % 6 === 0 && length <= 6 * 32 && bytes.readUInt32BE(at + 5) === 0
 }
 
-function startsWith(bytes: Buffer, at: number, end: number, text: string): boolean {
-  return bytes.toString('latin1', at, Math.min(end, at + text.length)) === text
+function probeText(bytes: Buffer, at: number, end: number, text: string): number {
+  const first = bytes.toString('latin1', at, Math.min(end, at + text.length))
+  if (first === text) return Probe.yes
+  return text.startsWith(first) ? Probe.more : Probe.no
 }
-
-/** Connections by protocol and server port. Bounded: ports beyond the first MAX_PORTS of a protocol count as port 0, "others". */
-export class ProtocolCensus {
-  private readonly counts = new Map<string, number>()
-  private readonly ports = new Map<Protocol, Set<number>>()
-
-  add(protocol: Protocol, serverPort: number, connections = 1): void {
-    const known = this.ports.get(protocol) ?? new Set()
-    this.ports.set(protocol, known)
-    const port = known.has(serverPort) || known.size < MAX_PORTS ? serverPort : 0
-    known.add(port)
-    const key = `${protocol}:${port}`
-    this.counts.set(key, (this.counts.get(key) ?? 0) + connections)
-  }
-
-  /** Adds what another one counted, as its `entries` tell; the bound on ports holds for the sum. */
-  addEntries(entries: readonly (readonly [string, number])[]): void {
-    for (const [key, connections] of entries) {
-      const [protocol, port] = key.split(':')
-      this.add(protocol as Protocol, Number(port), connections)
-    }
-  }
-
-  /** Entries `protocol:port` → connections, for sending to another thread. */
-  entries(): [string, number][] {
-    return [...this.counts]
-  }
-}
-
-const MAX_PORTS = 64

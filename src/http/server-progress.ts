@@ -36,10 +36,10 @@ export class ServerProgress {
     if (isAtBoundary && peerOffset >= this.end) this.isUnsure = false
   }
 
-  /** @param asked null: whose it is is not known */
-  finalAnswer(offset: number, asked: PendingRequest | null): void {
-    if (asked === null) this.unsure(offset)
-    if (!this.needsAnswer || asked?.state === 'dropped') return
+  /** @param request null: whose it is is not known */
+  finalAnswer(offset: number, request: PendingRequest | null): void {
+    if (request === null) this.unsure(offset)
+    if (!this.needsAnswer || request?.state === 'dropped') return
     this.needsAnswer = false
     this.resumeFrom = offset
   }
@@ -57,8 +57,8 @@ export class ServerProgress {
    * The client may have had the beginning of the final response to the request in hand when it had so much of the server's stream.
    * @param before what it had when it began the request: the response cannot stand before that
    */
-  mayHaveAnswered(peerOffset: number, before: number, asked: PendingRequest | null): boolean {
-    const answer = asked?.answerOffset ?? NO_OFFSET
+  mayHaveAnswered(peerOffset: number, before: number, request: PendingRequest | null): boolean {
+    const answer = request?.answerOffset ?? NO_OFFSET
     if (peerOffset === NO_OFFSET) return answer !== NO_OFFSET
     if (answer !== NO_OFFSET) return peerOffset > answer
     const sure = this.isUnsure ? Math.min(this.end, this.unsureFrom) : this.end

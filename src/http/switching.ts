@@ -14,16 +14,16 @@ export class Switching {
   /** The response being read turns the connection into a tunnel. */
   isAccepted = false
 
-  await(asked: PendingRequest, nowUs: number): void {
-    this.awaited = asked
+  await(request: PendingRequest, nowUs: number): void {
+    this.awaited = request
     this.sinceUs = nowUs
   }
 
   /** The wait is over. Returns what was waited for. */
   end(): PendingRequest | null {
-    const asked = this.awaited
+    const request = this.awaited
     this.awaited = null
-    return asked
+    return request
   }
 
   deadlineUs(waitUs: number): number {
@@ -31,13 +31,13 @@ export class Switching {
   }
 
   /** 101, or 2xx to CONNECT. */
-  isAcceptedBy(status: number, asked: PendingRequest | null): boolean {
-    return status === 101 || (isConnect(asked) && status >= 200 && status < 300)
+  isAcceptedBy(status: number, request: PendingRequest | null): boolean {
+    return status === 101 || (isConnect(request) && status >= 200 && status < 300)
   }
 }
 
-export function isConnect(asked: PendingRequest | null): boolean {
-  return asked !== null && (asked.is & Pending.connect) !== 0
+export function isConnect(request: PendingRequest | null): boolean {
+  return request !== null && (request.is & Pending.connect) !== 0
 }
 
 /**

@@ -60,46 +60,46 @@ export class Transactions {
 
   /** The head of a request was read. */
   begin(view: MessageView, peerOffset: number, isBehindClose: boolean): void {
-    const asked = this.unusedRecord()
-    asked.is = factsOf(view) | (isBehindClose ? Pending.behindClose : 0)
-    asked.peerOffset = peerOffset
-    asked.isBehindLoss = this.requestsWereLost
-    asked.endOffset = 0
-    asked.state = 'reading'
-    asked.answerOffset = NO_OFFSET
-    asked.attachment = null
+    const request = this.unusedRecord()
+    request.is = factsOf(view) | (isBehindClose ? Pending.behindClose : 0)
+    request.peerOffset = peerOffset
+    request.isBehindLoss = this.requestsWereLost
+    request.endOffset = 0
+    request.state = 'reading'
+    request.answerOffset = NO_OFFSET
+    request.attachment = null
     this.requestsWereLost = false
-    this.last = asked
-    this.reading = asked
+    this.last = request
+    this.reading = request
     const { pending, memory } = this
     if (pending.length >= MAX_PENDING || (pending.length > 0 && !memory.hasRoomForPending)) {
       this.isUnsure = true
       this.owner.answersMissed(this.take(1))
     }
     memory.connection(PENDING_BYTES)
-    pending.push(asked)
+    pending.push(request)
   }
 
   /** The request being read has ended. */
   end(state: 'complete' | 'dropped', endOffset = 0): PendingRequest | null {
-    const asked = this.reading
+    const request = this.reading
     this.reading = null
-    if (asked === null) return null
-    asked.state = state
-    asked.endOffset = endOffset
-    return asked
+    if (request === null) return null
+    request.state = state
+    request.endOffset = endOffset
+    return request
   }
 
   /** The head of an answer that begins at `offset` was read: the request it answers, or null when that was not seen. */
   answer(isInterim: boolean, offset: number, peerOffset: number): PendingRequest | null {
     this.isInterim = isInterim
-    const asked = this.pairOf(offset, peerOffset)
-    this.answering = asked
-    if (isInterim || asked === null) return asked
+    const request = this.pairOf(offset, peerOffset)
+    this.answering = request
+    if (isInterim || request === null) return request
     this.pending.shift()
     this.memory.connection(-PENDING_BYTES)
-    asked.answerOffset = offset
-    return asked
+    request.answerOffset = offset
+    return request
   }
 
   requestsLost(): void {
@@ -146,11 +146,11 @@ export class Transactions {
     if (this.isUnsure || pending[0]?.isBehindLoss === true) {
       // The client had everything before this response when it sent the request, and the server had the request and nothing after it.
       const i = pending.findIndex((p) => p.peerOffset === offset)
-      const asked = pending[i]
-      if (asked === undefined || asked.state !== 'complete' || asked.endOffset !== peerOffset) return null
+      const request = pending[i]
+      if (request === undefined || request.state !== 'complete' || request.endOffset !== peerOffset) return null
       this.miss(i)
       this.isUnsure = false
-      asked.isBehindLoss = false
+      request.isBehindLoss = false
     }
     return pending[0] ?? null
   }

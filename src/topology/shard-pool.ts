@@ -8,7 +8,7 @@ import { MonotonicClock } from '../base/clock.ts'
 import { MirrorError } from '../base/errors.ts'
 import { RingOutlet } from '../dispatch/dispatcher.ts'
 import { Shedding, ShedLevels, shedLevelBytes } from '../dispatch/shedding.ts'
-import { ProtocolCensus } from '../http/protocol.ts'
+import { ProtocolCounts } from '../http/protocol-counts.ts'
 import { CounterBlock } from '../metrics/counters.ts'
 import { settleTargets } from '../metrics/target-counters.ts'
 import { ArrivalOrder, arrivalOrderBytes } from '../ring/arrival-order.ts'
@@ -41,7 +41,7 @@ interface Member {
   drainDeaths: number
   protocolCounts: readonly [string, number][]
   /** The sum of those of its workers that died: bounded, however many they were. */
-  readonly pastProtocolCounts: ProtocolCensus
+  readonly pastProtocolCounts: ProtocolCounts
 }
 
 export class ShardPool implements Pipeline {
@@ -253,7 +253,7 @@ function memberOf(memory: ShardMemory): Member {
     port: null,
     drainDeaths: 0,
     protocolCounts: [],
-    pastProtocolCounts: new ProtocolCensus(),
+    pastProtocolCounts: new ProtocolCounts(),
   }
 }
 

@@ -12,13 +12,15 @@ import { OpenConnections } from '../exchange/open-connections.ts'
 import type { ProgressRegister } from '../flow/progress-register.ts'
 import { HeadReader } from '../http/head.ts'
 import { HeldMessages } from '../http/held-messages.ts'
-import { HttpConnection } from '../http/http-connection.ts'
 import type { HttpContext } from '../http/http-context.ts'
 import type { HttpEvents } from '../http/http-events.ts'
 import { HttpExchanges } from '../http/http-exchanges.ts'
 import { HttpMemory } from '../http/http-memory.ts'
+import { HTTP1 } from '../http/http1.ts'
 import { PartialHead } from '../http/partial-head.ts'
-import { ProtocolCensus } from '../http/protocol.ts'
+import { UNREAD_PROTOCOLS } from '../http/protocol.ts'
+import { ProtocolCounts } from '../http/protocol-counts.ts'
+import { ProtocolRegistry } from '../http/protocol-registry.ts'
 import type { ProxiedEnds } from '../http/proxy-header.ts'
 import type { TunnelRegister } from '../http/tunnel-register.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
@@ -47,7 +49,7 @@ export interface ShardParts {
 const SPARE_PARTIAL_HEADS = 64
 
 export class Shard implements StreamParserFactory {
-  readonly protocolCounts = new ProtocolCensus()
+  readonly protocolCounts = new ProtocolCounts()
   private readonly counters: CounterBlock
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
@@ -93,7 +95,8 @@ export class Shard implements StreamParserFactory {
         if (this.spareHeads.length < SPARE_PARTIAL_HEADS) this.spareHeads.push(partial)
       },
       counters: this.counters,
-      census: this.protocolCounts,
+      protocols: new ProtocolRegistry([HTTP1, ...UNREAD_PROTOCOLS]),
+      protocolCounts: this.protocolCounts,
       tunnels: parts.tunnels,
       upgradeWaitUs: http.upgradeWaitMs * 1000,
       ports: portsOf(shardConfig),
@@ -190,7 +193,8 @@ export class Shard implements StreamParserFactory {
     const { table } = this.reassembler
     const ports: [number, number] = [table.portOf(slot, 0), table.portOf(slot, 1)]
     const events = (client: number, proxied: ProxiedEnds | null) => this.events(slot, client, proxied)
-    return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, events, isMidMessage)
+    const { context } = this
+    return context.protocols.open(context, table.hash[slot]! | 0, ports, clientDirection, events, isMidMessage)
   }
 
   private events(slot: number, clientDirection: number, proxied: ProxiedEnds | null): HttpEvents {

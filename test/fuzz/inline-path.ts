@@ -9,12 +9,14 @@ import { MessageView } from '../../src/exchange/message.ts'
 import { OpenConnections } from '../../src/exchange/open-connections.ts'
 import { HeadReader } from '../../src/http/head.ts'
 import { HeldMessages } from '../../src/http/held-messages.ts'
-import { HttpConnection } from '../../src/http/http-connection.ts'
 import type { HttpContext } from '../../src/http/http-context.ts'
 import { HttpExchanges } from '../../src/http/http-exchanges.ts'
 import { HttpMemory } from '../../src/http/http-memory.ts'
+import { HTTP1 } from '../../src/http/http1.ts'
 import { PartialHead } from '../../src/http/partial-head.ts'
-import { ProtocolCensus } from '../../src/http/protocol.ts'
+import { UNREAD_PROTOCOLS } from '../../src/http/protocol.ts'
+import { ProtocolCounts } from '../../src/http/protocol-counts.ts'
+import { ProtocolRegistry } from '../../src/http/protocol-registry.ts'
 import { Counter, CounterBlock, PACKET_DROPS, REQUEST_DROPS } from '../../src/metrics/counters.ts'
 import { Reassembler, type ReassemblyOptions } from '../../src/reassembly/reassembler.ts'
 import { CaptureRecord } from '../../src/sources/capture-record.ts'
@@ -91,7 +93,8 @@ export class InlinePath {
         partial.bytes.fill(0x58)
       },
       counters,
-      census: new ProtocolCensus(),
+      protocols: new ProtocolRegistry([HTTP1, ...UNREAD_PROTOCOLS]),
+      protocolCounts: new ProtocolCounts(),
       tunnels: emptyTunnelRegister(),
       upgradeWaitUs: 5_000_000,
       ports: null,
@@ -137,7 +140,8 @@ export class InlinePath {
             connections.open(facts)
             return new HttpExchanges(facts.handle, sink, wants, (handle) => connections.close(handle))
           }
-          return new HttpConnection(this.context, table.hash[slot]! | 0, ports, clientDirection, events, isInside)
+          const { context } = this
+          return context.protocols.open(context, table.hash[slot]! | 0, ports, clientDirection, events, isInside)
         },
       },
       counters,

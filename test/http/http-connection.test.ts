@@ -83,7 +83,7 @@ describe('pairing', () => {
       .client(get('/3'))
     expect(rig.close()).toEqual(['GET /1 -> none'])
     expect(rig.drops).toEqual({ incomplete: 1 })
-    expect(rig.context.census.entries()).toEqual([['unknown:80', 1]])
+    expect(rig.context.protocolCounts.entries()).toEqual([['unknown:80', 1]])
   })
 
   test('an ambiguous response ends HTTP in its direction only', () => {
@@ -375,7 +375,7 @@ describe('other protocols', () => {
     if (server !== '') rig.server(server)
     rig.client(get('/decoy'), { isAckedTo: true })
     expect(rig.close()).toEqual([])
-    expect(rig.context.census.entries()).toEqual([[`${name}:80`, 1]])
+    expect(rig.context.protocolCounts.entries()).toEqual([[`${name}:80`, 1]])
     expect(rig.count('otherProtocolBytes')).toBe(client.length + server.length + get('/decoy').length)
     expect(rig.count('requestsParsed')).toBe(0)
   })
@@ -387,20 +387,20 @@ describe('other protocols', () => {
       .client(get('/decoy'))
       .fin(SERVER)
     expect(rig.close()).toEqual(['null -> 400'])
-    expect(rig.context.census.entries()).toEqual([])
+    expect(rig.context.protocolCounts.entries()).toEqual([])
   })
 
   test('a server that answers in another language names it', () => {
     const rig = new ConnectionRig().client('\x00\x01').server('SSH-2.0-x\r\n')
     expect(rig.close()).toEqual([])
-    expect(rig.context.census.entries()).toEqual([['ssh:80', 1]])
+    expect(rig.context.protocolCounts.entries()).toEqual([['ssh:80', 1]])
     expect(rig.count('otherProtocolBytes')).toBe(13)
   })
 
   test('TLS is recognised in mid-stream', () => {
     const rig = new ConnectionRig({ client: -1 }).client('\x17\x03\x03\x00\x05hello')
     rig.close()
-    expect(rig.context.census.entries()).toEqual([['tls:80', 1]])
+    expect(rig.context.protocolCounts.entries()).toEqual([['tls:80', 1]])
   })
 
   test('a server port that is not taken is not read', () => {

@@ -127,7 +127,7 @@ describe('a connection', () => {
       for (const piece of pieces) rig.client(piece)
       rig.server(answer(400))
       expect(rig.close()).toEqual([])
-      expect(rig.context.census.entries()).toEqual([['proxyHeader:80', 1]])
+      expect(rig.context.protocolCounts.entries()).toEqual([['proxyHeader:80', 1]])
       const bytes = header.length + get('/1').length + answer(400).length
       expect(rig.count('otherProtocolBytes')).toBe(bytes)
     }
@@ -158,6 +158,6 @@ describe('a connection', () => {
   test('may go on in another protocol', () => {
     const rig = new ConnectionRig().client('PROXY UNKNOWN\r\n\x16\x03\x01\x00\x05hello')
     rig.close()
-    expect(rig.context.census.entries()).toEqual([['tls:80', 1]])
+    expect(rig.context.protocolCounts.entries()).toEqual([['tls:80', 1]])
   })
 })

@@ -4,7 +4,9 @@ import type { BodyUse, Exchange } from '../../../src/exchange/exchange.ts'
 import { HttpConnection } from '../../../src/http/http-connection.ts'
 import type { HttpContext } from '../../../src/http/http-context.ts'
 import { HttpExchanges } from '../../../src/http/http-exchanges.ts'
-import { ProtocolCensus } from '../../../src/http/protocol.ts'
+import { UNREAD_PROTOCOLS } from '../../../src/http/protocol.ts'
+import { ProtocolCounts } from '../../../src/http/protocol-counts.ts'
+import { ProtocolRegistry } from '../../../src/http/protocol-registry.ts'
 import { TunnelRegister } from '../../../src/http/tunnel-register.ts'
 import { Counter, REQUEST_DROPS, RESPONSE_DROPS } from '../../../src/metrics/counters.ts'
 import { Demand, End, GapReason } from '../../../src/reassembly/stream-parser.ts'
@@ -19,7 +21,8 @@ const PORTS = [40_000, 80] as const
 const UPGRADE_WAIT_US = 1_000_000
 
 export class RigContext extends TestContext implements HttpContext {
-  readonly census = new ProtocolCensus()
+  readonly protocols = new ProtocolRegistry(UNREAD_PROTOCOLS)
+  readonly protocolCounts = new ProtocolCounts()
   readonly tunnels = new TunnelRegister()
   readonly upgradeWaitUs = UPGRADE_WAIT_US
   showsUnanswered = true
