@@ -24,6 +24,8 @@ export const Doubt = {
   unclearAck: 6,
   /** Data of a SYN (RFC 7413): taken where the SYN+ACK acknowledges it. */
   synData: 5,
+  /** The server refuses it while the connection is not open. As oldAck. */
+  handshake: 7,
 } as const
 
 /** One of them: its bytes are a copy. */

@@ -20,6 +20,7 @@ const REFUSED: readonly number[] = [
   Counter.segmentsUnsigned,
   Counter.segmentsSynData,
   Counter.segmentsAckOld,
+  Counter.segmentsAckUnsent,
 ]
 /** Of these the first copy may be the one that the receiver took. */
 const MAY_BE_TRUE: ReadonlySet<number> = new Set([Doubt.ackAhead, Doubt.unclearAck, Doubt.authentication])
@@ -93,8 +94,11 @@ export class Doubts {
       const kept = doubtful.segments[i]!
       if (overlapOf(kept, piece) === 0) continue
       if (differs(kept, piece)) {
-        if (MAY_BE_TRUE.has(kept.doubt) && seqBefore(this.table.nextSeq[key]!, seqAdd(piece.seq, piece.end - piece.at)))
-          this.disorders.needMarks(key).add(piece.seq, piece.end - piece.at, GapReason.conflict)
+        // Acknowledged before the other copy came: it was the one. Then all of its bytes were, also those that are still to come otherwise.
+        const mayBeTrue = MAY_BE_TRUE.has(kept.doubt) || this.isAcknowledged(key, kept)
+        const length = kept.bytes.length + kept.missing
+        if (mayBeTrue && seqBefore(this.table.nextSeq[key]!, seqAdd(kept.seq, length)))
+          this.disorders.needMarks(key).add(kept.seq, length, GapReason.conflict)
         this.refuse(doubtful.takeAt(i))
         continue
       }

@@ -76,8 +76,22 @@ export class Handshake {
     else this.asked(key, segment)
   }
 
+  /**
+   * A packet of `key` belongs to another connection, by its numbers: to the one that was asked for, or to one whose beginning the mirror
+   * lost. Where the server's packets come by, its answer must show that there is one.
+   */
+  beginOther(key: number, segment: Segment): void {
+    const slot = key >> 1
+    const { half } = this
+    // Right behind a reset that the receiver ignored, as its acknowledgements say.
+    const isAcknowledged = (this.table.flags[slot]! & Flow.reset) !== 0 && !half.isFar(key, segment.start)
+    const mustAnswer = half.has(key ^ 1, Direction.seen) && !isAcknowledged
+    if (!this.begunBy(key, segment)) this.lifecycle.restart(slot)
+    if (mustAnswer) this.table.flags[slot]! |= Flow.unanswered
+  }
+
   /** A packet without SYN shows by its numbers that the connection asked for has begun: its SYN+ACK was lost by the mirror. */
-  begunBy(key: number, segment: Segment): boolean {
+  private begunBy(key: number, segment: Segment): boolean {
     const opening = this.disorders.of(key >> 1)?.opening
     if (opening == null || key !== opening.client || opening.clientOptions === null || !segment.hasAck) return false
     const peer = key ^ 1
@@ -110,9 +124,7 @@ export class Handshake {
     if (half.has(key, Direction.known)) {
       if (table.base[key] === first && (half.has(key, Direction.syn) || !isClosed)) {
         // Sent again; or, behind a refusal, tried again with the same number.
-        const wasRefused =
-          isClosed && (table.flags[slot]! & Flow.ignored) === 0 && !half.hasMoved(key) && !half.hasMoved(key ^ 1)
-        if (!wasRefused) {
+        if (!this.wasRefused(key)) {
           if (!isClosed && !half.has(key, Direction.syn)) this.opens(key, segment)
           return
         }
@@ -172,6 +184,7 @@ export class Handshake {
       half.acknowledge(client, ack)
       this.doubts.settleSynData(client, ack)
       half.noteWindow(key, segment)
+      this.acceptance.noteTimestamp(key, segment)
       return
     }
     const isOfClient = half.has(client, Direction.known) && isAnswerTo(table.base[client]!, ack)
@@ -286,6 +299,14 @@ export class Handshake {
     if (serverFirst !== null) this.startAt(client ^ 1, serverFirst, true)
     if (serverOptions !== null) this.acceptance.noteOptions(client ^ 1, serverOptions, true, true)
     this.noteClient(client)
+  }
+
+  /** The SYN of `key` was not answered by another, and the connection ended. */
+  private wasRefused(key: number): boolean {
+    const { half } = this
+    const flags = this.table.flags[key >> 1]!
+    if ((flags & (Flow.closed | Flow.ignored)) !== Flow.closed || half.has(key ^ 1, Direction.syn)) return false
+    return !half.hasMoved(key) && !half.hasMoved(key ^ 1)
   }
 
   /** A closed connection whose client may begin again with the number it had: nothing was read of it, or the server's tells. */

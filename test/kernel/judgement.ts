@@ -3,7 +3,7 @@ import { release } from 'node:os'
 import type { Random } from '../../src/demo/traffic/random.ts'
 import { NOISES } from './mirror-noise.ts'
 import { disagreement } from './modelled.ts'
-import { notAmong, readCapture } from './our-reading.ts'
+import { notAmong, readAsInspect, readCapture } from './our-reading.ts'
 import { type Captured, HONEST, type Scenario, WITHOUT_FORGED_BYTES } from './scenario.ts'
 
 /** The model follows Linux 6.18; what it has of later rules than a kernel's own is no fault of either. */
@@ -69,7 +69,7 @@ export class Judgement {
     }
     const theirs = scenario.connections.flatMap(({ requests }) => requests)
     const ours = readCapture(scenario.capture)
-    this.read.set(scenario, ours)
+    this.read.set(scenario, readAsInspect(scenario.capture))
     tally.received += theirs.length
     tally.ours += ours.length
     const found = this.problems(scenario, tally, '', ours, theirs)
