@@ -135,7 +135,7 @@ export class Acceptance {
     if (this.isTimestampOld(key, segment)) return Doubt.oldTimestamp
     if (!half.isWithinWindow(key, seqAdd(segment.start, segment.length))) return Doubt.beyondWindow
     if (!half.has(peer, Direction.known | Direction.seen))
-      return (table.flags[key >> 1]! & Flow.unanswered) !== 0 ? Doubt.ackAhead : -1
+      return (table.flags[key >> 1]! & Flow.unanswered) !== 0 ? Doubt.unanswered : -1
     if (this.isRefusedByHandshake(key, segment)) return Doubt.handshake
     const sent = half.sentEnd(peer)
     if (seqBefore(sent, segment.ack)) return segment.length === 0 && !segment.isFin ? -1 : Doubt.ackAhead

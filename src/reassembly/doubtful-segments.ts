@@ -26,6 +26,8 @@ export const Doubt = {
   synData: 5,
   /** The server refuses it while the connection is not open. As oldAck. */
   handshake: 7,
+  /** Of a connection of which the other side has shown nothing. As ackAhead, but only an acknowledgement of it decides. */
+  unanswered: 8,
 } as const
 
 /** One of them: its bytes are a copy. */

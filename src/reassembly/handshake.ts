@@ -85,9 +85,9 @@ export class Handshake {
     const { half } = this
     // Right behind a reset that the receiver ignored, as its acknowledgements say.
     const isAcknowledged = (this.table.flags[slot]! & Flow.reset) !== 0 && !half.isFar(key, segment.start)
-    const mustAnswer = half.has(key ^ 1, Direction.seen) && !isAcknowledged
+    const wasAnswered = half.has(key ^ 1, Direction.seen) || this.isUnanswered(slot)
     if (!this.begunBy(key, segment)) this.lifecycle.restart(slot)
-    if (mustAnswer) this.table.flags[slot]! |= Flow.unanswered
+    if (wasAnswered && !isAcknowledged) this.table.flags[slot]! |= Flow.unanswered
   }
 
   /** A packet without SYN shows by its numbers that the connection asked for has begun: its SYN+ACK was lost by the mirror. */
@@ -133,7 +133,10 @@ export class Handshake {
         this.rebase(key, first)
         this.opens(key, segment)
         return
-      } else if (!isClosed && (half.hasMoved(key) || half.has(key ^ 1, Direction.known | Direction.seen))) {
+      } else if (
+        !isClosed &&
+        (half.hasMoved(key) || half.has(key ^ 1, Direction.known | Direction.seen) || this.isUnanswered(slot))
+      ) {
         this.keepInMind({
           client: key,
           clientFirst: first,
@@ -299,6 +302,10 @@ export class Handshake {
     if (serverFirst !== null) this.startAt(client ^ 1, serverFirst, true)
     if (serverOptions !== null) this.acceptance.noteOptions(client ^ 1, serverOptions, true, true)
     this.noteClient(client)
+  }
+
+  private isUnanswered(slot: number): boolean {
+    return (this.table.flags[slot]! & Flow.unanswered) !== 0
   }
 
   /** The SYN of `key` was not answered by another, and the connection ended. */
