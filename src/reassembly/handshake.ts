@@ -125,7 +125,10 @@ export class Handshake {
       if (table.base[key] === first && (half.has(key, Direction.syn) || !isClosed)) {
         // Sent again; or, behind a refusal, tried again with the same number.
         if (!this.wasRefused(key)) {
-          if (!isClosed && !half.has(key, Direction.syn)) this.opens(key, segment)
+          if (isClosed) return
+          if (!half.has(key, Direction.syn)) this.opens(key, segment)
+          // Or another connection with the same number: then the server's is another.
+          else if (half.hasMoved(key ^ 1)) this.keepSyn(key, segment)
           return
         }
       } else if (!isClosed && this.isOf(key, first)) {
@@ -137,13 +140,8 @@ export class Handshake {
         !isClosed &&
         (half.hasMoved(key) || half.has(key ^ 1, Direction.known | Direction.seen) || this.isUnanswered(slot))
       ) {
-        this.keepInMind({
-          client: key,
-          clientFirst: first,
-          clientOptions: { ...segment.options },
-          serverFirst: null,
-          serverOptions: null,
-        })
+        this.keepSyn(key, segment)
+        this.counters.add(Counter.segmentsSynInWindow)
         return
       }
       this.lifecycle.restart(slot)
@@ -172,6 +170,14 @@ export class Handshake {
     const { start: first, ack } = segment
     const isClosed = (table.flags[slot]! & Flow.closed) !== 0
     const opening = this.disorders.of(slot)?.opening ?? null
+    if (half.has(key, Direction.known) && table.base[key] === first && half.has(key, Direction.syn)) {
+      if (isClosed) return
+      half.acknowledge(client, ack)
+      this.doubts.settleSynData(client, ack)
+      half.noteWindow(key, segment)
+      this.acceptance.noteTimestamp(key, segment)
+      return
+    }
     if (opening !== null && opening.client === client && isAnswerTo(opening.clientFirst, ack)) {
       if (opening.clientOptions !== null) {
         this.begin(opening, first)
@@ -180,14 +186,6 @@ export class Handshake {
         half.noteWindow(key, segment)
         this.doubts.settleSynData(client, ack)
       }
-      return
-    }
-    if (half.has(key, Direction.known) && table.base[key] === first && half.has(key, Direction.syn)) {
-      if (isClosed) return
-      half.acknowledge(client, ack)
-      this.doubts.settleSynData(client, ack)
-      half.noteWindow(key, segment)
-      this.acceptance.noteTimestamp(key, segment)
       return
     }
     const isOfClient = half.has(client, Direction.known) && isAnswerTo(table.base[client]!, ack)
@@ -210,6 +208,7 @@ export class Handshake {
         serverFirst: first,
         serverOptions: { ...segment.options },
       })
+      this.counters.add(Counter.segmentsSynInWindow)
       return
     } else this.lifecycle.restart(slot)
     this.begun(key, segment)
@@ -273,6 +272,11 @@ export class Handshake {
     this.startAt(key, first, true)
   }
 
+  private keepSyn(client: number, { start, options }: Segment): void {
+    const clientOptions = { ...options }
+    this.keepInMind({ client, clientFirst: start, clientOptions, serverFirst: null, serverOptions: null })
+  }
+
   private keepInMind(opening: Omit<Opening, 'sinceUs'>): void {
     const disorder = this.disorders.need(opening.client >> 1)
     const known = disorder.opening
@@ -288,7 +292,6 @@ export class Handshake {
       return
     }
     disorder.opening = { ...opening, sinceUs: this.delivery.nowUs }
-    this.counters.add(Counter.segmentsSynInWindow)
   }
 
   /** A new connection on the five-tuple of one that was open. @param serverFirst null: not known yet */
