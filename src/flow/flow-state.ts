@@ -22,6 +22,8 @@ export const Flow = {
   ignored: 512,
   /** Its client's initial number is that of a connection that ended: the server's says whether it is a copy of it. */
   mayBeCopy: 1024,
+  /** Begun on a five-tuple in use, by the numbers of one side: nothing of the other was seen of it, though it was seen before. */
+  unanswered: 2048,
 } as const
 
 /** Bits of FlowTable.directionFlags: of what one side sends. */

@@ -28,6 +28,7 @@ export interface OfferedOptions {
   readonly windowScale: number
   readonly isSackPermitted: boolean
   readonly hasTimestamps: boolean
+  readonly tsval: number
   readonly hasMd5: boolean
   readonly hasAuthentication: boolean
 }
@@ -64,7 +65,8 @@ export class Acceptance {
       table.flags[slot]! |= Flow.signingKnown | (options.hasMd5 || options.hasAuthentication ? Flow.signed : 0)
     }
     if (!isSyn) return
-    if (!options.hasTimestamps) table.flags[slot]! |= Flow.withoutTimestamps
+    if (options.hasTimestamps) table.tsRecent[key] = options.tsval
+    else table.flags[slot]! |= Flow.withoutTimestamps
     let flags = table.directionFlags[key]! & ~(Direction.scales | Direction.scaleKnown | Direction.sack)
     if (options.windowScale >= 0) flags |= Direction.scales
     if (options.isSackPermitted) flags |= Direction.sack
@@ -119,6 +121,8 @@ export class Acceptance {
   noteTimestamp(key: number, segment: Segment): void {
     const { table } = this
     const { options } = segment
+    // What a server refuses before its connection is open it answers with new timestamps: they are not those of its SYN+ACK.
+    if (segment.end === segment.start && !segment.isSyn && this.isOpening(key)) return
     if (!options.hasTimestamps || seqBefore(table.nextSeq[key]!, segment.start)) return
     const recent = table.tsRecent[key]! | 0
     if (recent === 0 || ((options.tsval - recent) | 0) > 0) table.tsRecent[key] = options.tsval
@@ -130,7 +134,9 @@ export class Acceptance {
     const peer = key ^ 1
     if (this.isTimestampOld(key, segment)) return Doubt.oldTimestamp
     if (!half.isWithinWindow(key, seqAdd(segment.start, segment.length))) return Doubt.beyondWindow
-    if (!half.has(peer, Direction.known | Direction.seen)) return -1
+    if (!half.has(peer, Direction.known | Direction.seen))
+      return (table.flags[key >> 1]! & Flow.unanswered) !== 0 ? Doubt.unanswered : -1
+    if (this.isRefusedByHandshake(key, segment)) return Doubt.handshake
     const sent = half.sentEnd(peer)
     if (seqBefore(sent, segment.ack)) return segment.length === 0 && !segment.isFin ? -1 : Doubt.ackAhead
     if (!half.has(peer, Direction.acked)) return -1
@@ -144,6 +150,25 @@ export class Acceptance {
     // The rule is about the largest window there was; only the last is known. Older kernels know no beginning.
     if (behind > CLEARLY_OLD * window) return Doubt.oldAck
     return behind > window || isBeforeAll ? Doubt.unclearAck : -1
+  }
+
+  /**
+   * What opens the connection stands behind the SYN, acknowledges the SYN+ACK and nothing else (RFC 9293 section 3.10.7.4, SYN-RECEIVED),
+   * and echoes its timestamp: newer ones are those of refusals (Linux since 6.15).
+   */
+  private isRefusedByHandshake(key: number, segment: Segment): boolean {
+    const { table, half } = this
+    const peer = key ^ 1
+    if (!this.isOpening(peer) || !half.has(key, Direction.opened) || half.hasMoved(peer)) return false
+    if (segment.ack !== table.base[peer] || seqBefore(segment.start, table.base[key]!)) return true
+    const { hasTimestamps, tsecr } = segment.options
+    const answered = table.tsRecent[peer]! | 0
+    return hasTimestamps && tsecr !== 0 && answered !== 0 && seqBefore(answered, tsecr)
+  }
+
+  /** The SYN+ACK was sent, and nothing seen that completes the handshake. */
+  private isOpening(server: number): boolean {
+    return (this.table.directionFlags[server]! & (Direction.syn | Direction.opened | Direction.acked)) === Direction.syn
   }
 
   private isTimestampOld(key: number, segment: Segment): boolean {

@@ -24,6 +24,10 @@ export const Doubt = {
   unclearAck: 6,
   /** Data of a SYN (RFC 7413): taken where the SYN+ACK acknowledges it. */
   synData: 5,
+  /** The server refuses it while the connection is not open. As oldAck. */
+  handshake: 7,
+  /** Of a connection of which the other side has shown nothing. As ackAhead, but only an acknowledgement of it decides. */
+  unanswered: 8,
 } as const
 
 /** One of them: its bytes are a copy. */

@@ -20,9 +20,16 @@ const REFUSED: readonly number[] = [
   Counter.segmentsUnsigned,
   Counter.segmentsSynData,
   Counter.segmentsAckOld,
+  Counter.segmentsAckUnsent,
+  Counter.segmentsAckUnsent,
 ]
 /** Of these the first copy may be the one that the receiver took. */
-const MAY_BE_TRUE: ReadonlySet<number> = new Set([Doubt.ackAhead, Doubt.unclearAck, Doubt.authentication])
+const MAY_BE_TRUE: ReadonlySet<number> = new Set([
+  Doubt.ackAhead,
+  Doubt.unanswered,
+  Doubt.unclearAck,
+  Doubt.authentication,
+])
 const NOT_URGENT = -1
 
 export class Doubts {
@@ -93,8 +100,11 @@ export class Doubts {
       const kept = doubtful.segments[i]!
       if (overlapOf(kept, piece) === 0) continue
       if (differs(kept, piece)) {
-        if (MAY_BE_TRUE.has(kept.doubt) && seqBefore(this.table.nextSeq[key]!, seqAdd(piece.seq, piece.end - piece.at)))
-          this.disorders.needMarks(key).add(piece.seq, piece.end - piece.at, GapReason.conflict)
+        // Acknowledged before the other copy came: it was the one. Then all of its bytes were, also those that are still to come otherwise.
+        const mayBeTrue = MAY_BE_TRUE.has(kept.doubt) || this.isAcknowledged(key, kept)
+        const length = kept.bytes.length + kept.missing
+        if (mayBeTrue && seqBefore(this.table.nextSeq[key]!, seqAdd(kept.seq, length)))
+          this.disorders.needMarks(key).add(kept.seq, length, GapReason.conflict)
         this.refuse(doubtful.takeAt(i))
         continue
       }
@@ -118,8 +128,10 @@ export class Doubts {
       const kept = doubtful.segments[i]!
       const verdict = verdictOf(kept, proof)
       if (verdict === 0) i++
-      else if (verdict > 0) this.take(key, i)
-      else this.drop(key, i)
+      else if (verdict > 0) {
+        this.take(key, i)
+        i = 0
+      } else this.drop(key, i)
     }
     this.forgetEmpty(key)
   }
@@ -132,7 +144,7 @@ export class Doubts {
     const doubtful = this.disorders.doubtfulOf(key ^ 1)
     if (doubtful === null) return false
     return doubtful.segments.some((kept) => {
-      if (kept.doubt !== Doubt.ackAhead) return false
+      if (!acknowledgesUnseen(kept)) return false
       const isBehind = !seqBefore(segment.start, kept.ack) && !seqBefore(endOf(kept), segment.ack)
       return isBehind || (!seqBefore(kept.seq, segment.ack) && !seqBefore(segment.end, kept.ack))
     })
@@ -168,7 +180,7 @@ export class Doubts {
     if (doubtful === null) return false
     const next = this.table.nextSeq[key]!
     const i = doubtful.segments.findIndex(
-      (kept) => kept.doubt !== Doubt.ackAhead && isAt(kept, next) && this.isAcknowledged(key, kept),
+      (kept) => !acknowledgesUnseen(kept) && isAt(kept, next) && this.isAcknowledged(key, kept),
     )
     if (i < 0) return false
     const kept = doubtful.segments[i]!
@@ -239,8 +251,9 @@ export class Doubts {
     if (kept.urgentPointer !== NOT_URGENT) this.markUrgent(key, kept.seq, kept.urgentPointer)
     const isAckedTo = this.half.has(key, Direction.acked) && this.table.highAck[key] === kept.seq
     this.fillPiece(kept, isAckedTo)
-    if (kept.hasAck && kept.doubt === Doubt.ackAhead && this.half.acknowledge(key ^ 1, kept.ack))
-      this.watched.add(key >> 1)
+    // Others may be copies of the same bytes.
+    this.meet(key, this.piece)
+    if (kept.hasAck && acknowledgesUnseen(kept) && this.half.acknowledge(key ^ 1, kept.ack)) this.watched.add(key >> 1)
     const length = kept.bytes.length + kept.missing
     if (length > 0) this.delivery.take(key, this.piece, length)
     if (kept.isFin) this.half.finish(key, seqAdd(kept.seq, length))
@@ -280,6 +293,10 @@ function isAt(kept: DoubtfulSegment, seq: number): boolean {
   return !seqBefore(seq, kept.seq) && seqBefore(seq, endOf(kept))
 }
 
+function acknowledgesUnseen({ doubt }: DoubtfulSegment): boolean {
+  return doubt === Doubt.ackAhead || doubt === Doubt.unanswered
+}
+
 /**
  * 1: the peer had sent what the segment acknowledges when it came; -1: it had not, though it has bytes of that place now; 0: neither is
  * shown. RFC 5961 section 5.2: what acknowledges data that was never sent is discarded.
@@ -287,8 +304,9 @@ function isAt(kept: DoubtfulSegment, seq: number): boolean {
 function verdictOf(kept: DoubtfulSegment, proof: Segment): number {
   // Data of a SYN that its receiver acknowledges was taken (RFC 7413 section 4.2).
   if (kept.doubt === Doubt.synData) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
-  if (kept.doubt !== Doubt.ackAhead) return 0
+  if (!acknowledgesUnseen(kept)) return 0
   const isLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
+  if (kept.doubt === Doubt.unanswered) return isLater && !seqBefore(proof.start, kept.ack) ? 1 : 0
   if (!isLater) return seqBefore(proof.end, kept.ack) ? 0 : 1
   if (!seqBefore(proof.start, kept.ack)) return 1
   // A bare acknowledgement stands where its sender goes on; a keep-alive probe one byte back.

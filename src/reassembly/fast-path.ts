@@ -126,11 +126,12 @@ export class FastPath {
     this.counters.add(Counter.packetsProcessed)
     table.lastSeenUs[slot] = nowUs
     table.packets[slot] = (table.packets[slot]! + 1) | 0
-    if (tsval !== 0) table.tsRecent[key] = tsval
     if (isAckNew) {
       table.highAck[peer] = ack
       if ((others & Direction.known) === 0) this.half.anchor(peer, ack)
     }
+    // Not that of a server whose connection is not open yet: see Acceptance.
+    if (tsval !== 0 && (length > 0 || (own & Direction.acked) !== 0)) table.tsRecent[key] = tsval
     if ((own & Direction.scaleKnown) !== 0) {
       const window = (bytes[tcpAt + TCP_WINDOW]! << 8) | bytes[tcpAt + TCP_WINDOW + 1]!
       const edge = seqAdd(ack, window << table.windowScale[key]!)

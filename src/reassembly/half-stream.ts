@@ -119,7 +119,10 @@ export class HalfStreams {
   /** A FIN stands at `finSeq`. */
   finish(key: number, finSeq: number): void {
     const { table } = this
-    if (this.has(key, Direction.fin) || !isNear(table.nextSeq[key]!, finSeq)) return
+    if (this.has(key, Direction.ended) || !isNear(table.nextSeq[key]!, finSeq)) return
+    // Of several the one that comes in order counts; else the first.
+    const isInOrder = table.nextSeq[key] === finSeq && seqBefore(finSeq, table.finSeq[key]!)
+    if (this.has(key, Direction.fin) && !isInOrder) return
     // A FIN before what was delivered is of an older connection; one byte before: its acknowledgement had been taken for a gap.
     if (seqDistance(table.nextSeq[key]!, finSeq) < -1) return
     table.directionFlags[key]! |= Direction.fin

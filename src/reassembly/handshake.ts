@@ -76,8 +76,22 @@ export class Handshake {
     else this.asked(key, segment)
   }
 
-  /** A packet without SYN shows by its numbers that the requested connection has begun: its SYN+ACK was lost by the mirror. */
-  begunBy(key: number, segment: Segment): boolean {
+  /**
+   * A packet of `key` belongs to another connection, by its numbers: to the one that was asked for, or to one whose beginning the mirror
+   * lost. Where the server's packets come by, its answer must show that there is one.
+   */
+  beginOther(key: number, segment: Segment): void {
+    const slot = key >> 1
+    const { half } = this
+    // Right behind a reset that the receiver ignored, as its acknowledgements say.
+    const isAcknowledged = (this.table.flags[slot]! & Flow.reset) !== 0 && !half.isFar(key, segment.start)
+    const wasAnswered = half.has(key ^ 1, Direction.seen) || this.isUnanswered(slot)
+    if (!this.begunBy(key, segment)) this.lifecycle.restart(slot)
+    if (wasAnswered && !isAcknowledged) this.table.flags[slot]! |= Flow.unanswered
+  }
+
+  /** A packet without SYN shows by its numbers that the connection asked for has begun: its SYN+ACK was lost by the mirror. */
+  private begunBy(key: number, segment: Segment): boolean {
     const opening = this.disorders.of(key >> 1)?.opening
     if (opening == null || key !== opening.client || opening.clientOptions === null || !segment.hasAck) return false
     const peer = key ^ 1
@@ -110,10 +124,11 @@ export class Handshake {
     if (half.has(key, Direction.known)) {
       if (table.base[key] === first && (half.has(key, Direction.syn) || !isClosed)) {
         // Sent again; or, behind a refusal, tried again with the same number.
-        const wasRefused =
-          isClosed && (table.flags[slot]! & Flow.ignored) === 0 && !half.hasMoved(key) && !half.hasMoved(key ^ 1)
-        if (!wasRefused) {
-          if (!isClosed && !half.has(key, Direction.syn)) this.opens(key, segment)
+        if (!this.wasRefused(key)) {
+          if (isClosed) return
+          if (!half.has(key, Direction.syn)) this.opens(key, segment)
+          // Or another connection with the same number: then the server's is another.
+          else if (half.hasMoved(key ^ 1)) this.keepSyn(key, segment)
           return
         }
       } else if (!isClosed && this.isOf(key, first)) {
@@ -121,14 +136,12 @@ export class Handshake {
         this.rebase(key, first)
         this.opens(key, segment)
         return
-      } else if (!isClosed && (half.hasMoved(key) || half.has(key ^ 1, Direction.known | Direction.seen))) {
-        this.keepInMind({
-          client: key,
-          clientFirst: first,
-          clientOptions: { ...segment.options },
-          serverFirst: null,
-          serverOptions: null,
-        })
+      } else if (
+        !isClosed &&
+        (half.hasMoved(key) || half.has(key ^ 1, Direction.known | Direction.seen) || this.isUnanswered(slot))
+      ) {
+        this.keepSyn(key, segment)
+        this.counters.add(Counter.segmentsSynInWindow)
         return
       }
       this.lifecycle.restart(slot)
@@ -157,6 +170,14 @@ export class Handshake {
     const { start: first, ack } = segment
     const isClosed = (table.flags[slot]! & Flow.closed) !== 0
     const opening = this.disorders.of(slot)?.opening ?? null
+    if (half.has(key, Direction.known) && table.base[key] === first && half.has(key, Direction.syn)) {
+      if (isClosed) return
+      half.acknowledge(client, ack)
+      this.doubts.settleSynData(client, ack)
+      half.noteWindow(key, segment)
+      this.acceptance.noteTimestamp(key, segment)
+      return
+    }
     if (opening !== null && opening.client === client && isAnswerTo(opening.clientFirst, ack)) {
       if (opening.clientOptions !== null) {
         this.begin(opening, first)
@@ -165,13 +186,6 @@ export class Handshake {
         half.noteWindow(key, segment)
         this.doubts.settleSynData(client, ack)
       }
-      return
-    }
-    if (half.has(key, Direction.known) && table.base[key] === first && half.has(key, Direction.syn)) {
-      if (isClosed) return
-      half.acknowledge(client, ack)
-      this.doubts.settleSynData(client, ack)
-      half.noteWindow(key, segment)
       return
     }
     const isOfClient = half.has(client, Direction.known) && isAnswerTo(table.base[client]!, ack)
@@ -194,6 +208,7 @@ export class Handshake {
         serverFirst: first,
         serverOptions: { ...segment.options },
       })
+      this.counters.add(Counter.segmentsSynInWindow)
       return
     } else this.lifecycle.restart(slot)
     this.begun(key, segment)
@@ -257,6 +272,11 @@ export class Handshake {
     this.startAt(key, first, true)
   }
 
+  private keepSyn(client: number, { start, options }: Segment): void {
+    const clientOptions = { ...options }
+    this.keepInMind({ client, clientFirst: start, clientOptions, serverFirst: null, serverOptions: null })
+  }
+
   private keepInMind(opening: Omit<Opening, 'sinceUs'>): void {
     const disorder = this.disorders.need(opening.client >> 1)
     const known = disorder.opening
@@ -272,7 +292,6 @@ export class Handshake {
       return
     }
     disorder.opening = { ...opening, sinceUs: this.delivery.nowUs }
-    this.counters.add(Counter.segmentsSynInWindow)
   }
 
   /** A new connection on the five-tuple of one that was open. @param serverFirst null: not known yet */
@@ -286,6 +305,18 @@ export class Handshake {
     if (serverFirst !== null) this.startAt(client ^ 1, serverFirst, true)
     if (serverOptions !== null) this.acceptance.noteOptions(client ^ 1, serverOptions, true, true)
     this.noteClient(client)
+  }
+
+  private isUnanswered(slot: number): boolean {
+    return (this.table.flags[slot]! & Flow.unanswered) !== 0
+  }
+
+  /** The SYN of `key` was not answered by another, and the connection ended. */
+  private wasRefused(key: number): boolean {
+    const { half } = this
+    const flags = this.table.flags[key >> 1]!
+    if ((flags & (Flow.closed | Flow.ignored)) !== Flow.closed || half.has(key ^ 1, Direction.syn)) return false
+    return !half.hasMoved(key) && !half.hasMoved(key ^ 1)
   }
 
   /** A closed connection whose client may begin again with the number it had: nothing was read of it, or the server's tells. */

@@ -90,19 +90,22 @@ export class Multipath {
   }
 
   private capable(key: number, segment: Segment, at: number, length: number): void {
-    if (!segment.isSyn) return
     const slot = key >> 1
     const { bytes } = segment.view!
-    const subflow = this.subflows.get(slot) ?? { offers: NOT_CAPABLE, shift: [null, null], tokens: [] }
-    subflow.offers |= segment.hasAck ? 2 : 1
-    this.subflows.set(slot, subflow)
+    const known = this.subflows.get(slot)
+    if (!segment.isSyn && known === undefined) return
+    const subflow = known ?? { offers: NOT_CAPABLE, shift: [null, null], tokens: [] }
+    if (segment.isSyn) {
+      subflow.offers |= segment.hasAck ? 2 : 1
+      this.subflows.set(slot, subflow)
+    }
     if (length < KEY_AT + KEY_LENGTH) return
-    // Section 3.1: the token is the beginning of the key's hash, SHA-1 in version 0.
+    // Section 3.1: of the hash of the sender's key, SHA-1 in version 0, the beginning is the token, the end the number before the first.
     const hash = createHash((bytes[at + 2]! & 15) === 0 ? 'sha1' : 'sha256')
-    const token = hash
       .update(bytes.subarray(at + KEY_AT, at + KEY_AT + KEY_LENGTH))
       .digest()
-      .readInt32BE(0)
+    subflow.shift[key & 1] ??= hash.readInt32BE(hash.length - 4)
+    const token = hash.readInt32BE(0)
     if (subflow.tokens.includes(token)) return
     subflow.tokens.push(token)
     this.byToken.set(token, slot)

@@ -264,7 +264,7 @@ export class Reassembler implements FlowOwner {
         table.directionFlags[key]! |= Direction.seen
         break
       case Kind.other:
-        if (!this.handshake.begunBy(key, segment)) this.lifecycle.restart(slot)
+        this.handshake.beginOther(key, segment)
         this.inWindow(key)
         break
       default:
@@ -314,6 +314,8 @@ export class Reassembler implements FlowOwner {
     half.noteWindow(key, segment)
     doubts.meetBehindSyn(key, segment.start)
     if (segment.isUrgent) doubts.markUrgent(key, segment.start, segment.urgentPointer)
+    // Before there is a parser nothing waits for its turn: what an answer proves comes first.
+    if (delivery.parsers[key >> 1] == null) doubts.settle(peer, segment)
     if (segment.length > 0) {
       const { piece } = delivery
       segment.fill(piece, half.has(key, Direction.acked) && this.table.highAck[key] === segment.start)

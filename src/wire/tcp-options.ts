@@ -24,6 +24,8 @@ export class TcpOptions {
   hasTimestamps = false
   /** int32; valid with hasTimestamps. */
   tsval = 0
+  /** The same; 0 in a SYN. */
+  tsecr = 0
   /** 0 to 14; -1: none. */
   windowScale = NONE
   isSackPermitted = false
@@ -66,6 +68,7 @@ export class TcpOptions {
         if (length !== 10) break
         this.hasTimestamps = true
         this.tsval = i32(bytes, at + 2)
+        this.tsecr = i32(bytes, at + 6)
         break
       case Kind.md5:
         this.hasMd5 = true

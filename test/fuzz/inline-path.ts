@@ -1,5 +1,5 @@
 /** The whole path on one thread, put together as a shard does it, with a sink that shows each request to whoever asked. */
-import { PACKET_DROP_NAMES, PacketDrop, REQUEST_DROP_NAMES } from '../../src/base/drop.ts'
+import { PACKET_DROP_NAMES, PacketDrop, REQUEST_DROP_NAMES, RequestDrop } from '../../src/base/drop.ts'
 import { CONNECTION_BYTES } from '../../src/base/memory-weights.ts'
 import type { PacketView } from '../../src/decapsulation/packet-view.ts'
 import { CapturedConnection } from '../../src/exchange/captured-connection.ts'
@@ -66,7 +66,12 @@ export class InlinePath {
   private largest = 0
   private timeUs = 1_700_000_000_000_000
 
-  constructor(shape: PathShape, taken: (message: MessageView, connection: ConnectionFacts) => void) {
+  /** @param withdrawn set: as for `inspect`, which leaves out what stands behind Connection: close; told of requests taken before */
+  constructor(
+    shape: PathShape,
+    taken: (message: MessageView, connection: ConnectionFacts, id: ExchangeId) => void,
+    withdrawn: ((id: ExchangeId) => void) | null = null,
+  ) {
     this.shape = shape
     const { verifyChecksums, vniInKey, overlap, maxFlows, outOfOrderBytes, maxBodyBytes, fragmentBytes } = shape
     const { counters } = this
@@ -82,7 +87,7 @@ export class InlinePath {
       maxHeadBytes: 65_536,
       maxBodyBytes,
       keepBodies: true,
-      showsUnanswered: false,
+      showsUnanswered: withdrawn !== null,
       memory: new HttpMemory(shape, counters),
       takePartialHead: () => {
         this.partialHeads++
@@ -101,7 +106,8 @@ export class InlinePath {
       requestsInParsing: 0,
     }
     const connections = new OpenConnections()
-    const wants = { requestBody: true, responseHead: false, responseBody: false }
+    const complete = new Set<ExchangeId>()
+    const wants = { requestBody: true, responseHead: withdrawn !== null, responseBody: false }
     const sink = {
       request: (id: ExchangeId, message: MessageView) => {
         this.requests++
@@ -113,7 +119,14 @@ export class InlinePath {
           message.headEnd - message.headAt <= 65_536 && message.fieldCount <= MAX_HEADERS,
           'a head beyond its limits',
         )
-        taken(message, connections.facts(id.connection))
+        if (withdrawn !== null) complete.add(id)
+        taken(message, connections.facts(id.connection), id)
+      },
+      requestDropped: (id: ExchangeId) => {
+        if (!complete.delete(id)) return
+        this.requests--
+        counters.requestDrop(RequestDrop.behindClose)
+        withdrawn!(id)
       },
     }
     this.reassembler = new Reassembler(

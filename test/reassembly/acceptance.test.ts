@@ -1,5 +1,7 @@
 /** What a receiver throws away is not delivered, and what it may have thrown away not before that is known. */
+import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { seqAdd } from '../../src/wire/seq.ts'
 import { ACK, FIN, Rig, RST, SYN } from './rig.ts'
 
 const URG = 32
@@ -215,7 +217,10 @@ describe('a new connection on the same five-tuple', () => {
 })
 
 describe('multipath TCP (RFC 8684)', () => {
-  const capable = Buffer.concat([Buffer.from([30, 12, 1, 0x81]), Buffer.alloc(8, 3)])
+  const key = Buffer.alloc(8, 3)
+  const capable = Buffer.concat([Buffer.from([30, 12, 1, 0x81]), key])
+  /** Section 3.1: in front of the first byte. */
+  const idsn = createHash('sha256').update(key).digest().readInt32BE(28)
   const dss = (dsn: number, subflowSeq: number, length: number) =>
     Buffer.concat([Buffer.from([30, 16, 0x20, 4]), int32(dsn), int32(subflowSeq), Buffer.from([0, length, 1, 1])])
   const multipath = () => {
@@ -228,20 +233,28 @@ describe('multipath TCP (RFC 8684)', () => {
 
   test('with one subflow is read as any connection', () => {
     const rig = multipath()
-    rig.client({ seq: 101, ack: 901, data: 'abc', options: dss(5001, 1, 3) })
-    rig.client({ seq: 104, ack: 901, data: 'def', options: dss(5004, 4, 3) })
+    rig.client({ seq: 101, ack: 901, data: 'abc', options: dss(seqAdd(idsn, 1), 1, 3) })
+    rig.client({ seq: 104, ack: 901, data: 'def', options: dss(seqAdd(idsn, 4), 4, 3) })
     expect(delivered(rig)).toBe('abcdef')
     expect(rig.get('flowsMultipath')).toBe(0)
   })
 
   test('is not read on where the mapping jumps', () => {
     const rig = multipath()
-    rig.client({ seq: 101, ack: 901, data: 'abc', options: dss(5001, 1, 3) })
-    rig.client({ seq: 104, ack: 901, data: 'def', options: dss(6004, 4, 3) })
+    rig.client({ seq: 101, ack: 901, data: 'abc', options: dss(seqAdd(idsn, 1), 1, 3) })
+    rig.client({ seq: 104, ack: 901, data: 'def', options: dss(seqAdd(idsn, 1004), 4, 3) })
     rig.client({ seq: 107, ack: 901, data: 'ghi' })
     expect(rig.stream.log).toEqual(['0 abc', '0 end unreadable', '1 end unreadable', 'close unreadable'])
     expect(rig.get('flowsMultipath')).toBe(1)
     rig.closeAll()
+  })
+
+  test('the first mapping goes on with the key, too', () => {
+    const rig = multipath()
+    rig.client({ seq: 101, ack: 901, data: 'abc', options: dss(seqAdd(idsn, 4), 1, 3) })
+    rig.closeAll()
+    expect(rig.streams).toHaveLength(0)
+    expect(rig.get('flowsMultipath')).toBe(1)
   })
 
   test('a joined subflow is not read at all', () => {

@@ -166,6 +166,7 @@ describe('what goes on behind the end of a connection that was inside a message'
   test.each([true, false])('is inside one too: more was lost than a connection can jump (at a boundary: %s)', (is) => {
     const rig = begin(is)
     for (let i = 0; i < 3; i++) rig.client({ seq: 104 + (1 << 25) + i, ack: 901, data: 'x' })
+    rig.server({ seq: 901, ack: 104 + (1 << 25) + 3 })
     expect(isInside(rig)).toEqual([!is])
   })
 
@@ -194,6 +195,7 @@ describe('what goes on behind the end of a connection that was inside a message'
     closed.client({ seq: 104, ack: 901, flags: FIN | ACK })
     closed.server({ seq: 901, ack: 105, flags: FIN | ACK })
     closed.client({ seq: 200, ack: 902, data: 'x' })
+    closed.server({ seq: 902, ack: 201 })
     expect(isInside(closed)).toEqual([false])
     const opened = begin(false)
     opened.handshake(500_000_000, 600_000_000)

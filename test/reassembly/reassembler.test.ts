@@ -173,6 +173,9 @@ describe('the same five-tuple again', () => {
       rig.client({ seq: 105, ack: 902 })
       if (hasSyn) rig.handshake(300_000, 400_000)
       rig.client({ seq: 300_001, ack: 400_001, data: 'new' })
+      // Without SYN the answer shows that there is one.
+      expect(rig.streams).toHaveLength(hasSyn ? 2 : 1)
+      rig.server({ seq: 400_001, ack: 300_004, data: 'answer' })
       expect(rig.streams.map((s) => s.text(0))).toEqual(['old', 'new'])
       rig.closeAll()
     }
@@ -211,6 +214,8 @@ describe('the same five-tuple again', () => {
     rig.client({ seq: 104, ack: 901, data: 'def' })
     expect(rig.stream.text(0)).toBe('abcdef')
     for (let i = 0; i < 4; i++) rig.client({ seq: 0x30000000 + 3 * i, ack: 77, data: `<${i}>` })
+    expect(rig.streams).toHaveLength(1)
+    rig.server({ seq: 77, ack: 0x3000000c })
     expect(rig.streams.map((s) => s.text(0))).toEqual(['abcdef', '<2><3>'])
     rig.closeAll()
   })
