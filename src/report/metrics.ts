@@ -2,7 +2,7 @@
 import { collectDefaultMetrics, Gauge, Counter as PromCounter, Registry } from 'prom-client'
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
 import type { MemoryBudget, MemoryPart } from '../config/memory-budget.ts'
-import { SCALARS, type ScalarName } from '../metrics/counters.ts'
+import { SCALARS, type ScalarName } from '../metrics/scalars.ts'
 import { everyName, type Totals } from './totals.ts'
 
 /** Counters with a label from a closed set. */

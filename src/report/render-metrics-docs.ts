@@ -13,7 +13,7 @@ import { Totals } from './totals.ts'
 
 const INTRODUCTION = `# Metrics
 
-<!-- Made by src/report/render-metrics-docs.ts from src/metrics/counters.ts, src/base/drop.ts and src/report/. Do not edit: run \`npm run docs\`. -->
+<!-- Made by src/report/render-metrics-docs.ts from src/metrics/scalars.ts, src/base/drop.ts and src/report/. Do not edit: run \`npm run docs\`. -->
 
 \`mirrorshard run\` serves these at \`/metrics\` of \`--admin\` (default http://127.0.0.1:9464/metrics), together with prom-client's process metrics
 (\`process_…\`, \`nodejs_…\`). Counters never decrease while the process lives, even when a worker is restarted. The labels \`reason\` and \`outcome\` have a closed set of

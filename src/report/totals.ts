@@ -2,23 +2,21 @@
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
 import {
   ADDED_LATENCIES,
-  ADDED_LATENCY_BUCKETS,
   BLOCK_VALUES,
   COUNTERS,
   Counter,
   LATENCIES,
-  LATENCY_BUCKETS,
   OUTCOMES,
   PACKET_DROPS,
   PASSED_OVER_AT,
   REQUEST_DROPS,
   RESPONSE_DROPS,
   readCounterBlock,
-  type ScalarName,
-  type TimeBuckets,
 } from '../metrics/counters.ts'
 import { PassedOverTotals } from '../metrics/passed-over.ts'
+import type { ScalarName } from '../metrics/scalars.ts'
 import { targetOffsets } from '../metrics/target-counters.ts'
+import { ADDED_LATENCY_BUCKETS, LATENCY_BUCKETS, type TimeBuckets } from '../metrics/time-buckets.ts'
 
 /** Of one thread, as it published them last. */
 export interface ThreadGauges {

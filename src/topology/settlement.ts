@@ -19,8 +19,8 @@ import {
   PACKET_DROPS,
   REQUEST_DROPS,
   RESPONSE_DROPS,
-  type ScalarName,
 } from '../metrics/counters.ts'
+import type { ScalarName } from '../metrics/scalars.ts'
 
 /** Gauges of a shard: of one without a worker they are 0. */
 const SHARD_GAUGES: readonly ScalarName[] = [

@@ -3,22 +3,21 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   ADDED_LATENCIES,
-  ADDED_LATENCY_BUCKETS,
   BLOCK_VALUES,
   COUNTER_BLOCK_BYTES,
   COUNTERS,
   Counter,
   CounterBlock,
   LATENCIES,
-  LATENCY_BUCKETS,
   OUTCOMES,
   PACKET_DROPS,
   REQUEST_DROPS,
   RESPONSE_DROPS,
   readCounterBlock,
-  SCALARS,
 } from '../../src/metrics/counters.ts'
 import { PassedOver } from '../../src/metrics/passed-over.ts'
+import { SCALARS } from '../../src/metrics/scalars.ts'
+import { ADDED_LATENCY_BUCKETS, LATENCY_BUCKETS } from '../../src/metrics/time-buckets.ts'
 import { compile } from '../support/compiled.ts'
 
 describe('a counter block', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { SCALARS } from '../../src/metrics/counters.ts'
+import { SCALARS } from '../../src/metrics/scalars.ts'
 import { HISTOGRAMS, LABELLED } from '../../src/report/metrics.ts'
 import { describeMetrics, renderMetricsDocs } from '../../src/report/render-metrics-docs.ts'
 

@@ -1,6 +1,7 @@
 /** The first line of the summary, in every situation. */
 import { expect, test } from 'vitest'
-import { Counter, CounterBlock, type ScalarName } from '../../src/metrics/counters.ts'
+import { Counter, CounterBlock } from '../../src/metrics/counters.ts'
+import type { ScalarName } from '../../src/metrics/scalars.ts'
 import { makeSummary, type Summary, summaryInWords } from '../../src/report/summary.ts'
 import { Totals } from '../../src/report/totals.ts'
 

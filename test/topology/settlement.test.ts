@@ -16,9 +16,8 @@ import {
   PACKET_DROPS,
   REQUEST_DROPS,
   RESPONSE_DROPS,
-  SCALARS,
-  type ScalarName,
 } from '../../src/metrics/counters.ts'
+import { SCALARS, type ScalarName } from '../../src/metrics/scalars.ts'
 import { abandonRings, settleReceiver, settleShard } from '../../src/topology/settlement.ts'
 
 const PACKETS = [PACKET_DROPS, PACKET_DROP_NAMES.length] as const
