@@ -253,7 +253,12 @@ export class Doubts {
     this.fillPiece(kept, isAckedTo)
     // Others may be copies of the same bytes.
     this.meet(key, this.piece)
-    if (kept.hasAck && acknowledgesUnseen(kept) && this.half.acknowledge(key ^ 1, kept.ack)) this.watched.add(key >> 1)
+    if (
+      kept.hasAck &&
+      (acknowledgesUnseen(kept) || kept.doubt === Doubt.handshake) &&
+      this.half.acknowledge(key ^ 1, kept.ack)
+    )
+      this.watched.add(key >> 1)
     const length = kept.bytes.length + kept.missing
     if (length > 0) this.delivery.take(key, this.piece, length)
     if (kept.isFin) this.half.finish(key, seqAdd(kept.seq, length))
