@@ -163,7 +163,7 @@ export class Acceptance {
     if (segment.ack !== table.base[peer] || seqBefore(segment.start, table.base[key]!)) return true
     const { hasTimestamps, tsecr } = segment.options
     const answered = table.tsRecent[peer]! | 0
-    return hasTimestamps && tsecr !== 0 && answered !== 0 && seqBefore(answered, tsecr)
+    return hasTimestamps && segment.length > 0 && tsecr !== 0 && answered !== 0 && seqBefore(answered, tsecr)
   }
 
   /** The SYN+ACK was sent, and nothing seen that completes the handshake. */

@@ -222,9 +222,14 @@ export class Doubts {
     return true
   }
 
-  /** The connection is over: what is left was not taken. */
-  dropAll(key: number): void {
+  /**
+   * The connection is over: what is left was not taken, as far as can be seen.
+   * @returns whether some of it may have been: then nobody knows where in a message its stream stands
+   */
+  dropAll(key: number): boolean {
+    const mayHaveBeen = this.disorders.doubtfulOf(key)?.segments.some((kept) => MAY_BE_TRUE.has(kept.doubt)) ?? false
     while (this.dropOldest(key));
+    return mayHaveBeen
   }
 
   /** Byte that an urgent pointer may mean: as Linux reads it, and as RFC 9293 section 3.8.5 does, one behind (RFC 6093 section 2). */
@@ -253,7 +258,12 @@ export class Doubts {
     this.fillPiece(kept, isAckedTo)
     // Others may be copies of the same bytes.
     this.meet(key, this.piece)
-    if (kept.hasAck && acknowledgesUnseen(kept) && this.half.acknowledge(key ^ 1, kept.ack)) this.watched.add(key >> 1)
+    if (
+      kept.hasAck &&
+      (acknowledgesUnseen(kept) || kept.doubt === Doubt.handshake) &&
+      this.half.acknowledge(key ^ 1, kept.ack)
+    )
+      this.watched.add(key >> 1)
     const length = kept.bytes.length + kept.missing
     if (length > 0) this.delivery.take(key, this.piece, length)
     if (kept.isFin) this.half.finish(key, seqAdd(kept.seq, length))

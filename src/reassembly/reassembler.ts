@@ -37,6 +37,7 @@ import { Handshake } from './handshake.ts'
 import { Multipath } from './multipath.ts'
 import type { OverlapPolicy } from './out-of-order-store.ts'
 import { type GapOptions, PendingGaps } from './pending-gaps.ts'
+import { Resets } from './resets.ts'
 import { Segment } from './segment.ts'
 import { End, Phase, type StreamParserFactory } from './stream-parser.ts'
 
@@ -59,7 +60,6 @@ const SWEEP_US = 50_000
  * a look each, not every sweep a look at all of them. 20,000 a second: more than have one at once where mirrors work.
  */
 const LOOKS_PER_SWEEP = 1024
-const NO_RESET = null
 
 export class Reassembler implements FlowOwner {
   readonly table: FlowTable
@@ -76,6 +76,7 @@ export class Reassembler implements FlowOwner {
   private readonly gaps: PendingGaps
   private readonly acceptance: Acceptance
   private readonly handshake: Handshake
+  private readonly resets: Resets
   private readonly multipath = new Multipath()
   private readonly fastPath: FastPath
   private readonly windowUs: number
@@ -115,6 +116,7 @@ export class Reassembler implements FlowOwner {
     this.acceptance = acceptance
     this.gaps = new PendingGaps(options, table, half, disorders, delivery, doubts)
     this.handshake = new Handshake({ ...parts, acceptance, delivery, doubts }, startAt)
+    this.resets = new Resets({ ...parts, acceptance })
     this.fastPath = new FastPath({ ...parts, delivery, gaps: this.gaps })
     this.windowUs = options.reorderWindowMs * 1000
   }
@@ -167,7 +169,8 @@ export class Reassembler implements FlowOwner {
     for (let pass = 0; pass < 2; pass++) {
       for (let key = slot * 2; key <= slot * 2 + 1; key++) this.gaps.flush(key)
     }
-    for (let key = slot * 2; key <= slot * 2 + 1; key++) this.doubts.dropAll(key)
+    let isUnclear = false
+    for (let key = slot * 2; key <= slot * 2 + 1; key++) if (this.doubts.dropAll(key)) isUnclear = true
     const parser = delivery.parsers[slot]
     // Behind a connection that both sides have closed comes another.
     const isCut = parser == null ? (table.flags[slot]! & Flow.midMessage) !== 0 : parser.phase !== Phase.boundary
@@ -180,7 +183,7 @@ export class Reassembler implements FlowOwner {
     delivery.parsers[slot] = null
     this.disorders.clear(slot)
     this.multipath.forget(slot)
-    return why !== End.fin && isCut
+    return why !== End.fin && (isCut || isUnclear)
   }
 
   isBusy(slot: number): boolean {
@@ -254,7 +257,7 @@ export class Reassembler implements FlowOwner {
         table.directionFlags[key]! |= Direction.seen
         break
       case Kind.reset:
-        this.reset(key)
+        this.resets.meet(key, segment)
         return
       case Kind.late:
         if (segment.length > 0) this.counters.add(Counter.segmentsDuplicate)
@@ -309,7 +312,7 @@ export class Reassembler implements FlowOwner {
   private accept(key: number): void {
     const { segment, half, doubts, delivery } = this
     const peer = key ^ 1
-    this.contradictResets(key)
+    this.resets.contradict(key, segment)
     this.acknowledge(peer, segment)
     half.noteWindow(key, segment)
     doubts.meetBehindSyn(key, segment.start)
@@ -377,44 +380,6 @@ export class Reassembler implements FlowOwner {
   private mayBegin(segment: Segment): boolean {
     if (segment.isSyn) return !segment.isRst
     return segment.length > 0 && segment.hasAck
-  }
-
-  private reset(key: number): void {
-    const { table, segment, half, acceptance } = this
-    const slot = key >> 1
-    if ((table.flags[slot]! & Flow.closed) !== 0) return
-    if (acceptance.judgeSignature(key, segment) >= REFUSED) {
-      this.counters.add(Counter.segmentsUnsigned)
-      return
-    }
-    if (acceptance.isResetTaken(key, segment) || this.isAtSackEdge(key)) {
-      this.lifecycle.close(slot, End.reset)
-      table.flags[slot]! |= Flow.reset
-      return
-    }
-    this.counters.add(Counter.resetsIgnored)
-    const ahead = (segment.seq - table.nextSeq[key]!) | 0
-    if (ahead > 0 && half.has(key, Direction.known) && !half.isFar(key, segment.seq)) {
-      this.disorders.need(slot).resets[key & 1] = segment.seq
-      this.watched.add(slot)
-    }
-  }
-
-  /** Linux takes a RST at the right edge of what it has selectively acknowledged, too (RFC 5961 section 3.2 as amended by it). */
-  private isAtSackEdge(key: number): boolean {
-    const store = this.disorders.storeOf(key)
-    if (store === null || !this.half.has(key, Direction.sack) || !this.half.has(key ^ 1, Direction.sack)) return false
-    return store.end() === this.segment.seq
-  }
-
-  /** Who goes on after a RST that waits has not been reset by it. */
-  private contradictResets(key: number): void {
-    const resets = this.disorders.of(key >> 1)?.resets
-    if (resets === undefined) return
-    // An answer of the receiver, or data of the sender behind the RST.
-    resets[(key & 1) ^ 1] = NO_RESET
-    const own = resets[key & 1] ?? NO_RESET
-    if (own !== NO_RESET && ((this.segment.end - own) | 0) > 0) resets[key & 1] = NO_RESET
   }
 
   private noteMultipath(key: number): void {
@@ -499,10 +464,7 @@ export class Reassembler implements FlowOwner {
     }
     this.tidy(slot)
     if (half.has(first, Direction.ended) && half.has(first + 1, Direction.ended)) lifecycle.close(slot, End.fin)
-    else if (this.isResetNow(first) || this.isResetNow(first + 1)) {
-      lifecycle.close(slot, End.reset)
-      table.flags[slot]! |= Flow.reset
-    }
+    else this.resets.settle(slot)
   }
 
   private tidy(slot: number): void {
@@ -517,11 +479,5 @@ export class Reassembler implements FlowOwner {
   private wantsWake(slot: number): boolean {
     const parser = this.delivery.parsers[slot]
     return parser != null && parser.wakeAtUs !== Number.POSITIVE_INFINITY
-  }
-
-  /** What stood in front of a RST has come. */
-  private isResetNow(key: number): boolean {
-    const seq = this.disorders.of(key >> 1)?.resets[key & 1] ?? NO_RESET
-    return seq !== NO_RESET && seq === this.table.nextSeq[key]
   }
 }

@@ -216,6 +216,82 @@ describe('a new connection on the same five-tuple', () => {
   })
 })
 
+describe('what both sides show decides', () => {
+  test('before the handshake ends only what acknowledges the SYN+ACK and nothing else is taken', () => {
+    for (const ack of [900, 902]) {
+      const rig = new Rig()
+      rig.client({ flags: SYN, seq: 100 })
+      rig.server({ flags: SYN | ACK, seq: 900, ack: 101 })
+      rig.client({ seq: 101, ack, data: 'evil' })
+      rig.client({ seq: 101, ack: 901 })
+      rig.client({ seq: 101, ack: 901, data: 'good' })
+      rig.server({ seq: 901, ack: 105 })
+      expect(delivered(rig)).toBe('good')
+    }
+  })
+
+  test('of two doubtful copies the one that is proven makes the bytes of the other unknown', () => {
+    const rig = opened()
+    rig.client({ seq: 101, ack: 2000, data: 'evil' })
+    rig.client({ seq: 101, ack: 3000, data: 'good' })
+    rig.server({ seq: 3000, ack: 105 })
+    rig.client({ seq: 105, ack: 3000, data: 'more' })
+    expect(delivered(rig)).not.toMatch(/evil|good/)
+  })
+
+  test('a copy that was acknowledged before another came may be the true one, old as its acknowledgement is', () => {
+    const rig = opened()
+    rig.server({ seq: 901, ack: 101, data: 'x'.repeat(100) })
+    rig.client({ seq: 101, ack: 1001, data: 'a' })
+    rig.client({ seq: 102, ack: 1001 - (1 << 29), data: 'evil!!' })
+    rig.server({ seq: 1001, ack: 108 })
+    rig.client({ seq: 102, ack: 1001, data: 'good' })
+    rig.client({ seq: 106, ack: 1001, data: 'more' })
+    expect(delivered(rig)).toBe('a<4><2>re')
+  })
+
+  test('a FIN that comes in order ends the stream, whatever another one claimed', () => {
+    const rig = opened()
+    rig.client({ seq: 200, ack: 901, flags: FIN | ACK, data: 'z' })
+    rig.client({ seq: 101, ack: 901, flags: FIN | ACK, data: 'abc' })
+    rig.client({ seq: 104, ack: 901, data: 'evil' })
+    expect(delivered(rig)).toBe('abc')
+  })
+
+  test('data behind the end of both streams is of another connection only where that is answered', () => {
+    for (const isAnswered of [true, false]) {
+      const rig = opened()
+      rig.client({ seq: 101, ack: 901, data: 'abc' })
+      rig.client({ seq: 104, ack: 901, flags: FIN | ACK })
+      rig.server({ seq: 901, ack: 105, flags: FIN | ACK })
+      rig.client({ seq: 200, ack: 902, data: 'more' })
+      if (isAnswered) rig.server({ seq: 902, ack: 204 })
+      else rig.server({ seq: 902, flags: RST })
+      rig.closeAll()
+      expect(rig.streams).toHaveLength(isAnswered ? 2 : 1)
+    }
+  })
+
+  test('a SYN that comes twice behind a reset begins nothing where the server had answered it', () => {
+    const rig = opened()
+    rig.client({ seq: 101, flags: RST })
+    rig.client({ seq: 100, flags: SYN })
+    rig.client({ seq: 101, ack: 901, data: 'evil' })
+    rig.closeAll()
+    expect(rig.streams).toHaveLength(0)
+  })
+
+  test('a new connection with the client’s old number begins where the server’s is another', () => {
+    const rig = opened()
+    rig.client({ seq: 101, ack: 901, data: 'old' })
+    rig.server({ seq: 901, ack: 104, data: 'answer' })
+    rig.handshake(100, 5_000_000)
+    rig.client({ seq: 101, ack: 5_000_001, data: 'new' })
+    rig.closeAll()
+    expect(rig.streams.map((s) => s.text(0))).toEqual(['old', 'new'])
+  })
+})
+
 describe('multipath TCP (RFC 8684)', () => {
   const key = Buffer.alloc(8, 3)
   const capable = Buffer.concat([Buffer.from([30, 12, 1, 0x81]), key])
