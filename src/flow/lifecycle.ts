@@ -264,11 +264,13 @@ export class Lifecycle {
 
   /** It is off the wheel. */
   private expire(slot: number): void {
-    const wasOpen = (this.table.flags[slot]! & Flow.closed) === 0
+    const flags = this.table.flags[slot]!
+    const wasOpen = (flags & Flow.closed) === 0
     if (wasOpen) this.counters.add(Counter.flowsExpired)
     this.end(slot, this.codes.expired)
-    // What goes on inside a message after all is still inside it.
-    const isMidMessage = wasOpen && (this.table.flags[slot]! & Flow.midMessage) !== 0
+    // What goes on inside a message after all is still inside it; so it is behind a reset that was none.
+    const mayGoOn = wasOpen || (flags & Flow.reset) !== 0
+    const isMidMessage = mayGoOn && (this.table.flags[slot]! & Flow.midMessage) !== 0
     this.removed(slot, isMidMessage ? this.table.lastSeenUs[slot]! : null, isMidMessage)
   }
 
