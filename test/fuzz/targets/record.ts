@@ -21,6 +21,8 @@ const LENGTHS = [0, 1, 31, 32, 47, 48, 79, 80, 127, 128, 0x7fff, 0xffff, 0x7ffff
 const MAX_NAMED = 255
 /** Microseconds that are exact, with room for what is added to them. */
 const MAX_EXACT_US = 2 ** 52
+/** A duration is a number of nanoseconds: longer ones than 104 days are written as that. */
+const MAX_EXACT_DURATION_US = 2 ** 53 / 1000 - 1
 
 function batches(random: Random): Buffer {
   const out: Uint8Array[] = []
@@ -54,7 +56,8 @@ function batches(random: Random): Buffer {
 /** A number of 16 or 32 bits says something else. */
 function lie(random: Random, bytes: Buffer): Buffer {
   const out = Buffer.from(bytes)
-  const at = random.below(Math.max(1, out.length - 4))
+  if (out.length < 4) return out
+  const at = random.below(out.length - 3)
   const isWide = random.chance(0.7)
   const value = random.chance(0.5) ? random.pick(LENGTHS) : out.readUInt32LE(at) + random.between(-40, 40)
   if (isWide) out.writeUInt32LE(value >>> 0, at)
@@ -89,6 +92,7 @@ function isExact({ facts, message, isWhole }: Seen): boolean {
     firstUs < MAX_EXACT_US &&
     lastUs >= 0 &&
     lastUs < MAX_EXACT_US &&
+    Math.abs(lastUs - firstUs) < MAX_EXACT_DURATION_US &&
     (facts.namedClient?.address.length ?? 0) <= MAX_NAMED
   )
 }
