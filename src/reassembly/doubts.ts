@@ -119,6 +119,17 @@ export class Doubts {
   }
 
   /**
+   * A keep-alive probe that repeats the last byte of what is in doubt, as any byte (RFC 9293 section 3.8.4). Its receiver has that byte, if it
+   * took what is in doubt; if it did not, the byte is missing with the rest.
+   */
+  isProbe(key: number, piece: SegmentPiece): boolean {
+    if (piece.end - piece.at !== 1 || piece.seq === this.table.nextSeq[key]) return false
+    const end = seqAdd(piece.seq, 1)
+    const segments = this.disorders.doubtfulOf(key)?.segments
+    return segments?.some((kept) => acknowledgesUnseen(kept) && endOf(kept) === end && differs(kept, piece)) ?? false
+  }
+
+  /**
    * A packet of the peer, taken: it may show that the peer had sent what a doubtful segment of `key` acknowledged, or had not.
    */
   settle(key: number, proof: Segment): void {

@@ -322,8 +322,11 @@ export class Reassembler implements FlowOwner {
     if (segment.length > 0) {
       const { piece } = delivery
       segment.fill(piece, half.has(key, Direction.acked) && this.table.highAck[key] === segment.start)
-      doubts.meet(key, piece)
-      delivery.take(key, piece, segment.length)
+      if (doubts.isProbe(key, piece)) this.counters.add(Counter.segmentsDuplicate)
+      else {
+        doubts.meet(key, piece)
+        delivery.take(key, piece, segment.length)
+      }
       this.lifecycle.noteData(key >> 1)
       this.gaps.enforceBounds(key)
     }
