@@ -75,8 +75,9 @@ export class Doubts {
       urgentPointer: segment.isUrgent ? segment.urgentPointer : NOT_URGENT,
       startsSegment: true,
     }
+    this.fillPiece(kept, false)
     // What ends where delivery has come to is a repetition, whoever sent it.
-    if (!seqBefore(this.table.nextSeq[key]!, endOf(kept))) {
+    if (!seqBefore(this.table.nextSeq[key]!, endOf(kept)) || this.isProbe(key, this.piece)) {
       this.counters.add(Counter.segmentsDuplicate)
       return
     }
