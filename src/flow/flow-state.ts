@@ -54,4 +54,6 @@ export const Direction = {
   scales: 4096,
   /** Its SYN permitted SACK. */
   sack: 8192,
+  /** The last byte before nextSeq is in a gap: a FIN that came late may stand in its place. */
+  behindGap: 16_384,
 } as const

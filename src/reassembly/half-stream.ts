@@ -120,8 +120,9 @@ export class HalfStreams {
   finish(key: number, finSeq: number): void {
     const { table } = this
     if (this.has(key, Direction.fin) || !isNear(table.nextSeq[key]!, finSeq)) return
-    // A FIN before what was delivered is of an older connection; one byte before: its acknowledgement had been taken for a gap.
-    if (seqDistance(table.nextSeq[key]!, finSeq) < -1) return
+    // A FIN before what was delivered is a stale one. In a gap, one byte before its end: its acknowledgement had been taken for that byte.
+    const earliest = this.has(key, Direction.behindGap) ? -1 : 0
+    if (seqDistance(table.nextSeq[key]!, finSeq) < earliest) return
     table.directionFlags[key]! |= Direction.fin
     table.finSeq[key] = finSeq
   }

@@ -92,6 +92,18 @@ describe('thrown away', () => {
     expect(delivered(rig)).toBe('good')
   })
 
+  test.each([
+    ['in front of the first byte', ''],
+    ['behind the first request', 'a'],
+  ])('a FIN one byte back: its receiver has that byte; %s', (_, first) => {
+    const rig = opened()
+    if (first !== '') rig.client({ seq: 101, ack: 901, data: first })
+    const next = 101 + first.length
+    rig.client({ seq: next - 1, ack: 901, flags: FIN | ACK })
+    rig.client({ seq: next, ack: 901, data: 'good' })
+    expect(delivered(rig)).toBe(`${first}good`)
+  })
+
   test('a TCP-MD5 signature in a connection without, and none in one with (RFC 2385)', () => {
     const plain = opened()
     plain.client({ seq: 101, ack: 901, data: 'evil', options: MD5 })
