@@ -183,7 +183,10 @@ export class Handshake {
     } else if (isOfClient || !half.has(client, Direction.known) || (table.flags[slot]! & Flow.recovered) !== 0) {
       // Another number than the server's packets had: it only counts while nothing was delivered on the old one.
       if (half.has(key, Direction.known) && table.base[key] !== first) {
-        if (!isUntouched) return
+        if (!isUntouched || this.hasBegun(key)) {
+          this.counters.add(Counter.segmentsSynInWindow)
+          return
+        }
         this.rebase(key, first)
       }
     } else if (half.has(client, Direction.syn) || half.hasMoved(client) || half.hasMoved(key)) {
@@ -236,6 +239,12 @@ export class Handshake {
     table.flags[slot]! &= ~(Flow.clientKnown | Flow.clientIs1)
     if (half.has(client ^ 1, Direction.opened)) return
     table.flags[slot]! |= Flow.clientKnown | ((client & 1) !== 0 ? Flow.clientIs1 : 0)
+  }
+
+  /** Its SYN was seen and answered: no other SYN of its sender counts (RFC 5961 section 4.2). */
+  private hasBegun(key: number): boolean {
+    const { table, half } = this
+    return half.has(key, Direction.syn | Direction.acked) && table.highAck[key] === table.base[key]
   }
 
   /** A late SYN of a connection that seemed to begin in the middle. */

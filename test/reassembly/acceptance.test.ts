@@ -104,6 +104,17 @@ describe('thrown away', () => {
     expect(delivered(rig)).toBe(`${first}good`)
   })
 
+  test.each([0, 1, 3000])('a SYN+ACK of either side %d ahead, in front of its first byte', (ahead) => {
+    const rig = opened()
+    rig.client({ seq: 101 + ahead, ack: 901, flags: SYN | ACK, data: 'evil' })
+    rig.client({ seq: 101, ack: 901, data: 'good' })
+    rig.server({ seq: 901 + ahead, ack: 105, flags: SYN | ACK, data: 'evil' })
+    rig.server({ seq: 901, ack: 105, data: 'answer' })
+    expect(delivered(rig)).toBe('good')
+    expect(rig.stream.text(1)).toBe('answer')
+    expect(rig.get('segmentsSynInWindow')).toBe(2)
+  })
+
   test('a TCP-MD5 signature in a connection without, and none in one with (RFC 2385)', () => {
     const plain = opened()
     plain.client({ seq: 101, ack: 901, data: 'evil', options: MD5 })
