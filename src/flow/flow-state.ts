@@ -22,6 +22,8 @@ export const Flow = {
   ignored: 512,
   /** Its client's initial number is that of a connection that ended: the server's says whether it is a copy of it. */
   mayBeCopy: 1024,
+  /** Closed, and its client's SYN came again: a copy of the first, or of a connection that begins with the same number. */
+  askedAgain: 2048,
 } as const
 
 /** Bits of FlowTable.directionFlags: of what one side sends. */

@@ -113,7 +113,8 @@ export class Handshake {
         const wasRefused =
           isClosed && (table.flags[slot]! & Flow.ignored) === 0 && !half.hasMoved(key) && !half.hasMoved(key ^ 1)
         if (!wasRefused) {
-          if (!isClosed && !half.has(key, Direction.syn)) this.opens(key, segment)
+          if (isClosed) table.flags[slot]! |= Flow.askedAgain
+          else if (!half.has(key, Direction.syn)) this.opens(key, segment)
           return
         }
       } else if (!isClosed && this.isOf(key, first)) {
@@ -178,7 +179,7 @@ export class Handshake {
     const isUntouched = !half.hasMoved(key) && this.disorders.storeOf(key) === null && !half.has(key, Direction.ended)
     if (isClosed) {
       // Late, of the connection that ended; else the SYN of another was lost.
-      if (isOfClient && !this.mayBeReused(slot)) return
+      if (isOfClient && !this.mayBeReused(slot, key, first)) return
       this.lifecycle.restart(slot)
     } else if (isOfClient || !half.has(client, Direction.known) || (table.flags[slot]! & Flow.recovered) !== 0) {
       // Another number than the server's packets had: it only counts while nothing was delivered on the old one.
@@ -298,9 +299,12 @@ export class Handshake {
   }
 
   /** A closed connection whose client may begin again with the number it had: nothing was read of it, or the server's tells. */
-  private mayBeReused(slot: number): boolean {
+  private mayBeReused(slot: number, server: number, first: number): boolean {
     const { half } = this
-    return (this.table.flags[slot]! & Flow.ignored) === 0 && !half.hasMoved(slot * 2) && !half.hasMoved(slot * 2 + 1)
+    const { base, flags } = this.table
+    // The client's SYN came again, and the server's is another.
+    if ((flags[slot]! & (Flow.askedAgain | Flow.ignored)) === Flow.askedAgain && base[server] !== first) return true
+    return (flags[slot]! & Flow.ignored) === 0 && !half.hasMoved(slot * 2) && !half.hasMoved(slot * 2 + 1)
   }
 }
 

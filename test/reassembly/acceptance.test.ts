@@ -217,6 +217,31 @@ describe('a new connection on the same five-tuple', () => {
     expect(delivered(rig)).toBe('new')
   })
 
+  test.each([5000, 901 + 300, 901 - 300])(
+    'closed, and opened with the same number of the client and another of the server (%d)',
+    (server) => {
+      const rig = opened()
+      rig.client({ seq: 101, ack: 901, data: 'old', flags: FIN | ACK })
+      rig.server({ seq: 901, ack: 105, flags: FIN | ACK })
+      rig.client({ seq: 105, ack: 902 })
+      rig.handshake(100, server)
+      rig.client({ seq: 101, ack: server + 1, data: 'new' })
+      rig.server({ seq: server + 1, ack: 104 })
+      rig.closeAll()
+      expect(rig.streams.map((stream) => stream.text(0))).toEqual(['old', 'new'])
+    },
+  )
+
+  test('closed, and its SYN and SYN+ACK once more: nothing begins', () => {
+    const rig = opened()
+    rig.client({ seq: 101, ack: 901, data: 'old', flags: FIN | ACK })
+    rig.server({ seq: 901, ack: 105, flags: FIN | ACK })
+    rig.handshake(100, 900)
+    rig.client({ seq: 101, ack: 901, data: 'old', flags: FIN | ACK })
+    rig.closeAll()
+    expect(rig.streams.map((stream) => stream.text(0))).toEqual(['old'])
+  })
+
   test('a second copy of a connection that ended long ago is none; other numbers of either side are', () => {
     for (const [client, server, isNew] of [
       [100, 900, false],
