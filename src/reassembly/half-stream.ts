@@ -160,10 +160,9 @@ export class HalfStreams {
     return !this.has(key, Direction.bounded) || !seqBefore(edge, end) || seqBefore(edge, this.table.nextSeq[key]!)
   }
 
-  /** The largest window known that the other side of `key` advertised; a GiB, the largest there is, where none is. */
+  /** The window that the other side of `key` advertised, as far as it is known: for directions that are acknowledged and bounded. */
   windowOf(key: number): number {
     const { table } = this
-    if (!this.has(key, Direction.bounded | Direction.acked)) return 2 ** 30
     return Math.max(0, seqDistance(table.highAck[key]!, table.rightEdge[key]!))
   }
 

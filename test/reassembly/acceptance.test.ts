@@ -169,6 +169,29 @@ describe('in doubt', () => {
     expect(rig.stream.log).toContain('0 conflict 4')
     expect(delivered(rig)).toBe('ab<4>next')
   })
+
+  test('where the beginning was not seen, two copies of which the first acknowledges what is far behind: neither is delivered', () => {
+    const rig = new Rig()
+    rig.client({ seq: 101, ack: 900_000_901, data: 'a' })
+    rig.server({ seq: 900_000_901, ack: 102, data: 'answer' })
+    rig.client({ seq: 102, ack: 900_000_907, data: 'b' })
+    rig.client({ seq: 103, ack: 900_000_907 - 66_000, data: 'evil' })
+    rig.client({ seq: 103, ack: 900_000_907, data: 'good' })
+    rig.server({ seq: 900_000_907, ack: 107 })
+    expect(delivered(rig)).toBe('ab<4>')
+  })
+
+  test('and one that only came late is delivered', () => {
+    const rig = new Rig()
+    rig.client({ seq: 101, ack: 900_000_901, data: 'a' })
+    rig.server({ seq: 900_000_901, ack: 102, data: 'answer' })
+    rig.client({ seq: 106, ack: 900_000_907, data: 'b' })
+    rig.client({ seq: 102, ack: 900_000_907 - 66_000, data: 'late' })
+    rig.server({ seq: 900_000_907, ack: 107 })
+    rig.tick(SECOND)
+    rig.tick(SECOND)
+    expect(delivered(rig)).toBe('alateb')
+  })
 })
 
 describe('urgent data (RFC 6093)', () => {
