@@ -24,6 +24,8 @@ export const Flow = {
   mayBeCopy: 1024,
   /** Begun on a five-tuple in use, by the numbers of one side: nothing of the other was seen of it, though it was seen before. */
   unanswered: 2048,
+  /** Closed, and its client's SYN came again: a copy of the first, or of a connection that begins with the same number. */
+  askedAgain: 4096,
 } as const
 
 /** Bits of FlowTable.directionFlags: of what one side sends. */
@@ -56,4 +58,6 @@ export const Direction = {
   scales: 4096,
   /** Its SYN permitted SACK. */
   sack: 8192,
+  /** The last byte before nextSeq is in a gap: a FIN that came late may stand in its place. */
+  behindGap: 16_384,
 } as const

@@ -23,6 +23,9 @@ const PAWS_TOLERANCE = 1
 /** So many of the last window are beyond the largest, too. Chosen: windows grow by less while they are seen. */
 const CLEARLY_OLD = 4
 
+/** The largest window without scaling (RFC 7323 section 2.1). */
+const UNSCALED_WINDOW = 65_535
+
 /** What a SYN says of the connection besides its number. */
 export interface OfferedOptions {
   readonly windowScale: number
@@ -146,9 +149,11 @@ export class Acceptance {
     if (behind <= 0) return -1
     // RFC 5961 section 5.2; what stands in front of the peer's whole stream was never sent either.
     const isBeforeAll = half.has(peer, Direction.syn) && behind > seqDistance(table.base[peer]!, una)
-    const window = half.windowOf(peer)
+    // Windows of a connection that began unseen are not known: nothing speaks for more than an unscaled one, and nothing is clear.
+    const isKnown = half.has(peer, Direction.bounded)
+    const window = isKnown ? half.windowOf(peer) : UNSCALED_WINDOW
     // The rule is about the largest window there was; only the last is known. Older kernels know no beginning.
-    if (behind > CLEARLY_OLD * window) return Doubt.oldAck
+    if (isKnown && behind > CLEARLY_OLD * window) return Doubt.oldAck
     return behind > window || isBeforeAll ? Doubt.unclearAck : -1
   }
 

@@ -171,7 +171,8 @@ export class Delivery {
     this.parser(key >> 1).gap(key & 1, length, why)
     this.half.moveNext(key, length)
     this.before.note(key)
-    this.table.directionFlags[key]! &= ~Direction.hole
+    this.table.directionFlags[key]! &= ~(Direction.hole | Direction.behindGap)
+    if (why === GapReason.lost) this.table.directionFlags[key]! |= Direction.behindGap
   }
 
   /** The same up to `end`: lost, or truncated. */
@@ -288,7 +289,8 @@ export class Delivery {
     this.half.moveNext(key, taken)
     this.before.note(key)
     // The pending gap is filled; the next one has a window of its own.
-    if (taken > 0 && (table.directionFlags[key]! & Direction.hole) !== 0) table.directionFlags[key]! &= ~Direction.hole
+    const filled = Direction.hole | Direction.behindGap
+    if (taken > 0 && (table.directionFlags[key]! & filled) !== 0) table.directionFlags[key]! &= ~filled
     this.counters.add(Counter.segmentBytes, taken)
     return taken
   }

@@ -123,8 +123,9 @@ export class HalfStreams {
     // Of several the one that comes in order counts; else the first.
     const isInOrder = table.nextSeq[key] === finSeq && seqBefore(finSeq, table.finSeq[key]!)
     if (this.has(key, Direction.fin) && !isInOrder) return
-    // A FIN before what was delivered is of an older connection; one byte before: its acknowledgement had been taken for a gap.
-    if (seqDistance(table.nextSeq[key]!, finSeq) < -1) return
+    // A FIN before what was delivered is a stale one. In a gap, one byte before its end: its acknowledgement had been taken for that byte.
+    const earliest = this.has(key, Direction.behindGap) ? -1 : 0
+    if (seqDistance(table.nextSeq[key]!, finSeq) < earliest) return
     table.directionFlags[key]! |= Direction.fin
     table.finSeq[key] = finSeq
   }
@@ -162,10 +163,9 @@ export class HalfStreams {
     return !this.has(key, Direction.bounded) || !seqBefore(edge, end) || seqBefore(edge, this.table.nextSeq[key]!)
   }
 
-  /** The largest window known that the other side of `key` advertised; a GiB, the largest there is, where none is. */
+  /** The window that the other side of `key` advertised, as far as it is known: for directions that are acknowledged and bounded. */
   windowOf(key: number): number {
     const { table } = this
-    if (!this.has(key, Direction.bounded | Direction.acked)) return 2 ** 30
     return Math.max(0, seqDistance(table.highAck[key]!, table.rightEdge[key]!))
   }
 

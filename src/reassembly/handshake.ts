@@ -125,8 +125,8 @@ export class Handshake {
       if (table.base[key] === first && (half.has(key, Direction.syn) || !isClosed)) {
         // Sent again; or, behind a refusal, tried again with the same number.
         if (!this.wasRefused(key)) {
-          if (isClosed) return
-          if (!half.has(key, Direction.syn)) this.opens(key, segment)
+          if (isClosed) table.flags[slot]! |= Flow.askedAgain
+          else if (!half.has(key, Direction.syn)) this.opens(key, segment)
           // Or another connection with the same number: then the server's is another.
           else if (half.hasMoved(key ^ 1)) this.keepSyn(key, segment)
           return
@@ -192,12 +192,15 @@ export class Handshake {
     const isUntouched = !half.hasMoved(key) && this.disorders.storeOf(key) === null && !half.has(key, Direction.ended)
     if (isClosed) {
       // Late, of the connection that ended; else the SYN of another was lost.
-      if (isOfClient && !this.mayBeReused(slot)) return
+      if (isOfClient && !this.mayBeReused(slot, key, first)) return
       this.lifecycle.restart(slot)
     } else if (isOfClient || !half.has(client, Direction.known) || (table.flags[slot]! & Flow.recovered) !== 0) {
       // Another number than the server's packets had: it only counts while nothing was delivered on the old one.
       if (half.has(key, Direction.known) && table.base[key] !== first) {
-        if (!isUntouched) return
+        if (!isUntouched || this.hasBegun(key)) {
+          this.counters.add(Counter.segmentsSynInWindow)
+          return
+        }
         this.rebase(key, first)
       }
     } else if (half.has(client, Direction.syn) || half.hasMoved(client) || half.hasMoved(key)) {
@@ -251,6 +254,12 @@ export class Handshake {
     table.flags[slot]! &= ~(Flow.clientKnown | Flow.clientIs1)
     if (half.has(client ^ 1, Direction.opened)) return
     table.flags[slot]! |= Flow.clientKnown | ((client & 1) !== 0 ? Flow.clientIs1 : 0)
+  }
+
+  /** Its SYN was seen and answered: no other SYN of its sender counts (RFC 5961 section 4.2). */
+  private hasBegun(key: number): boolean {
+    const { table, half } = this
+    return half.has(key, Direction.syn | Direction.acked) && table.highAck[key] === table.base[key]
   }
 
   /** A late SYN of a connection that seemed to begin in the middle. */
@@ -320,9 +329,12 @@ export class Handshake {
   }
 
   /** A closed connection whose client may begin again with the number it had: nothing was read of it, or the server's tells. */
-  private mayBeReused(slot: number): boolean {
+  private mayBeReused(slot: number, server: number, first: number): boolean {
     const { half } = this
-    return (this.table.flags[slot]! & Flow.ignored) === 0 && !half.hasMoved(slot * 2) && !half.hasMoved(slot * 2 + 1)
+    const { base, flags } = this.table
+    // The client's SYN came again, and the server's is another.
+    if ((flags[slot]! & (Flow.askedAgain | Flow.ignored)) === Flow.askedAgain && base[server] !== first) return true
+    return (flags[slot]! & Flow.ignored) === 0 && !half.hasMoved(slot * 2) && !half.hasMoved(slot * 2 + 1)
   }
 }
 

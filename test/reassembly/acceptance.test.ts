@@ -94,6 +94,29 @@ describe('thrown away', () => {
     expect(delivered(rig)).toBe('good')
   })
 
+  test.each([
+    ['in front of the first byte', ''],
+    ['behind the first request', 'a'],
+  ])('a FIN one byte back: its receiver has that byte; %s', (_, first) => {
+    const rig = opened()
+    if (first !== '') rig.client({ seq: 101, ack: 901, data: first })
+    const next = 101 + first.length
+    rig.client({ seq: next - 1, ack: 901, flags: FIN | ACK })
+    rig.client({ seq: next, ack: 901, data: 'good' })
+    expect(delivered(rig)).toBe(`${first}good`)
+  })
+
+  test.each([0, 1, 3000])('a SYN+ACK of either side %d ahead, in front of its first byte', (ahead) => {
+    const rig = opened()
+    rig.client({ seq: 101 + ahead, ack: 901, flags: SYN | ACK, data: 'evil' })
+    rig.client({ seq: 101, ack: 901, data: 'good' })
+    rig.server({ seq: 901 + ahead, ack: 105, flags: SYN | ACK, data: 'evil' })
+    rig.server({ seq: 901, ack: 105, data: 'answer' })
+    expect(delivered(rig)).toBe('good')
+    expect(rig.stream.text(1)).toBe('answer')
+    expect(rig.get('segmentsSynInWindow')).toBe(2)
+  })
+
   test('a TCP-MD5 signature in a connection without, and none in one with (RFC 2385)', () => {
     const plain = opened()
     plain.client({ seq: 101, ack: 901, data: 'evil', options: MD5 })
@@ -148,6 +171,29 @@ describe('in doubt', () => {
     expect(rig.stream.log).toContain('0 conflict 4')
     expect(delivered(rig)).toBe('ab<4>next')
   })
+
+  test('where the beginning was not seen, two copies of which the first acknowledges what is far behind: neither is delivered', () => {
+    const rig = new Rig()
+    rig.client({ seq: 101, ack: 900_000_901, data: 'a' })
+    rig.server({ seq: 900_000_901, ack: 102, data: 'answer' })
+    rig.client({ seq: 102, ack: 900_000_907, data: 'b' })
+    rig.client({ seq: 103, ack: 900_000_907 - 66_000, data: 'evil' })
+    rig.client({ seq: 103, ack: 900_000_907, data: 'good' })
+    rig.server({ seq: 900_000_907, ack: 107 })
+    expect(delivered(rig)).toBe('ab<4>')
+  })
+
+  test('and one that only came late is delivered', () => {
+    const rig = new Rig()
+    rig.client({ seq: 101, ack: 900_000_901, data: 'a' })
+    rig.server({ seq: 900_000_901, ack: 102, data: 'answer' })
+    rig.client({ seq: 106, ack: 900_000_907, data: 'b' })
+    rig.client({ seq: 102, ack: 900_000_907 - 66_000, data: 'late' })
+    rig.server({ seq: 900_000_907, ack: 107 })
+    rig.tick(SECOND)
+    rig.tick(SECOND)
+    expect(delivered(rig)).toBe('alateb')
+  })
 })
 
 describe('urgent data (RFC 6093)', () => {
@@ -194,6 +240,31 @@ describe('a new connection on the same five-tuple', () => {
     rig.handshake(100, 900)
     rig.client({ seq: 101, ack: 901, data: 'new' })
     expect(delivered(rig)).toBe('new')
+  })
+
+  test.each([5000, 901 + 300, 901 - 300])(
+    'closed, and opened with the same number of the client and another of the server (%d)',
+    (server) => {
+      const rig = opened()
+      rig.client({ seq: 101, ack: 901, data: 'old', flags: FIN | ACK })
+      rig.server({ seq: 901, ack: 105, flags: FIN | ACK })
+      rig.client({ seq: 105, ack: 902 })
+      rig.handshake(100, server)
+      rig.client({ seq: 101, ack: server + 1, data: 'new' })
+      rig.server({ seq: server + 1, ack: 104 })
+      rig.closeAll()
+      expect(rig.streams.map((stream) => stream.text(0))).toEqual(['old', 'new'])
+    },
+  )
+
+  test('closed, and its SYN and SYN+ACK once more: nothing begins', () => {
+    const rig = opened()
+    rig.client({ seq: 101, ack: 901, data: 'old', flags: FIN | ACK })
+    rig.server({ seq: 901, ack: 105, flags: FIN | ACK })
+    rig.handshake(100, 900)
+    rig.client({ seq: 101, ack: 901, data: 'old', flags: FIN | ACK })
+    rig.closeAll()
+    expect(rig.streams.map((stream) => stream.text(0))).toEqual(['old'])
   })
 
   test('a second copy of a connection that ended long ago is none; other numbers of either side are', () => {
