@@ -123,7 +123,7 @@ export class HttpConnection implements StreamParser, SessionOwner {
   close(reason: number): void {
     const { counters, memory, tunnels } = this.context
     if (this.role !== null) counters.add(Counter.resyncUnproven, this.role.forget())
-    if (this.proxyHeader !== null) counters.add(Counter.otherProtocolBytes, this.proxyHeader.kept.length)
+    if (this.proxyHeader !== null) counters.add(Counter.resyncUnproven, this.proxyHeader.kept.length)
     // A silent tunnel that goes on later begins in the middle, and must still be known as one; so must one of which so much was lost
     // that it looks like another connection.
     const mayGoOn = reason === End.expired || reason === End.evicted || reason === End.replaced

@@ -149,7 +149,7 @@ describe('a connection', () => {
   test('whose header never comes whole is counted', () => {
     const rig = new ConnectionRig().client('PROXY TCP4 203')
     rig.close()
-    expect(rig.count('otherProtocolBytes')).toBe(14)
+    expect(rig.count('resyncUnproven')).toBe(14)
     const lost = new ConnectionRig().client('PROXY TCP4 203').gap(CLIENT, 10).client(get('/1'))
     expect(lost.close()).toEqual([])
     expect(lost.count('resyncUnproven')).toBe(get('/1').length)
