@@ -16,7 +16,7 @@ import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './htt
 import type { ParserContext } from './parser-context.ts'
 
 /** Ports below are for services (RFC 6335 section 6): clients are not given them. */
-export const SYSTEM_PORTS = 1024
+const SYSTEM_PORTS = 1024
 
 /**
  * A request does not come from a system port to a port above: what looks like one there is part of a response, the text of a request in a
@@ -44,7 +44,6 @@ export class ClientRole implements ReservationOwner {
   private readonly seenData: [boolean, boolean]
   /** What was seen of it before ended inside a message: a request line is no evidence then. */
   private readonly isMidMessage: boolean
-  private readonly trustsNoPort: boolean
   /** Of the last piece: whether it was the first of its direction. */
   isFirst = false
   /** The beginning of a first line, and the side it came from. */
@@ -55,17 +54,11 @@ export class ClientRole implements ReservationOwner {
   private reservation: Reservation | null = null
   private evictedBytes = 0
 
-  /** @param trustsNoPort the handshake and the ports contradict each other */
-  constructor(context: ParserContext, ports: readonly [number, number], isMidMessage: boolean, trustsNoPort: boolean) {
+  constructor(context: ParserContext, ports: readonly [number, number], isMidMessage: boolean) {
     this.context = context
-    this.trustsNoPort = trustsNoPort
     this.ports = ports
     this.isMidMessage = isMidMessage
     this.seenData = [isMidMessage, isMidMessage]
-  }
-
-  private canBeClient(direction: number): boolean {
-    return this.trustsNoPort || canBeClient(this.ports, direction)
   }
 
   hasSeen(direction: number): boolean {
@@ -157,11 +150,11 @@ export class ClientRole implements ReservationOwner {
   }
 
   private probeRequest(direction: number, { bytes, at, end }: StreamPiece): number {
-    return !this.isMidMessage && this.canBeClient(direction) ? probeRequestLine(bytes, at, end) : Probe.no
+    return !this.isMidMessage && canBeClient(this.ports, direction) ? probeRequestLine(bytes, at, end) : Probe.no
   }
 
   private probeStatus(direction: number, { bytes, at, end }: StreamPiece): number {
-    return this.canBeClient(direction ^ 1) ? probeStatusLine(bytes, at, end) : Probe.no
+    return canBeClient(this.ports, direction ^ 1) ? probeStatusLine(bytes, at, end) : Probe.no
   }
 }
 

@@ -2,7 +2,7 @@
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
 import { Counter } from '../metrics/counters.ts'
 import { Demand, End, GapReason, Phase, type StreamParser, type StreamPiece } from '../reassembly/stream-parser.ts'
-import { ClientRole, canBeClient, Evidence, SYSTEM_PORTS } from './client-role.ts'
+import { ClientRole, canBeClient, Evidence } from './client-role.ts'
 import { Fault } from './fault.ts'
 import type { HttpContext, OpenEvents } from './http-context.ts'
 import type { HttpEvents } from './http-events.ts'
@@ -60,16 +60,12 @@ export class HttpConnection implements StreamParser, SessionOwner {
     context.memory.connection(CONNECTION_BYTES)
     if (clientDirection < 0) {
       if (context.tunnels.has(flowHash)) this.over(Counter.tunnelBytes)
-      else this.role = new ClientRole(context, ports, isMidMessage, false)
+      else this.role = new ClientRole(context, ports, isMidMessage)
       return
     }
     context.tunnels.delete(flowHash)
-    // Its port is no client's, as where both sides opened it at once: whoever sends a request first is the client.
-    if (ports[clientDirection]! < SYSTEM_PORTS) this.role = new ClientRole(context, ports, isMidMessage, true)
-    else {
-      this.isAtStart = true
-      this.decide(clientDirection, false, false)
-    }
+    this.isAtStart = true
+    this.decide(clientDirection, false, false)
   }
 
   // --- SessionOwner ----------------------------------------------------------------------------------------------------------
@@ -127,7 +123,7 @@ export class HttpConnection implements StreamParser, SessionOwner {
   close(reason: number): void {
     const { counters, memory, tunnels } = this.context
     if (this.role !== null) counters.add(Counter.resyncUnproven, this.role.forget())
-    if (this.proxyHeader !== null) counters.add(Counter.otherProtocolBytes, this.proxyHeader.kept.length)
+    if (this.proxyHeader !== null) counters.add(Counter.resyncUnproven, this.proxyHeader.kept.length)
     // A silent tunnel that goes on later begins in the middle, and must still be known as one; so must one of which so much was lost
     // that it looks like another connection.
     const mayGoOn = reason === End.expired || reason === End.evicted || reason === End.replaced

@@ -241,10 +241,13 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.open.responseHead(view, request)
     switching.isAccepted = switching.isAcceptedBy(status, request)
     if (switching.isAccepted) return Body.tunnel
-    if (!isInterim && (view.has(MessageFlag.close) || view.isOneShot)) this.closesBehind(request, offset)
+    const hasNoBody = isInterim || status === 204 || status === 304 || isHead(request)
+    const endsConnection =
+      view.has(MessageFlag.close) || view.isOneShot || (request !== null && !hasNoBody && lastsUntilClose(view))
+    if (!isInterim && endsConnection) this.closesBehind(request, offset)
     if (request !== null && !isInterim) this.httpGoesOn(request)
     else if (this.mayBeUnseenAcceptance(view)) this.endRequests()
-    if (isInterim || status === 204 || status === 304 || isHead(request)) return Body.none
+    if (hasNoBody) return Body.none
     return request === null && this.mayHaveLostRequests ? Body.unlessAnswer : Body.stated
   }
 
@@ -328,6 +331,10 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
       if (behind === transactions.reading) this.requestRole.giveUp(Fault.behindClose)
       else if (behind.state === 'complete') this.open.requestDropped(behind)
     }
+    // The mirror may bring the response behind what its client sent after it.
+    const { reading } = transactions
+    if (this.context.showsUnanswered) transactions.standBehindClose()
+    else if (reading !== null && reading !== asked) this.requestRole.giveUp(Fault.behindClose)
   }
 
   /** The answers to these will not be recognised; those behind Connection: close have none. */
@@ -387,6 +394,11 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
 
 function isHead(request: PendingRequest | null): boolean {
   return request !== null && (request.is & Pending.head) !== 0
+}
+
+/** Nothing but the end of the connection ends its body (RFC 9112 section 6.3). */
+function lastsUntilClose(view: MessageView): boolean {
+  return (view.flags & (MessageFlag.hasLength | MessageFlag.chunked)) === 0
 }
 
 function isH2c(request: PendingRequest | null): boolean {

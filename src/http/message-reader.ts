@@ -486,6 +486,8 @@ export class MessageReader extends HeadAssembly {
       else role.bodyLost(fault, this.lastUs)
     } else if (this.state === State.head) {
       this.state = State.stopped
+      // Not even its first line is whole: it counts as no message.
+      if (!this.context.reader.firstLineRead) role.skipped(this.partial!.length, Skipped.unproven)
       role.headLost(fault)
     }
     this.stopped()

@@ -172,7 +172,13 @@ function endsOf(
   serverPort: number,
 ): ProxiedEnds {
   return {
-    client: { address: client.toString(), port: clientPort },
-    server: { address: server.toString(), port: serverPort },
+    client: { address: textOf(client), port: clientPort },
+    server: { address: textOf(server), port: serverPort },
   }
+}
+
+/** Proxies with dual-stack sockets write IPv4 addresses as IPv4-mapped ones (RFC 4291 section 2.5.5.2). */
+function textOf(address: ipaddr.IPv4 | ipaddr.IPv6): string {
+  const isMapped = address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress()
+  return isMapped ? address.toIPv4Address().toString() : address.toString()
 }

@@ -33,7 +33,7 @@ export class Transactions {
   isInterim = false
   private readonly memory: HttpMemory
   private readonly owner: TransactionOwner
-  private readonly pending: PendingRequest[] = []
+  private readonly pending: RequestRecord[] = []
   /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
   private isUnsure = false
   /** A gap hid requests since the last one that was read. */
@@ -123,6 +123,11 @@ export class Transactions {
     let count = 0
     while (count < pending.length && pending[count]!.peerOffset <= peerOffset) count++
     return count === 0 ? [] : this.take(count)
+  }
+
+  /** All that wait stand behind Connection: close. */
+  standBehindClose(): void {
+    for (const asked of this.pending) asked.is |= Pending.behindClose
   }
 
   close(): void {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { answer, ConnectionRig, get, RigContext, SERVER } from './support/connection-rig.ts'
 
 const closing = (status: number) => `HTTP/1.1 ${status} x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`
+const post = (target: string, length: number) => `POST ${target} HTTP/1.1\r\nContent-Length: ${length}\r\n\r\n`
 const ONE_SHOT = 'GET /1 HTTP/1.0\r\n\r\n'
 
 describe('a request that closes', () => {
@@ -92,6 +93,40 @@ describe('an answer that closes', () => {
       .server(answer(202))
     expect(rig.close()).toEqual(['GET /1 -> 200', 'null -> 202'])
     expect(rig.drops).toEqual({ behindClose: 1 })
+  })
+
+  test('counts also where the mirror brings it behind what its client sent after it', () => {
+    const answered = (context: RigContext, happens: (rig: ConnectionRig) => unknown) => {
+      const rig = new ConnectionRig({ context }).client(get('/1'), { ack: 0 })
+      rig.client(get('/2').slice(0, -2), { ack: closing(200).length }).client('\r\n', { ack: closing(200).length })
+      happens(rig.server(closing(200), { ack: get('/1').length }))
+      return rig
+    }
+    const unread = answered(new RigContext(), () => {})
+    expect(unread.fin(SERVER).close()).toEqual(['GET /1 -> 200'])
+    expect(unread.drops).toEqual({ behindClose: 1 })
+    const read = answered(new RigContext(), (rig) => rig.server(answer(202)))
+    expect(read.close()).toEqual(['GET /1 -> 200', 'GET /2 -> 202'])
+    expect(read.drops).toEqual({})
+    const replay = new RigContext()
+    replay.showsUnanswered = false
+    const rig = new ConnectionRig({ context: replay }).client(get('/1'), { ack: 0 })
+    rig.client(post('/2', 4), { ack: closing(200).length }).client('ab', { ack: closing(200).length })
+    rig.server(closing(200), { ack: get('/1').length }).client('cd')
+    expect(rig.close()).toEqual(['GET /1 -> 200'])
+    expect(rig.drops).toEqual({ behindClose: 1 })
+  })
+
+  test('says so by a body that only the end of the connection ends', () => {
+    for (const behind of [1, 2]) {
+      const rig = new ConnectionRig().client(behind === 1 ? get('/1') + get('/2') : get('/1'))
+      rig.server('HTTP/1.1 200 x\r\n\r\nbody')
+      if (behind === 2) rig.client(get('/2'))
+      expect(rig.fin(SERVER).close()).toEqual(['GET /1 -> 200'])
+      expect(rig.drops).toEqual({ behindClose: 1 })
+    }
+    const head = new ConnectionRig().client(get('/1').replace('GET', 'HEAD')).server('HTTP/1.1 200 x\r\n\r\n')
+    expect(head.client(get('/2')).close()).toEqual(['HEAD /1 -> 200', 'GET /2 -> none'])
   })
 
   test('leaves the requests in front of its own', () => {

@@ -24,11 +24,18 @@ describe('the side that opened the connection is the client', () => {
       expect(new ConnectionRig({ endpoints }).server(get('/x')).close()).toEqual([])
   })
 
-  test('unless its port is a service’s: then whoever sends a request first is the client', () => {
-    const opened = new ConnectionRig({ client: SERVER }).client(get('/1')).server(answer(200))
-    expect(opened.close()).toEqual(['GET /1 -> 200'])
-    const both = new ConnectionRig({ endpoints: [80, 80] }).server(get('/1'))
-    expect(both.close()).toEqual(['GET /1 -> none'])
+  test.each([
+    ['a service’s to a client’s', [80, 40_000]],
+    ['a service’s to an application’s', [700, 8080]],
+    ['a service’s to a service’s', [20, 80]],
+    ['the same', [80, 80]],
+  ] as const)('whatever the ports: %s', (_which, endpoints) => {
+    const speaks = new ConnectionRig({ endpoints }).server(get('/x')).client(answer(200)).server(get('/y'))
+    expect(speaks.close()).toEqual([])
+    const asks = new ConnectionRig({ endpoints }).client(get('/1')).server(answer(200)).client(get('/2'))
+    expect(asks.close()).toEqual(['GET /1 -> 200', 'GET /2 -> none'])
+    const proxied = new ConnectionRig({ endpoints }).client(`PROXY UNKNOWN\r\n${get('/1')}`)
+    expect(proxied.close()).toEqual(['GET /1 -> none'])
   })
 })
 

@@ -639,3 +639,14 @@ test('a tunnel whose five-tuple seems to begin another connection in the middle 
   new ConnectionRig({ context }).client(get('/of-a-new-one'))
   expect(rig.count('requestsParsed')).toBe(2)
 })
+
+test('the beginning of a first line that never comes whole is no message, and its bytes are counted', () => {
+  for (const text of ['G', 'GET /x HT', '\r\nGET']) {
+    const rig = new ConnectionRig().client(text)
+    expect(rig.fin(CLIENT).close()).toEqual([])
+    expect([rig.count('requestsParsed'), rig.count('resyncUnproven')]).toEqual([0, text.trim().length])
+  }
+  const rig = new ConnectionRig().client(get('/1')).server('HTTP/1.1 2')
+  expect(rig.close()).toEqual(['GET /1 -> none'])
+  expect([rig.count('responsesParsed'), rig.count('resyncUnproven')]).toEqual([0, 10])
+})

@@ -23,6 +23,7 @@ const SIX: ProxiedEnds = {
 const HEADERS: readonly (readonly [string, string, ProxiedEnds | null])[] = [
   ['version 1, IPv4', 'PROXY TCP4 203.0.113.7 10.0.0.1 56324 80\r\n', FOUR],
   ['version 1, IPv6', 'PROXY TCP6 2001:DB8:0::7 fe80::1 56324 443\r\n', SIX],
+  ['version 1, IPv4 in IPv6', 'PROXY TCP6 ::ffff:203.0.113.7 ::ffff:a00:1 56324 80\r\n', FOUR],
   ['version 1, unknown', 'PROXY UNKNOWN\r\n', null],
   ['version 1, unknown with addresses', `PROXY UNKNOWN ffff::1 ${'f'.repeat(60)} 65535 65535\r\n`, null],
   ['version 2, IPv4', version2(1, 0x11, V4), FOUR],
@@ -149,7 +150,7 @@ describe('a connection', () => {
   test('whose header never comes whole is counted', () => {
     const rig = new ConnectionRig().client('PROXY TCP4 203')
     rig.close()
-    expect(rig.count('otherProtocolBytes')).toBe(14)
+    expect(rig.count('resyncUnproven')).toBe(14)
     const lost = new ConnectionRig().client('PROXY TCP4 203').gap(CLIENT, 10).client(get('/1'))
     expect(lost.close()).toEqual([])
     expect(lost.count('resyncUnproven')).toBe(get('/1').length)
