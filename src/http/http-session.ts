@@ -334,7 +334,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     // The mirror may bring the response behind what its client sent after it.
     const { reading } = transactions
     if (this.context.showsUnanswered) transactions.standBehindClose()
-    else if (reading !== null && reading !== asked) this.requestRole.giveUp(Fault.behindClose)
+    else if (reading !== null && reading !== request) this.requestRole.giveUp(Fault.behindClose)
   }
 
   /** The answers to these will not be recognised; those behind Connection: close have none. */
