@@ -93,10 +93,13 @@ export class Handshake {
   /** A packet without SYN shows by its numbers that the connection asked for has begun: its SYN+ACK was lost by the mirror. */
   private begunBy(key: number, segment: Segment): boolean {
     const opening = this.disorders.of(key >> 1)?.opening
-    if (opening == null || key !== opening.client || opening.clientOptions === null || !segment.hasAck) return false
+    if (opening == null || key !== opening.client || !segment.hasAck) return false
     const peer = key ^ 1
+    // Its SYN was not kept, but the server's, which this packet acknowledges.
+    const hasSyn = opening.clientOptions !== null
+    if (!hasSyn && opening.serverFirst !== segment.ack) return false
     if (segment.start !== opening.clientFirst || this.isPeerNear(peer, segment.ack)) return false
-    this.begin(opening, null)
+    this.begin(opening, hasSyn ? null : opening.serverFirst)
     return true
   }
 

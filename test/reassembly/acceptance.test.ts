@@ -267,6 +267,22 @@ describe('a new connection on the same five-tuple', () => {
     expect(rig.streams.map((stream) => stream.text(0))).toEqual(['old'])
   })
 
+  test('on both sides of a firewall that changes the numbers of both, one connection is read, in both directions', () => {
+    const rig = new Rig()
+    rig.client({ flags: SYN, seq: 100 })
+    rig.client({ flags: SYN, seq: 500_000_100 })
+    rig.server({ flags: SYN | ACK, seq: 700_000_900, ack: 500_000_101 })
+    rig.server({ flags: SYN | ACK, seq: 900, ack: 101 })
+    rig.client({ seq: 101, ack: 901 })
+    rig.client({ seq: 500_000_101, ack: 700_000_901 })
+    rig.client({ seq: 101, ack: 901, data: 'ask' })
+    rig.client({ seq: 500_000_101, ack: 700_000_901, data: 'ask' })
+    rig.server({ seq: 700_000_901, ack: 500_000_104, data: 'tell' })
+    rig.server({ seq: 901, ack: 104, data: 'tell' })
+    rig.closeAll()
+    expect(rig.streams.map((stream) => [stream.text(0), stream.text(1)])).toEqual([['ask', 'tell']])
+  })
+
   test('a second copy of a connection that ended long ago is none; other numbers of either side are', () => {
     for (const [client, server, isNew] of [
       [100, 900, false],
