@@ -16,7 +16,7 @@ import { MESSAGE_OVERHEAD, type Reservation, type ReservationOwner } from './htt
 import type { ParserContext } from './parser-context.ts'
 
 /** Ports below are for services (RFC 6335 section 6): clients are not given them. */
-const SYSTEM_PORTS = 1024
+export const SYSTEM_PORTS = 1024
 
 /**
  * A request does not come from a system port to a port above: what looks like one there is part of a response, the text of a request in a

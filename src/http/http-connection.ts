@@ -2,7 +2,7 @@
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
 import { Counter } from '../metrics/counters.ts'
 import { Demand, End, GapReason, Phase, type StreamParser, type StreamPiece } from '../reassembly/stream-parser.ts'
-import { ClientRole, canBeClient, Evidence } from './client-role.ts'
+import { ClientRole, canBeClient, Evidence, SYSTEM_PORTS } from './client-role.ts'
 import { Fault } from './fault.ts'
 import type { HttpContext, OpenEvents } from './http-context.ts'
 import type { HttpEvents } from './http-events.ts'
@@ -64,8 +64,12 @@ export class HttpConnection implements StreamParser, SessionOwner {
       return
     }
     context.tunnels.delete(flowHash)
-    this.isAtStart = true
-    this.decide(clientDirection, false, false)
+    // Between equal ports of services either side may serve: whoever sends a request first is the client.
+    if (ports[0] === ports[1] && ports[0] < SYSTEM_PORTS) this.role = new ClientRole(context, ports, isMidMessage)
+    else {
+      this.isAtStart = true
+      this.decide(clientDirection, false, false)
+    }
   }
 
   // --- SessionOwner ----------------------------------------------------------------------------------------------------------

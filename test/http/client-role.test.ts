@@ -28,7 +28,6 @@ describe('the side that opened the connection is the client', () => {
     ['a service’s to a client’s', [80, 40_000]],
     ['a service’s to an application’s', [700, 8080]],
     ['a service’s to a service’s', [20, 80]],
-    ['the same', [80, 80]],
   ] as const)('whatever the ports: %s', (_which, endpoints) => {
     const speaks = new ConnectionRig({ endpoints }).server(get('/x')).client(answer(200)).server(get('/y'))
     expect(speaks.close()).toEqual([])
@@ -36,6 +35,13 @@ describe('the side that opened the connection is the client', () => {
     expect(asks.close()).toEqual(['GET /1 -> 200', 'GET /2 -> none'])
     const proxied = new ConnectionRig({ endpoints }).client(`PROXY UNKNOWN\r\n${get('/1')}`)
     expect(proxied.close()).toEqual(['GET /1 -> none'])
+  })
+
+  test('but between equal ports of services whoever sends a request first is it', () => {
+    const speaks = new ConnectionRig({ endpoints: [80, 80] }).server(get('/1'))
+    expect(speaks.close()).toEqual(['GET /1 -> none'])
+    const asks = new ConnectionRig({ endpoints: [80, 80] }).client(get('/1')).server(answer(200))
+    expect(asks.close()).toEqual(['GET /1 -> 200'])
   })
 })
 
