@@ -25,6 +25,7 @@ const USAGE = `npm run test:kernel -- [options]
   --save DIR      captures of scenarios that fail, as DIR/SEED-I.pcap, and with the noise with which they fail
   --strict        fails also where noise left more than one reading
   --details       prints each failure
+  --at-most N     scenarios that may fail: those that README.md calls open; default 0
 `
 /** Set where the process runs in the namespace made for it. */
 const INSIDE = 'MIRRORSHARD_KERNEL_INSIDE'
@@ -42,6 +43,7 @@ async function main(): Promise<number> {
       save: { type: 'string' },
       strict: { type: 'boolean', default: false },
       details: { type: 'boolean', default: false },
+      'at-most': { type: 'string', default: '0' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -84,7 +86,7 @@ async function main(): Promise<number> {
   process.stdout.write(
     `seed ${seed}: ${scenarios.length} scenarios, ${packets} packets, ${((ran - started) / 1000).toFixed(1)} s with the kernel, ${((performance.now() - ran) / 1000).toFixed(1)} s of reading\n`,
   )
-  return judgement.isGood ? 0 : 1
+  return judgement.isGood(Number(values['at-most'])) ? 0 : 1
 }
 
 function chosen(count: number, only: readonly string[]): number[] {
