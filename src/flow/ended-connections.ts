@@ -16,7 +16,6 @@ const SETS = 1 << 16
 const WAYS = 4
 const WORDS = 3
 const SET_WORDS = WAYS * WORDS
-export const ENDED_CONNECTIONS_BYTES = SETS * SET_WORDS * 4
 
 export class EndedConnections {
   /** Made with the first connection that ends. */

@@ -1,5 +1,6 @@
 /** Bytes of a stream that are kept until those behind them say what they are. */
 import { StreamPiece } from '../reassembly/stream-parser.ts'
+import { withRoom } from './room.ts'
 
 const FIRST_BYTES = 64
 
@@ -28,11 +29,7 @@ export class Gathered {
   append(bytes: Buffer, at: number, end: number): void {
     const { piece } = this
     const needed = piece.end + (end - at)
-    if (needed > piece.bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(needed)))
-      piece.bytes.copy(grown, 0, 0, piece.end)
-      piece.bytes = grown
-    }
+    piece.bytes = withRoom(piece.bytes, piece.end, needed)
     bytes.copy(piece.bytes, piece.end, at, end)
     piece.end = needed
   }

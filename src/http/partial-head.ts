@@ -4,6 +4,7 @@
  * finds heads that are already wrong.
  */
 import { CR, LF } from './characters.ts'
+import { withRoom } from './room.ts'
 
 const FIRST_BYTES = 1024
 
@@ -34,11 +35,7 @@ export class PartialHead {
     }
     this.matched = matched
     const needed = this.length + (i - at)
-    if (needed > this.bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(needed)))
-      this.bytes.copy(grown, 0, 0, this.length)
-      this.bytes = grown
-    }
+    this.bytes = withRoom(this.bytes, this.length, needed)
     bytes.copy(this.bytes, this.length, at, i)
     this.length = needed
     return i

@@ -3,8 +3,6 @@
 export const ETHERNET_HEADER_LEN = 14
 export const ETHERNET_TYPE = 12
 export const VLAN_TAG_LEN = 4
-/** Type of what follows, from the start of a VLAN tag's own type field. */
-export const VLAN_NEXT_TYPE = 4
 
 /** Largest value of the type field that is a length (IEEE 802.3): LLC follows. */
 export const ETHERNET_MAX_LENGTH = 1500
