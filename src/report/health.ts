@@ -1,4 +1,5 @@
 /** Whether the service should be sent traffic: the state of a run, and a rule for overload that does not flap. */
+import { plural } from '../base/plural.ts'
 import type { Health } from './servers.ts'
 
 export type RunState = 'starting' | 'receiving' | 'draining'
@@ -55,9 +56,9 @@ export class HealthRule {
     if (this.isOverloaded) return { isHealthy: false, reason: 'overloaded: packets are dropped for want of room' }
     if (this.crashing.length > 0) return { isHealthy: false, reason: `crash loop: ${this.crashing.join('; ')}` }
     if (this.workersMissing > 0)
-      return { isHealthy: true, reason: `receiving, ${this.workersMissing} workers being started again` }
+      return { isHealthy: true, reason: `receiving, ${plural(this.workersMissing, 'worker')} restarting` }
     if (this.receiversMissing > 0)
-      return { isHealthy: true, reason: `receiving, ${this.receiversMissing} receivers being started again` }
+      return { isHealthy: true, reason: `receiving, ${plural(this.receiversMissing, 'receiver')} restarting` }
     return { isHealthy: true, reason: 'receiving' }
   }
 }

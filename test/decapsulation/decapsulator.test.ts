@@ -344,7 +344,7 @@ describe('every reason to drop a packet here is reached', () => {
       { entry: raw, bytes: shortHeader },
       { entry: raw, bytes: ipv4({ payload: tcp(), totalLength: 19 }) },
     ],
-    fragmentCut: [
+    fragmentTruncated: [
       { entry: raw, bytes: cut(fragments[0]!, 30) },
       { entry: raw, bytes: cut(fragmentIpv6(INNER6, 16)[0]!, 60) },
     ],
