@@ -111,7 +111,7 @@ export class Lifecycle {
   /** The same five-tuple begins a new connection. */
   restart(slot: number): void {
     this.end(slot, this.codes.replaced)
-    // It may be the same one, of which too much was lost, or whose reset was none. Where a SYN says otherwise, nobody asks.
+    // It may be the same connection, after a long loss or a RST that its receiver ignored. After a SYN the bit is not read.
     const midMessage = this.table.flags[slot]! & Flow.midMessage
     this.table.clearState(slot)
     this.table.flags[slot] = midMessage

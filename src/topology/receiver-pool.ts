@@ -264,7 +264,7 @@ export class ReceiverPool implements DatagramReceiver {
       // Often enough for a count modulo 2^32.
       control.datagramsTaken()
       const { errno } = control
-      if (errno !== 0) this.errors.heard(errno)
+      if (errno !== 0) this.errors.report(errno)
     }
   }
 }

@@ -10,7 +10,7 @@ const KIB = 1024
 const upload = (length: number) => `POST /u HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`
 
 describe('messages being read', () => {
-  test('never take more than their bound, and the oldest is shed for the newest', () => {
+  test('never take more than their bound, and the oldest is evicted for the newest', () => {
     const context = new RigContext({ messageBytes: MIB })
     const rigs = Array.from({ length: 40 }, () => new ConnectionRig({ context }))
     for (const rig of rigs) {

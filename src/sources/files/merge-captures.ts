@@ -56,7 +56,7 @@ class MergedCaptures implements RecordSource {
       if (this.rival >= 0 && !this.isBefore(taken, this.rival)) this.choose()
     }
     if (this.unfilled.length > 0 || this.earliest < 0) return false
-    this.lend(this.sources[this.earliest]!.record)
+    this.borrow(this.sources[this.earliest]!.record)
     this.taken = this.earliest
     return true
   }
@@ -101,7 +101,7 @@ class MergedCaptures implements RecordSource {
   }
 
   /** Copied, not passed on: whoever reads the merged record sees one object of one shape. */
-  private lend(from: CaptureRecord): void {
+  private borrow(from: CaptureRecord): void {
     const to = this.record
     to.bytes = from.bytes
     to.at = from.at

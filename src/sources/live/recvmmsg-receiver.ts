@@ -129,7 +129,7 @@ class RecvmmsgReceiver implements DatagramReceiver {
       (text) => process.emitWarning(text, { code: 'ERR_RECEIVER' }),
       (error) => options.onFailed?.(error),
     )
-    this.reader = new BatchReader(libc, this.descriptors, options.datagramBytes, handler, errors.heard)
+    this.reader = new BatchReader(libc, this.descriptors, options.datagramBytes, handler, errors.report)
     this.handler = handler
     this.bound = sockets.bound
     this.grantedBufferBytes = sockets.grantedBufferBytes
