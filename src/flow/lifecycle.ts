@@ -178,7 +178,7 @@ export class Lifecycle {
     return this.evictIdle()
   }
 
-  /** Of the connections that sent data, the longest there that has no message in hand, or none that goes on. */
+  /** Of the connections that sent data, the longest there that has no message in hand, or none that continues. */
   evictIdle(): boolean {
     const { lists, table } = this
     for (let looks = 0; looks < EVICTION_LOOKS; looks++) {
@@ -268,7 +268,7 @@ export class Lifecycle {
     const wasOpen = (flags & Flow.closed) === 0
     if (wasOpen) this.counters.add(Counter.flowsExpired)
     this.end(slot, this.codes.expired)
-    // What goes on inside a message after all is still inside it; so it is behind a reset that was none.
+    // A connection that continues after all is still mid-message; so it is after a RST that its receiver ignored.
     const mayGoOn = wasOpen || (flags & Flow.reset) !== 0
     const isMidMessage = mayGoOn && (this.table.flags[slot]! & Flow.midMessage) !== 0
     this.removed(slot, isMidMessage ? this.table.lastSeenUs[slot]! : null, isMidMessage)

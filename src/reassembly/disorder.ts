@@ -25,7 +25,7 @@ export class Disorder {
   /** When the pending gap was noticed, by the flow's packet count and by time; valid with Direction.hole. */
   readonly gapPackets: [number, number] = [0, 0]
   readonly gapUs: [number, number] = [0, 0]
-  /** A RST that stands behind a pending gap: it counts where exactly that is filled. */
+  /** A RST that follows a pending gap: it counts where exactly that is filled. */
   readonly resets: [number | null, number | null] = [null, null]
   opening: Opening | null = null
 

@@ -116,7 +116,7 @@ export class PendingGaps {
     const first = this.disorders.storeOf(key)?.first()
     const isOneSided = !half.has(key ^ 1, Direction.seen)
     let end: number
-    // The acknowledgement of a FIN stands one behind it, so a known FIN goes first.
+    // The acknowledgement of a FIN stands one after it, so a known FIN goes first.
     if ((flags & Direction.fin) !== 0) end = table.finSeq[key]!
     else if ((flags & Direction.acked) !== 0 && isShortlyBefore(next, table.highAck[key]!)) end = table.highAck[key]!
     else if (first !== undefined && isOneSided) end = first.seq
