@@ -59,7 +59,7 @@ describe.each(['shard', ...(hasKoffi ? ['receiver'] : [])])('a %s that breaks un
   })
 })
 
-test('a thread that stands still in the kernel, and ends long after its successor began, leaves no thread and no descriptor behind', async () => {
+test('a thread that stands still in the kernel, and ends long after the restarted one began, leaves no thread and no descriptor behind', async () => {
   const armed = join(bench.folder, 'armed')
   const blocker = join(bench.folder, 'blocker.mjs')
   writeFileSync(
