@@ -1,5 +1,5 @@
 /**
- * Connections come and go: opened, expired, evicted, started again on the same five-tuple. What ends with one of them (streams, their
+ * Connections come and go: opened, expired, evicted, restarted on the same five-tuple. What ends with one of them (streams, their
  * parsers) its owner ends: see FlowOwner.
  */
 import { Counter, type CounterBlock } from '../metrics/counters.ts'

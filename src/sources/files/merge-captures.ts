@@ -4,7 +4,7 @@ import { CaptureRecord, type RecordSource } from '../capture-record.ts'
  * One source of several, in order of time; at equal times, in the order given. Each source keeps its own order, even where
  * its times go back. A single source is returned as it is.
  *
- * A source whose `fill` throws is left out from then on: whoever wants the others goes on calling `fill`.
+ * A source whose `fill` throws is left out from then on: whoever wants the others keeps calling `fill`.
  * The merged source owns the given ones: closing it closes them.
  */
 export function mergeCaptures(sources: readonly RecordSource[]): RecordSource {
@@ -52,7 +52,7 @@ class MergedCaptures implements RecordSource {
       if (!source.next()) return false
       this.headTimesUs[taken] = source.record.timeUs
       this.taken = -1
-      // Mostly the same source goes on being the earliest: then the others need not be looked at.
+      // Mostly the same source remains the earliest: then the others need not be looked at.
       if (this.rival >= 0 && !this.isBefore(taken, this.rival)) this.choose()
     }
     if (this.unfilled.length > 0 || this.earliest < 0) return false
