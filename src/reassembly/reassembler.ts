@@ -173,7 +173,7 @@ export class Reassembler implements FlowOwner {
     for (let key = slot * 2; key <= slot * 2 + 1; key++) if (this.doubts.dropAll(key)) isUnclear = true
     const parser = delivery.parsers[slot]
     // After a connection that both sides have closed comes another.
-    const isCut = parser == null ? (table.flags[slot]! & Flow.midMessage) !== 0 : parser.phase !== Phase.boundary
+    const isMidMessage = parser == null ? (table.flags[slot]! & Flow.midMessage) !== 0 : parser.phase !== Phase.boundary
     if (parser != null) {
       for (let direction = 0; direction < 2; direction++) {
         if (!this.half.has(slot * 2 + direction, Direction.ended)) parser.end(direction, why)
@@ -183,7 +183,7 @@ export class Reassembler implements FlowOwner {
     delivery.parsers[slot] = null
     this.disorders.clear(slot)
     this.multipath.forget(slot)
-    return why !== End.fin && (isCut || isUnclear)
+    return why !== End.fin && (isMidMessage || isUnclear)
   }
 
   isBusy(slot: number): boolean {

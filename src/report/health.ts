@@ -53,7 +53,8 @@ export class HealthRule {
 
   health(): Health {
     if (this.state !== 'receiving') return { isHealthy: false, reason: this.state }
-    if (this.isOverloaded) return { isHealthy: false, reason: 'overloaded: packets are dropped because a buffer or ring is full' }
+    if (this.isOverloaded)
+      return { isHealthy: false, reason: 'overloaded: packets are dropped because a buffer or ring is full' }
     if (this.crashing.length > 0) return { isHealthy: false, reason: `crash loop: ${this.crashing.join('; ')}` }
     if (this.workersMissing > 0)
       return { isHealthy: true, reason: `receiving, ${plural(this.workersMissing, 'worker')} restarting` }

@@ -213,13 +213,13 @@ export class LiveReceiver {
         onFailed: this.onFailed,
       },
       {
-        datagram: (bytes: Buffer, at: number, end: number, isCut: boolean, peer: PeerAddress, socket: number) => {
+        datagram: (bytes: Buffer, at: number, end: number, isTruncated: boolean, peer: PeerAddress, socket: number) => {
           if (!isBatchOpen) {
             isBatchOpen = true
             nowUs = clock.nowUs()
             stats.markFirstPacket()
           }
-          packetPipeline.datagram(bytes, at, end, isCut, formats[socket]!, peer, this.allowFrom, nowUs)
+          packetPipeline.datagram(bytes, at, end, isTruncated, formats[socket]!, peer, this.allowFrom, nowUs)
         },
         batchEnd: () => {
           isBatchOpen = false

@@ -93,12 +93,12 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     descriptors,
     task.datagramBytes,
     {
-      datagram: (bytes, at, end, isCut, peer, socket) =>
+      datagram: (bytes, at, end, isTruncated, peer, socket) =>
         packetPipeline.datagram(
           bytes,
           at,
           end,
-          isCut,
+          isTruncated,
           formats[socket]!,
           peer,
           allowFrom,

@@ -124,10 +124,10 @@ class DgramReceiver implements DatagramReceiver {
       // The event loop reads what is ready before it comes to immediates: that is the batch.
       setImmediate(this.endBatch)
     }
-    const isCut = bytes.length > this.datagramBytes
-    this.slot.set(isCut ? bytes.subarray(0, this.datagramBytes) : bytes, PAYLOAD_IN_SLOT)
-    const end = PAYLOAD_IN_SLOT + (isCut ? this.datagramBytes : bytes.length)
-    this.handler.datagram(this.slot, PAYLOAD_IN_SLOT, end, isCut, this.peerOf(from.address), socket)
+    const isTruncated = bytes.length > this.datagramBytes
+    this.slot.set(isTruncated ? bytes.subarray(0, this.datagramBytes) : bytes, PAYLOAD_IN_SLOT)
+    const end = PAYLOAD_IN_SLOT + (isTruncated ? this.datagramBytes : bytes.length)
+    this.handler.datagram(this.slot, PAYLOAD_IN_SLOT, end, isTruncated, this.peerOf(from.address), socket)
   }
 
   private readonly endBatch = (): void => {
