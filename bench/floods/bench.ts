@@ -153,8 +153,8 @@ process makes the datagrams, and their making is part of the cost. Packet time r
 - *middle*, *end*: microseconds of CPU time per packet, for the packets up to the middle size and up to the last
 - *MiB*: peak memory of the process, with the default limit (${count(Math.round(rows[0]!.free.limitBytes / MIB))} MiB here) and with \`--memory-limit ${SMALL_LIMIT}\` (heap limited to ${SMALL_HEAP_MB} MiB, like that of a shard thread)
 
-The bench fails when the end costs more than ${MOST_GROWTH} times the middle and ${NOISE_US} µs more, when memory exceeds its limit, or when anything that
-came in did not end in exactly one count.
+The bench fails when the end costs more than ${MOST_GROWTH} times the middle and ${NOISE_US} µs more, or when memory exceeds its limit.
+It also fails when anything that came in did not end in exactly one count.
 
 | flood | packets | middle | end | MiB | MiB of ${SMALL_LIMIT} | what the counters said | with ${SMALL_LIMIT} |
 | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |

@@ -22,7 +22,7 @@ export interface SoakOptions {
 }
 
 export const USAGE = `npm run soak -- [--minutes N] [options]       minutes of traffic under a schedule of faults; ends in a verdict
-npm run soak -- restarts [--requests N]      requests against an nginx that is started again and again; every one accounted for
+npm run soak -- restarts [--requests N]      requests to an nginx that is restarted again and again; every one accounted for
 npm run soak -- docs RUN.json [RUN.json]     writes docs/plots/soak-*.svg and the figures in docs/soak.md
 
   --minutes N      length (default 1)

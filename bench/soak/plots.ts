@@ -19,7 +19,7 @@ export function drawRun(run: RunFile): Picture[] {
     fromSeconds: startS,
     toSeconds: Math.max(endS ?? startS, fault.kind === 'kill' ? (recoveredS ?? startS) : startS),
     kind:
-      fault.lane === 'origin'
+      fault.track === 'origin'
         ? 'origin fault'
         : fault.kind === 'kill'
           ? 'thread killed'

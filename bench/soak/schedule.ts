@@ -2,10 +2,10 @@
  * The chaos of a run: what is broken, when and for how long. Made from a seed, so that a run can be repeated.
  *
  *   | calm |      round 1       | calm |      round 2       | calm |
- *          origin lane   [refuse]   [down        ]  [half]  …
- *          inner lane  [shard throw] [burst] [flood: syn]   …
+ *          origin track  [refuse]   [down        ]  [half]  …
+ *          inner track [shard throw] [burst] [flood: syn]   …
  *
- * Two lanes, because what breaks outside and what breaks inside are independent: they overlap. In each round a lane has every one
+ * Two tracks, because what breaks outside and what breaks inside are independent: they overlap. In each round a track has every one
  * of its faults once, in an order of its own, each in a slot that also holds the time to recover. Calm is what is compared.
  */
 import { Random } from '../../src/demo/traffic/random.ts'
@@ -27,16 +27,16 @@ export const FLOODS = ['syn', 'ahead', 'random', 'tunnels', 'fragments'] as cons
 export type OriginFault = (typeof ORIGIN_FAULTS)[number]
 export type Flood = (typeof FLOODS)[number]
 export type Fault =
-  | { readonly lane: 'origin'; readonly kind: OriginFault }
+  | { readonly track: 'origin'; readonly kind: OriginFault }
   | {
-      readonly lane: 'inner'
+      readonly track: 'inner'
       readonly kind: 'kill'
       readonly thread: 'shard' | 'receiver'
       readonly index: number
       readonly how: (typeof THREAD_FAULTS)[number]
     }
-  | { readonly lane: 'inner'; readonly kind: 'flood'; readonly flood: Flood }
-  | { readonly lane: 'inner'; readonly kind: 'burst' | 'stopped' | 'quiet' }
+  | { readonly track: 'inner'; readonly kind: 'flood'; readonly flood: Flood }
+  | { readonly track: 'inner'; readonly kind: 'burst' | 'stopped' | 'quiet' }
 
 export interface ChaosEvent {
   readonly fault: Fault
@@ -80,31 +80,31 @@ export function makeSchedule(seed: number, seconds: number, shards: number, rece
   const events: ChaosEvent[] = []
   for (let round = 0; round < rounds; round++) {
     const fromS = first + round * roundS
-    events.push(...lane(random, originFaults(), fromS, roundS - calmS))
-    events.push(...lane(random, innerFaults(random, shards, receivers), fromS, roundS - calmS))
+    events.push(...track(random, originFaults(), fromS, roundS - calmS))
+    events.push(...track(random, innerFaults(random, shards, receivers), fromS, roundS - calmS))
   }
   events.sort((a, b) => a.startS - b.startS)
   return { seconds, events, rounds }
 }
 
 function originFaults(): Fault[] {
-  return ORIGIN_FAULTS.map((kind) => ({ lane: 'origin', kind }))
+  return ORIGIN_FAULTS.map((kind) => ({ track: 'origin', kind }))
 }
 
 function innerFaults(random: Random, shards: number, receivers: number): Fault[] {
   const kills = (thread: 'shard' | 'receiver', count: number): Fault[] =>
-    THREAD_FAULTS.map((how) => ({ lane: 'inner', kind: 'kill', thread, index: random.below(count), how }))
+    THREAD_FAULTS.map((how) => ({ track: 'inner', kind: 'kill', thread, index: random.below(count), how }))
   return [
     ...kills('shard', shards),
     ...(receivers > 1 ? kills('receiver', receivers) : []),
-    ...FLOODS.map((flood): Fault => ({ lane: 'inner', kind: 'flood', flood })),
-    { lane: 'inner', kind: 'burst' },
-    { lane: 'inner', kind: 'stopped' },
-    { lane: 'inner', kind: 'quiet' },
+    ...FLOODS.map((flood): Fault => ({ track: 'inner', kind: 'flood', flood })),
+    { track: 'inner', kind: 'burst' },
+    { track: 'inner', kind: 'stopped' },
+    { track: 'inner', kind: 'quiet' },
   ]
 }
 
-function lane(random: Random, faults: Fault[], fromS: number, seconds: number): ChaosEvent[] {
+function track(random: Random, faults: Fault[], fromS: number, seconds: number): ChaosEvent[] {
   shuffle(random, faults)
   const weight = (fault: Fault) => (fault.kind === 'down' ? DOWN_WEIGHT : 1)
   const slotS = seconds / faults.reduce((sum, fault) => sum + weight(fault), 0)

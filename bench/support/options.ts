@@ -6,7 +6,7 @@ export interface BenchOptions {
   readonly names: readonly string[]
   /** Small sizes and one run: whether it works, not how fast it is. */
   readonly quick: boolean
-  /** Runs of each variant, in turns; null: the bench's own number. */
+  /** Runs of each variant, interleaved; null: the bench's own number. */
   readonly runs: number | null
   /** Length of a measured window of live traffic, and of a run of wrk. */
   readonly seconds: number
@@ -48,13 +48,13 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   pipeline/file-growth  a capture of 2 GB against one of 100 MB
   peers                 the same capture through tcpflow, tshark and GoReplay, those that are on PATH
   flows                 memory of idle connections, cost of opening and closing one
-  scaling               CPU and packets/s by worker threads, costs by stage, and what they foretell
+  scaling               CPU and packets/s by worker threads, costs by stage, and the throughput they predict
   (no name: all of the above, and the goals at the end)
 
   endurance             minutes of live-replay, plotted
   scrapes               minutes of scrapes under load: every sum of each must hold
   overload              one shard slower than its traffic: requests that still come out whole, plotted
-  compare --base REF    this checkout against a commit, in turns: CPU of file and live traffic, to null and
+  compare --base REF    this checkout against a commit, interleaved: CPU of file and live traffic, to null and
                         to nginx with every engine; --max-ratio X: exit code 1 above it
   nodes                 file to null and micro benches on Node 20, 22 and 24
   profile/file, …/live  a flame graph, and the functions with the most time of their own
@@ -63,7 +63,7 @@ export const USAGE = `npm run bench -- [NAME…] [options]
   floods-live           floods over UDP against run, with a small --memory-limit
   gate                  counts that do not depend on the machine, against bench/bounds.json
   --quick               small and short, for checking that it works
-  --runs N              runs of each variant, in turns (default 5; live-limit and idle 2, start 11)
+  --runs N              runs of each variant, interleaved (default 5; live-limit and idle 2, start 11)
   --seconds N           measured seconds of live traffic, and of wrk (default 2)
   --workers N,N         worker counts to compare (default 0,1,2; replay, compare 0,1)
   --rates N,N           packets per second of live traffic to null (default 20000,60000,120000; compare 20000,60000)

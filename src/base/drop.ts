@@ -40,7 +40,7 @@ export const PACKET_DROP_HELP = {
   geneveControl: 'The GENEVE O bit marks a control packet.',
   geneveProtocol: 'The GENEVE protocol type is not supported.',
   greTruncated: 'The packet ends inside the GRE or ERSPAN header.',
-  greVersion: 'The GRE version is not 0 (RFC 2784), or the routing bit is set.',
+  greVersion: 'The GRE version is neither 0 (RFC 2784) nor 1 with PPP or EoIP (RFC 2637), or the routing bit is set.',
   mplsTruncated: 'The packet ends inside the MPLS label stack.',
   pppoeTruncated: 'The packet ends inside the PPPoE header.',
   ipTruncated: 'The packet ends inside the IP header or its extension headers.',
@@ -48,7 +48,7 @@ export const PACKET_DROP_HELP = {
   ipLength: 'The IP header states impossible lengths (header shorter than its minimum, total shorter than the header).',
   ipChecksum: 'The IPv4 header checksum is wrong (--verify-checksums).',
   fragmentInvalid: 'The IP fragment contradicts others of its datagram (overlap, size, or an end beyond 65,535 bytes).',
-  fragmentCut: 'The IP fragment was truncated by the capture, so its datagram cannot be reassembled.',
+  fragmentTruncated: 'The IP fragment was truncated by the capture, so its datagram cannot be reassembled.',
   fragmentLimit: 'The fragment store is full (--fragment-bytes, --fragment-datagrams).',
   fragmentTimeout: 'The fragments of a datagram were not complete in time.',
   tcpTruncated: 'The packet ends inside the TCP header.',
@@ -87,7 +87,7 @@ export const REQUEST_DROP_HELP = {
   obsFold: 'A header line is continued on the next one (obs-fold, RFC 9112 section 5.2).',
   headerName: 'A header name is not a token, or has white space before its colon.',
   headerTooLarge: 'The head is longer than --max-head-bytes.',
-  tooManyHeaders: 'The head has more header lines than the cap.',
+  tooManyHeaders: 'The head has more header lines than --max-headers.',
   lengthAndChunked: 'The request has both Content-Length and Transfer-Encoding (RFC 9112 section 6.1).',
   contentLength: 'Content-Length is not a plain decimal number, or there are several that differ.',
   repeatedLength: 'Content-Length is repeated with the same value.',
@@ -111,7 +111,7 @@ export const REQUEST_DROP_HELP = {
   sampledOut: 'The request is not in the share that --percent keeps.',
   rateLimited: 'The request was beyond --rate (live traffic only; files wait).',
   queueFull:
-    'The replay queue is full, and no captured connection has more requests in it than that of this request (live traffic only; files wait).',
+    'The replay queue is full, and no other captured connection has more requests in it than this one (live traffic only; files wait).',
   circuitOpen: 'The origin does not answer, and the circuit breaker is open.',
   unsendable:
     'The replay engine cannot send this request unaltered: its target has an unknown form, or it has two Host headers with --keep-host. With undici also OPTIONS * and control characters in a value.',
@@ -131,7 +131,7 @@ export const RESPONSE_DROP_HELP = {
   statusLine: 'The status line is not HTTP/1.x SP 3DIGIT (RFC 9112 section 4).',
   head: 'The head is malformed (bare LF or CR, NUL, obs-fold, bad header name).',
   headerTooLarge: 'The head is longer than --max-head-bytes.',
-  tooManyHeaders: 'The head has more header lines than the cap.',
+  tooManyHeaders: 'The head has more header lines than --max-headers.',
   framing: 'Content-Length and Transfer-Encoding contradict each other or themselves.',
   chunk: 'A chunk or the trailer is malformed.',
   memoryLimit:
@@ -147,7 +147,7 @@ export const PACKET_DROP_NAMES: readonly string[] = ['', ...Object.keys(PACKET_D
 export const REQUEST_DROP_NAMES: readonly string[] = ['', ...Object.keys(REQUEST_DROP_HELP)]
 export const RESPONSE_DROP_NAMES: readonly string[] = ['', ...Object.keys(RESPONSE_DROP_HELP)]
 
-/** What became of a request that was handed to the engine, `null` sink or printer. Each request ends in exactly one. */
+/** What became of a request that was handed to an engine, the null sink or `inspect`. Each request ends in exactly one. */
 export const OUTCOME_HELP = {
   '1xx': 'Answered with a final status 101 (only 101 is final among 1xx).',
   '2xx': 'Answered with status 200 to 299.',

@@ -8,7 +8,7 @@ const MAX_SECRET_BYTES = 4096
 const OF_OTHERS = 0o007
 
 /**
- * The content of a secret file, without the line end behind it. Permissions are those of the opened file, so links and
+ * The content of a secret file, without the line end after it. Permissions are those of the opened file, so links and
  * credentials that systemd or Kubernetes mount work like any other.
  * @param option names the option in messages; the content never stands in one
  * @throws MirrorError ERR_CONFIG when the file cannot be read, is readable or writable by everybody, or is empty or too long

@@ -1,4 +1,4 @@
-/** The words behind a command, taken apart by commander. What is wrong with them is collected, not thrown. */
+/** The words after a command, taken apart by commander. What is wrong with them is collected, not thrown. */
 import { Command, CommanderError, Option } from 'commander'
 import { COMMANDS, type CommandName, type Field, type Fields, flagName, isSwitch } from '../config/field.ts'
 import { findNearest } from '../config/nearest.ts'
@@ -25,7 +25,7 @@ export function parseArguments(label: string, fields: Fields, words: readonly st
     const { operands, unknown } = command.parseOptions([...words])
     const strangers = unknown.filter((word) => word.startsWith('-') && word !== '--')
     for (const word of strangers) usage(unknownOption(label, fields, word))
-    // What stands behind an unknown option may be its value: no word on that.
+    // What follows an unknown option may be its value: no word on that.
     if (strangers.length > 0) return { flags, arguments: operands.length > 0 ? operands : null, faults }
     const takesFiles = Object.values(fields).some((field) => field.from === 'argument')
     if (!takesFiles)

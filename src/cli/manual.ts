@@ -11,7 +11,7 @@ export interface Manual {
   readonly summary: string
   readonly usage: string
   readonly examples: readonly Example[]
-  /** Paragraphs behind the examples: what surprises people. */
+  /** Paragraphs after the examples: what surprises people. */
   readonly notes?: readonly string[]
 }
 

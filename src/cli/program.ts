@@ -20,7 +20,7 @@ export interface TextOutput {
 }
 
 /**
- * @param argv the words behind the program's name
+ * @param argv the words after the program's name
  * @returns the exit code
  * @throws MirrorError ERR_CONFIG, and what a command throws; usage errors are printed here, with where to look
  */
@@ -123,7 +123,7 @@ function knownName(name: string): CommandName | ToolName {
   throw new MirrorError('ERR_USAGE', `unknown command ${JSON.stringify(name)}.${hint}`)
 }
 
-/** Behind `--` nothing is an option. */
+/** After `--` nothing is an option. */
 function wantsHelp(words: readonly string[]): boolean {
   const end = words.indexOf('--')
   return (end === -1 ? words : words.slice(0, end)).some((word) => word === '--help' || word === '-h')

@@ -32,7 +32,7 @@ const ENDED_EARLY: ReadonlySet<number> = new Set([
   PacketDrop.mplsTruncated,
   PacketDrop.pppoeTruncated,
   PacketDrop.ipTruncated,
-  PacketDrop.fragmentCut,
+  PacketDrop.fragmentTruncated,
   PacketDrop.tcpTruncated,
   PacketDrop.tunnelTruncated,
 ])

@@ -133,7 +133,7 @@ export class FragmentStore {
     })
   }
 
-  /** Gives up what is too old. Called as time goes on, also when no fragment comes. */
+  /** Gives up what is too old. Called as time passes, also when no fragment comes. */
   expire(nowUs: number): void {
     const limitUs = nowUs - this.limits.timeoutMs * 1000
     while (this.oldest !== null && this.oldest.createdUs <= limitUs) this.drop(this.oldest, PacketDrop.fragmentTimeout)

@@ -12,7 +12,7 @@ export interface Verdict {
   readonly duplicates: number
   /** Arrived and never sent. */
   readonly invented: number
-  /** Arrived behind a later request of its connection. */
+  /** Arrived after a later request of its connection. */
   readonly outOfOrder: number
   /** What differs, at most three. */
   readonly examples: readonly string[]
@@ -92,7 +92,7 @@ export class Judge {
     }
     arrived.indexes.add(request.index)
     if (request.index < arrived.last)
-      this.outOfOrder += this.note(`${what(arrival)}: arrived behind a later request of its connection`)
+      this.outOfOrder += this.note(`${what(arrival)}: arrived after a later request of its connection`)
     else arrived.last = request.index
   }
 

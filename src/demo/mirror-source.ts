@@ -83,7 +83,7 @@ export class MirrorSource {
     return Math.max(0, window - (this.packetsSent - this.settled))
   }
 
-  /** The 8 bytes in front of every frame, as AWS sends them: only the I flag and the VNI. */
+  /** The 8 bytes before every frame, as AWS sends them: only the I flag and the VNI. */
   private header(vni: number): Buffer {
     let header = this.headers.get(vni)
     if (header === undefined) {

@@ -25,7 +25,7 @@ export function verdictSentence(verdict: Verdict): string {
   return `Failed: of ${plural(verdict.sent, 'request')} ${named.join(', ')}.`
 }
 
-/** Everything behind the sentence. */
+/** Everything after the sentence. */
 export function verdictDetails(state: HarnessState, summary: Summary): string[] {
   const { verdict, tally } = state
   return [
@@ -135,7 +135,7 @@ function throughputItems({ verdict, packetsSent, arrivingMs, sendingMs }: Harnes
   ]
 }
 
-/** Items behind a label, separated by commas, on as many lines as they need. Nothing without items. */
+/** Items after a label, separated by commas, on as many lines as they need. Nothing without items. */
 function wrapped(label: string, items: readonly string[]): string[] {
   const lines: string[] = []
   let line = ''

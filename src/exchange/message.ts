@@ -38,7 +38,7 @@ export type Offsets = Int32Array | number[]
 export class MessageView {
   /** Holds the head; a Buffer so that `toString` makes its strings. */
   bytes: Buffer
-  /** Start of the first line and end of the head (behind CRLF CRLF), offsets in `bytes`. */
+  /** Start of the first line and end of the head (after CRLF CRLF), offsets in `bytes`. */
   headAt = 0
   headEnd = 0
   /** Request: [headAt, methodEnd) is the method, [targetAt, targetEnd) the target exactly as captured. */
@@ -80,7 +80,7 @@ export class MessageView {
     return this.bytes.toString('latin1', at, end)
   }
 
-  /** HTTP/1.0 that does not ask to go on: the connection ends behind this message and its answer (RFC 9112 section 9.3). */
+  /** HTTP/1.0 that does not ask to continue: the connection ends after this message and its response (RFC 9112 section 9.3). */
   get isOneShot(): boolean {
     return this.minorVersion === 0 && (this.flags & MessageFlag.keepAlive) === 0
   }
@@ -120,7 +120,7 @@ export class MessageView {
   }
 
   /**
-   * A copy in memory of its own: the head, and of a request the body where `withBody` and the parser kept it. An answer's body comes
+   * A copy in memory of its own: the head, and of a request the body where `withBody` and the parser kept it. A response's body comes
    * later, piece by piece: it is not here.
    */
   keep(withBody = true): OwnedMessage {

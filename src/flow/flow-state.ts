@@ -4,7 +4,7 @@
 export const Flow = {
   /** Both directions ended: only late packets are expected. */
   closed: 1,
-  /** Closed by a RST: data that goes on behind it is a connection again. */
+  /** Closed by a RST: data that continues after it is a connection again. */
   reset: 2,
   /** A SYN showed which side opened: direction 0 or, with `clientIs1`, direction 1. */
   clientKnown: 4,

@@ -69,7 +69,7 @@ export class FlowTable {
   finSeq = new Int32Array(FIRST_CAPACITY * 2)
   /** Where the present bytes of a truncated segment end. */
   truncatedSeq = new Int32Array(FIRST_CAPACITY * 2)
-  /** The end of what was seen of the direction, where that lies behind nextSeq: what the other side may acknowledge. */
+  /** The end of what was seen of the direction, where that lies after nextSeq: what the other side may acknowledge. */
   sentEnd = new Int32Array(FIRST_CAPACITY * 2)
   /** The end of the window that the other side advertised to it. */
   rightEdge = new Int32Array(FIRST_CAPACITY * 2)
@@ -159,7 +159,7 @@ export class FlowTable {
     outOfWindow[key] = outOfWindow[key + 1] = 0
   }
 
-  /** The row's connection gets a number that none before it had; so does one that was given up and goes on. */
+  /** The row's connection gets a number that none before it had; so does one that was given up and continues. */
   newGeneration(slot: number): number {
     this.generation[slot] = (this.generation[slot]! + 1) & LAST_GENERATION
     return this.generation[slot]!
@@ -256,7 +256,7 @@ export class FlowTable {
     while (index[hole] !== slot + 1) hole = (hole + 1) & mask
     for (let i = (hole + 1) & mask; index[i] !== 0; i = (i + 1) & mask) {
       const home = hash[index[i]! - 1]! & mask
-      // The entry may move into the hole unless its home lies cyclically behind the hole.
+      // The entry may move into the hole unless its home lies cyclically after the hole.
       if (((i - home) & mask) >= ((i - hole) & mask)) {
         index[hole] = index[i]!
         hole = i

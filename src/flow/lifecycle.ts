@@ -1,5 +1,5 @@
 /**
- * Connections come and go: opened, expired, evicted, started again on the same five-tuple. What ends with one of them (streams, their
+ * Connections come and go: opened, expired, evicted, restarted on the same five-tuple. What ends with one of them (streams, their
  * parsers) its owner ends: see FlowOwner.
  */
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
@@ -111,7 +111,7 @@ export class Lifecycle {
   /** The same five-tuple begins a new connection. */
   restart(slot: number): void {
     this.end(slot, this.codes.replaced)
-    // It may be the same one, of which too much was lost, or whose reset was none. Where a SYN says otherwise, nobody asks.
+    // It may be the same connection, after a long loss or a RST that its receiver ignored. After a SYN the bit is not read.
     const midMessage = this.table.flags[slot]! & Flow.midMessage
     this.table.clearState(slot)
     this.table.flags[slot] = midMessage
@@ -178,7 +178,7 @@ export class Lifecycle {
     return this.evictIdle()
   }
 
-  /** Of the connections that sent data, the longest there that has no message in hand, or none that goes on. */
+  /** Of the connections that sent data, the longest there that has no message in hand, or none that continues. */
   evictIdle(): boolean {
     const { lists, table } = this
     for (let looks = 0; looks < EVICTION_LOOKS; looks++) {
@@ -268,7 +268,7 @@ export class Lifecycle {
     const wasOpen = (flags & Flow.closed) === 0
     if (wasOpen) this.counters.add(Counter.flowsExpired)
     this.end(slot, this.codes.expired)
-    // What goes on inside a message after all is still inside it; so it is behind a reset that was none.
+    // A connection that continues after all is still mid-message; so it is after a RST that its receiver ignored.
     const mayGoOn = wasOpen || (flags & Flow.reset) !== 0
     const isMidMessage = mayGoOn && (this.table.flags[slot]! & Flow.midMessage) !== 0
     this.removed(slot, isMidMessage ? this.table.lastSeenUs[slot]! : null, isMidMessage)

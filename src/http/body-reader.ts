@@ -30,7 +30,7 @@ const State = {
   trailerValue: 11,
   trailerLf: 12,
   lastLf: 13,
-  /** Inside a quoted string of a chunk extension, and behind a backslash in it. */
+  /** Inside a quoted string of a chunk extension, and after a backslash in it. */
   chunkQuoted: 14,
   chunkQuotedPair: 15,
 } as const
@@ -84,7 +84,7 @@ export class BodyReader {
     this.state = State.done
   }
 
-  /** Reads from [at, end) and returns the index behind what it took: the end of the message or `end`. -1: a fault. */
+  /** Reads from [at, end) and returns the index after what it took: the end of the message or `end`. -1: a fault. */
   read(bytes: Buffer, at: number, end: number, target: BodyTarget): number {
     let i = at
     while (i < end) {

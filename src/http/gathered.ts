@@ -1,4 +1,4 @@
-/** Bytes of a stream that are kept until those behind them say what they are. */
+/** Bytes of a stream that are kept until those after them say what they are. */
 import { StreamPiece } from '../reassembly/stream-parser.ts'
 import { withRoom } from './room.ts'
 

@@ -15,7 +15,7 @@ import type { PartialHead } from './partial-head.ts'
 export const State = {
   /** At a message boundary. */
   idle: 0,
-  /** Behind the CR of an empty line in front of a message. */
+  /** After the CR of an empty line before a message. */
   emptyLine: 1,
   /** Gathering a head that began in an earlier piece. */
   head: 2,
@@ -49,7 +49,7 @@ export abstract class HeadAssembly implements MessageStart, ReservationOwner {
     this.state = state
   }
 
-  /** The context's view holds a complete head; the message goes on at `at` of the piece. Returns the index behind what was taken. */
+  /** The context's view holds a complete head; the message continues at `at` of the piece. Returns the index after what was taken. */
   protected abstract headComplete(piece: StreamPiece, at: number): number
 
   /** The head in hand will not come whole: nothing is read until a boundary is proven. */

@@ -172,7 +172,7 @@ export class HeadReader {
     return 0
   }
 
-  /** The index behind CRLF at `i`; HEAD_INCOMPLETE or HEAD_FAULT. */
+  /** The index after CRLF at `i`; HEAD_INCOMPLETE or HEAD_FAULT. */
   private lineEnd(bytes: Buffer, i: number, end: number, otherwise: number): number {
     if (i >= end) return HEAD_INCOMPLETE
     const c = bytes[i]
@@ -203,7 +203,7 @@ export class HeadReader {
   }
 
   /**
-   * One field line that begins with a token at `nameAt`. Returns the index behind it, HEAD_INCOMPLETE or HEAD_FAULT.
+   * One field line that begins with a token at `nameAt`. Returns the index after it, HEAD_INCOMPLETE or HEAD_FAULT.
    * @param isOneTooMany that is its fault, once it is whole and not wrong in itself: splits do not matter then
    */
   private field(bytes: Buffer, nameAt: number, end: number, view: MessageView, isOneTooMany: boolean): number {
@@ -212,7 +212,7 @@ export class HeadReader {
     if (i === end) return HEAD_INCOMPLETE
     const nameEnd = i
     if (bytes[i] !== COLON && view.status !== 0) {
-      // Of an answer a proxy takes the white space in front of the colon away (RFC 9112 section 5.1); in a request it is an error.
+      // Of a response a proxy takes the white space before the colon away (RFC 9112 section 5.1); in a request it is an error.
       while (i < end && (CHARACTERS[bytes[i]!]! & Char.blank) !== 0) i++
       if (i === end) return HEAD_INCOMPLETE
     }
@@ -248,7 +248,7 @@ export class HeadReader {
     return headEnd
   }
 
-  /** The index behind the CRLF of a field line, at `i`; HEAD_INCOMPLETE or HEAD_FAULT. */
+  /** The index after the CRLF of a field line, at `i`; HEAD_INCOMPLETE or HEAD_FAULT. */
   private behindLine(bytes: Buffer, i: number, end: number): number {
     if (end - i > 1 && bytes[i] === CR && bytes[i + 1] === LF) return i + 2
     return this.lineEnd(bytes, i, end, Fault.fieldName)

@@ -1,4 +1,4 @@
-/** HTTP/1 on one captured connection: which side is the client, a PROXY header in front of it, and where HTTP ends. What is between is the session's. */
+/** HTTP/1 on one captured connection: which side is the client, a PROXY header before it, and where HTTP ends. What is between is the session's. */
 import { CONNECTION_BYTES } from '../base/memory-weights.ts'
 import { Counter } from '../metrics/counters.ts'
 import { Demand, End, GapReason, Phase, type StreamParser, type StreamPiece } from '../reassembly/stream-parser.ts'
@@ -128,7 +128,7 @@ export class HttpConnection implements StreamParser, SessionOwner {
     const { counters, memory, tunnels } = this.context
     if (this.role !== null) counters.add(Counter.resyncUnproven, this.role.forget())
     if (this.proxyHeader !== null) counters.add(Counter.resyncUnproven, this.proxyHeader.kept.length)
-    // A silent tunnel that goes on later begins in the middle, and must still be known as one; so must one of which so much was lost
+    // A silent tunnel that continues later begins in the middle, and must still be known as one; so must one of which so much was lost
     // that it looks like another connection.
     const mayGoOn = reason === End.expired || reason === End.evicted || reason === End.replaced
     const isUndecided = this.isUndecided
@@ -152,7 +152,7 @@ export class HttpConnection implements StreamParser, SessionOwner {
     const { requests, responses } = this.session
     if (!requests.isIdle) return Phase.message
     if (!requests.isAtBoundary && !requests.isClosed) return Phase.opaque
-    // Text in an answer is no request where its sender's port is no client's.
+    // Text in a response is no request where its sender's port is no client's.
     return responses.isUntouched || !canBeClient(this.ports, this.client ^ 1) ? Phase.boundary : Phase.opaque
   }
 

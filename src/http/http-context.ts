@@ -15,11 +15,11 @@ export interface HttpContext extends ParserContext {
   readonly upgradeWaitUs: number
   /** Server ports taken; null: any. */
   ports: ReadonlySet<number> | null
-  /** Requests behind Connection: close of the server are passed on, and dropped later where they were not answered. Replay does not set it. */
+  /** Requests after Connection: close of the server are passed on, and dropped later where they were not answered. Replay does not set it. */
   readonly showsUnanswered: boolean
   /** Requests recognised and not yet complete or dropped, over all connections. */
   requestsInParsing: number
 }
 
-/** @param proxied what a PROXY header in front of the connection says about its ends */
+/** @param proxied what a PROXY header before the connection says about its ends */
 export type OpenEvents = (clientDirection: number, proxied: ProxiedEnds | null) => HttpEvents

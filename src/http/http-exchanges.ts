@@ -24,7 +24,7 @@ export class HttpExchanges implements HttpEvents {
   private unseen = 0
   /** Interim responses to a request that was not seen: their final one is the next response of that kind. */
   private unfinished: ExchangeId | null = null
-  /** The exchange whose answer is being read. */
+  /** The exchange whose response is being read. */
   private answering: ExchangeId | null = null
 
   /** @param onClosed called when the outlet knows of the end */

@@ -11,7 +11,7 @@ import { Counter, type CounterBlock } from '../metrics/counters.ts'
 export interface HttpMemoryLimits {
   /** Bytes of the shard's HTTP connections. */
   readonly connectionBytes: number
-  /** Bytes of its messages being read and of exchanges waiting for their answer. */
+  /** Bytes of its messages being read and of exchanges waiting for their response. */
   readonly messageBytes: number
 }
 

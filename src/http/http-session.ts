@@ -69,10 +69,10 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   /** One of Demand. */
   demand(isClient: boolean): number {
     const { requests } = this
-    // While requests wait for an answer, that answer may acknowledge bytes which are held back.
+    // While requests wait for a response, that response may acknowledge bytes which are held back.
     if (!isClient) return requests.isWaiting ? Demand.ready : Demand.afterPeer
     if (requests.isWaiting) return Demand.paused
-    // Behind a loss of requests, or in a body, an answer that the client had heard may say that what it sends is none: the accepted upgrade
+    // After a loss of requests, or in a body, a response that the client had received may say that what it sends is no request: the accepted upgrade
     // to a tunnel, or a refusal of the body.
     return requests.isLost || requests.isInBody ? Demand.afterPeer : Demand.ready
   }
@@ -95,12 +95,12 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   }
 
   serverEnd(reason: number): void {
-    // The end may complete the very answer that is waited for.
+    // The end may complete the very response that is waited for.
     this.responses.end(reason)
     if (this.requests.isWaiting) this.answerIsMissing()
   }
 
-  /** HTTP is over, the connection may go on. */
+  /** HTTP is over, the connection may continue. */
   stop(): void {
     this.requests.stop()
     this.responses.stop()
@@ -126,7 +126,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   clientData(piece: StreamPiece): number {
     const requests = this.requests
     const taken = requests.data(piece)
-    // Whoever takes over this flow after a crash must not begin anew behind an ambiguous message either.
+    // Whoever takes over this flow after a crash must not begin anew after an ambiguous message either.
     if (requests.isAmbiguous) this.context.tunnels.add(this.flowHash)
     return taken
   }
@@ -140,7 +140,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     const { server, transactions, context } = this
     server.requestBegins(peerOffset, this.responses.isUntouched)
     const { last } = transactions
-    // Behind HTTP/1.0 without keep-alive nothing is a request that was sent before a byte of the answer had come.
+    // After HTTP/1.0 without keep-alive nothing is a request that was sent before a byte of the response had come.
     const isPipelined =
       last !== null && (last.is & Pending.last) !== 0 && peerOffset <= last.peerOffset && peerOffset !== NO_OFFSET
     const { closesAt } = server
@@ -171,7 +171,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
       return
     }
     this.switching.await(request, this.nowUs)
-    // Until the answer refuses: whoever takes over this flow after a crash must not read a tunnel as requests.
+    // Until the response refuses: whoever takes over this flow after a crash must not read a tunnel as requests.
     this.context.tunnels.add(this.flowHash)
   }
 
@@ -287,7 +287,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   responsesAreOther(bytes: Buffer, at: number, end: number): boolean {
     if (this.isSocks) return true
     this.isUnknown = false
-    // A server that speaks first, or answers a request in another language.
+    // A server that speaks first, or answers a request in another protocol.
     this.missAnswers()
     this.owner.isOther(this.context.protocols.recognise(bytes, at, end))
     return false
@@ -302,13 +302,13 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.skipped(bytes, why)
   }
 
-  /** What waits in front of the next answer goes first. */
+  /** What waits before the next response goes first. */
   get responsesPause(): boolean {
     return this.switching.hasResumed
   }
 
   /**
-   * What a response that cannot be proven to be one would say: it may end the requests, and nothing else. In the body of an answer to a
+   * What a response that cannot be proven to be one would say: it may end the requests, and nothing else. In the body of a response to a
    * request that was not seen, too: to HEAD there would be no body.
    */
   responseUnproven(bytes: Buffer, at: number, end: number): void {
@@ -321,23 +321,23 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.answerMayBeMissing()
   }
 
-  /** Connection: close, by the server: it reads nothing behind the request that it answers (RFC 9112 section 9.6). */
+  /** Connection: close, by the server: it reads nothing after the request that it answers (RFC 9112 section 9.6). */
   private closesBehind(request: PendingRequest | null, offset: number): void {
     const { server, transactions } = this
     if (server.closesAt === NO_OFFSET) server.closesAt = offset
-    // Of several that may be the one that was answered, none is known to stand behind it.
+    // Of several that may be the one that was answered, none is known to follow it.
     if (request === null) return
     for (const behind of transactions.withdraw(offset)) {
       if (behind === transactions.reading) this.requestRole.giveUp(Fault.behindClose)
       else if (behind.state === 'complete') this.open.requestDropped(behind)
     }
-    // The mirror may bring the response behind what its client sent after it.
+    // The mirror may bring the response after what its client sent after it.
     const { reading } = transactions
     if (this.context.showsUnanswered) transactions.standBehindClose()
     else if (reading !== null && reading !== request) this.requestRole.giveUp(Fault.behindClose)
   }
 
-  /** The answers to these will not be recognised; those behind Connection: close have none. */
+  /** The responses to these will not be recognised; those after Connection: close have none. */
   answersMissed(pending: readonly PendingRequest[]): void {
     const unread = pending.filter((request) => (request.is & Pending.behindClose) !== 0 && request.state === 'complete')
     for (const request of unread) this.open.requestDropped(request)
@@ -366,7 +366,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.owner.over(Counter.tunnelBytes)
   }
 
-  /** The head of the final answer to `request` is here, and it begins no tunnel. */
+  /** The head of the final response to `request` is here, and it begins no tunnel. */
   private httpGoesOn(request: PendingRequest): void {
     if (request !== this.switching.awaited) return
     this.switching.end()
@@ -383,7 +383,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     if (this.requests.isWaiting && this.transactions.count === 0) this.answerIsMissing()
   }
 
-  /** No answer to a CONNECT or an upgrade came in time. */
+  /** No response to a CONNECT or an upgrade came in time. */
   answerIsMissing(): void {
     const request = this.switching.end()
     // The preface of HTTP/2 stops the reader; what other protocols begin with may read like a request.

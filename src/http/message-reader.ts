@@ -1,5 +1,5 @@
 /**
- * Reads the messages of one direction out of its stream: strict, incremental, byte-exact (RFC 9112). What requests and answers have in
+ * Reads the messages of one direction out of its stream: strict, incremental, byte-exact (RFC 9112). What requests and responses have in
  * common stands here; in what they differ, the role decides (request-role.ts, response-role.ts).
  *
  * What it does at a fault or a gap is the product's promise that no altered request is sent:
@@ -26,7 +26,7 @@ import type { ParserContext } from './parser-context.ts'
 const Question = {
   /** Is this the first line of a message at a proven boundary? */
   boundary: 0,
-  /** Is this the body, or the next answer? */
+  /** Is this the body, or the next response? */
   bodyOrAnswer: 1,
   /** Did a request line begin in what was taken for the body? */
   endOfBody: 2,
@@ -38,7 +38,7 @@ export class MessageReader extends HeadAssembly {
   private mayBeginHere: boolean
   private hadNoData = true
   private readonly startsInMiddle: boolean
-  /** Bytes that wait for the answer to a question, and which. */
+  /** Bytes that wait until a question is decided, and which question. */
   private gathered: Gathered | null = null
   private question: number = Question.boundary
   private probe: LineProbe | null = null
@@ -104,7 +104,7 @@ export class MessageReader extends HeadAssembly {
     return this.state !== State.stopped && !this.isLost
   }
 
-  /** A body is whole, unless the next bytes go on with a request line that began in it. */
+  /** A body is whole, unless the next bytes continue with a request line that began in it. */
   get isUndecided(): boolean {
     return this.state === State.gather && this.question === Question.endOfBody
   }
@@ -126,13 +126,13 @@ export class MessageReader extends HeadAssembly {
             this.state = State.emptyLine
             i++
           } else if (!role.isRequest && (c === CR || c === LF)) {
-            // Some servers send an empty line, or half of one, behind a body: no reader takes it for a response.
+            // Some servers send an empty line, or half of one, after a body: no reader takes it for a response.
             i++
           } else i = this.beginHead(piece, i)
           break
         }
         case State.emptyLine:
-          // At least one empty line in front of a request is to be ignored (RFC 9112 section 2.2).
+          // At least one empty line before a request is to be ignored (RFC 9112 section 2.2).
           if (bytes[i] === LF) {
             this.state = State.idle
             i++
@@ -165,7 +165,7 @@ export class MessageReader extends HeadAssembly {
 
   /** Bytes that will not come. @param fault why: a code of Fault */
   gap(length: number, fault: number): void {
-    // What follows a hole in front of all data is the first data seen, as in a connection that began in the middle.
+    // After a gap before all data, what follows is the first data seen, as in a mid-stream start.
     this.mayBeginHere = this.role.isRequest && !this.startsInMiddle && this.hadNoData
     if (this.state === State.head) this.tryPartialHead()
     switch (this.state) {
@@ -194,14 +194,14 @@ export class MessageReader extends HeadAssembly {
     this.endWith(faultOfEnd(reason), reason === End.fin)
   }
 
-  /** HTTP is over on this stream, though it may go on. */
+  /** HTTP is over on this stream, though it may continue. */
   stop(): void {
-    // Half a head of an answer says nothing any more.
+    // Half a head of a response is of no use any more.
     if (this.state === State.head && !this.role.isRequest) this.stopped()
     this.endWith(Fault.incomplete, false)
   }
 
-  /** The other direction said that HTTP goes on. */
+  /** The other direction said that HTTP continues. */
   resume(): void {
     if (this.state !== State.waiting) return
     this.goOn()
@@ -222,7 +222,7 @@ export class MessageReader extends HeadAssembly {
 
   // --- heads -------------------------------------------------------------------------------------------------------------------
 
-  /** The context's view holds a complete head; the message goes on at `at` of the piece. Returns the index behind what was taken. */
+  /** The context's view holds a complete head; the message continues at `at` of the piece. Returns the index after what was taken. */
   protected headComplete(piece: StreamPiece, at: number): number {
     const { view } = this.context
     const { role, body } = this
@@ -285,12 +285,12 @@ export class MessageReader extends HeadAssembly {
     }
   }
 
-  /** From here on the sender may have known the final answer to the message in hand, and given up the body. */
+  /** From here on the sender may have known the final response to the message in hand, and given up the body. */
   private isInDoubt(piece: StreamPiece, at: number): boolean {
     return at < piece.end && this.role.isInDoubt(piece.peerOffset, this)
   }
 
-  /** A body and a request are both possible: neither is passed on, and reading goes on at a boundary that a further answer proves. */
+  /** A body and a request are both possible: neither is passed on, and reading continues at a boundary that a further response proves. */
   private refuse(): void {
     this.role.bodyGap(Fault.earlyAnswer)
     this.role.bodyLost(Fault.earlyAnswer, this.lastUs)
@@ -327,7 +327,7 @@ export class MessageReader extends HeadAssembly {
     if (this.state !== State.stopped) this.messageEnds()
   }
 
-  /** At the boundary behind a message, complete or dropped. */
+  /** At the boundary after a message, complete or dropped. */
   private messageEnds(): void {
     this.doubt = null
     if (this.role.waits) {
@@ -360,13 +360,13 @@ export class MessageReader extends HeadAssembly {
     return piece.end
   }
 
-  /** Whether a message begins here, behind a loss: one of Probe. */
+  /** Whether a message begins here, after a loss: one of Probe. */
   private boundary(piece: StreamPiece, at: number): number {
     if (at !== piece.at || !piece.startsSegment || !(piece.isAckedTo || this.mayBeginHere)) return Probe.no
     return this.role.mayResume(piece.peerOffset) ? this.role.probe(piece.bytes, at, piece.end) : Probe.no
   }
 
-  /** The piece goes on with a head, or begins one beyond doubt. */
+  /** The piece continues with a head, or begins one beyond doubt. */
   private isAtHead(piece: StreamPiece): boolean {
     switch (this.state) {
       case State.idle:
@@ -387,7 +387,7 @@ export class MessageReader extends HeadAssembly {
     this.role.lost(false)
   }
 
-  // --- bytes that wait for those behind them -----------------------------------------------------------------------------------
+  // --- bytes that wait for those after them -----------------------------------------------------------------------------------
 
   private ask(question: number): void {
     this.state = State.gather
@@ -410,7 +410,7 @@ export class MessageReader extends HeadAssembly {
     return end
   }
 
-  /** The question is answered; the gathered bytes are read as what they are. */
+  /** The question is decided; the gathered bytes are read as what they are. */
   private settle(isFirstLine: boolean): void {
     switch (this.question) {
       case Question.boundary:

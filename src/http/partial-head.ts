@@ -23,7 +23,7 @@ export class PartialHead {
     if (this.bytes.length > 16 * FIRST_BYTES) this.bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
   }
 
-  /** Takes bytes from [at, end) up to and including the end of the head. Returns the index behind what it took. */
+  /** Takes bytes from [at, end) up to and including the end of the head. Returns the index after what it took. */
   append(bytes: Buffer, at: number, end: number): number {
     let matched = this.matched
     let i = at

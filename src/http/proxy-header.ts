@@ -1,5 +1,5 @@
 /**
- * The PROXY protocol (haproxy's proxy-protocol.txt, versions 1 and 2): what a load balancer puts in front of a connection to say for whom it
+ * The PROXY protocol (haproxy's proxy-protocol.txt, versions 1 and 2): what a load balancer puts before a connection to say for whom it
  * was opened. It stands at the very beginning of the client's stream, before the first byte of any other protocol.
  *
  *  version 1   PROXY SP TCP4|TCP6 SP source SP destination SP port SP port CRLF, or PROXY SP UNKNOWN … CRLF; at most 107 bytes
@@ -51,10 +51,10 @@ export class ProxyHeaderReader {
   private headerEnd = 0
   /** Kept bytes of earlier pieces than the last. */
   before = 0
-  /** Index behind what was taken of the last piece. */
+  /** Index after what was taken of the last piece. */
   next = 0
 
-  /** Takes bytes of [at, end). One of ProxyHeader; `next` is the index behind what was taken, `at` where the stream begins with something else. */
+  /** Takes bytes of [at, end). One of ProxyHeader; `next` is the index after what was taken, `at` where the stream begins with something else. */
   take(bytes: Buffer, at: number, end: number): number {
     if (this.isSkipping) return this.skip(at, end)
     const before = this.kept.length
@@ -80,7 +80,7 @@ export class ProxyHeaderReader {
     return FIXED_2 + Math.min(kept.readUInt16BE(14), ADDRESSES_2[kept[13]! >> 4] ?? 0)
   }
 
-  /** The kept bytes as a piece in front of `next`. */
+  /** The kept bytes as a piece before `next`. */
   keptPiece(next: StreamPiece | null): StreamPiece {
     const piece = new StreamPiece()
     piece.bytes = this.kept
@@ -103,7 +103,7 @@ export class ProxyHeaderReader {
     const { kept } = this
     if (!beginsLike(kept, SIGNATURE_1)) return ProxyHeader.absent
     const text = kept.toString('latin1')
-    // PROXY is no method that anybody knows; as one it has a target behind it, which is none of these words.
+    // PROXY is no method that anybody knows; as one it has a target after it, which is none of these words.
     const words = text.slice(SIGNATURE_1.length)
     if (!WORDS.some((word) => word.startsWith(words) || words.startsWith(word))) return ProxyHeader.absent
     const lineEnd = text.indexOf('\r\n')

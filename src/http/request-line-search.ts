@@ -1,5 +1,5 @@
 /**
- * Looks for a request line anywhere in bytes that may be a body or not, as they come. One may begin behind any byte, because what a client had
+ * Looks for a request line anywhere in bytes that may be a body or not, as they come. One may begin after any byte, because what a client had
  * already handed to its kernel may share a segment with what it sent after it gave the body up.
  */
 import { CHARACTERS, Char, CR, LF, SP } from './characters.ts'
@@ -20,7 +20,7 @@ export class RequestLineSearch {
   /** The method of that line is a known one that began in the body. */
   private isTargetKnown = false
   private isVersionKnown = false
-  /** Token bytes at hand that stand behind the end of the body; NONE: the body goes on. */
+  /** Token bytes at hand that follow the end of the body; NONE: the body continues. */
   private bytesBehind = NONE
 
   begin(): void {
@@ -40,7 +40,7 @@ export class RequestLineSearch {
     this.bytesBehind = other.bytesBehind
   }
 
-  /** The index behind the first request line that ends in [at, end), or -1. Stops there. */
+  /** The index after the first request line that ends in [at, end), or -1. Stops there. */
   find(bytes: Buffer, at: number, end: number): number {
     for (let i = at; i < end; i++) if (this.byte(bytes[i]!)) return i + 1
     return -1
@@ -53,7 +53,7 @@ export class RequestLineSearch {
     if (!this.isVersionKnown) this.versionBytes = NONE
   }
 
-  /** Behind the end of the body: a request line may have begun in it and not ended. */
+  /** After the end of the body: a request line may have begun in it and not ended. */
   get isOpen(): boolean {
     if (this.targetBytes !== NONE || this.versionBytes !== NONE) return true
     const token = this.token()
@@ -116,7 +116,7 @@ export class RequestLineSearch {
 
   private tokenEnds(): void {
     this.tokenBytes = 0
-    // No method that began in the body goes on behind this byte.
+    // No method that began in the body continues after this byte.
     if (this.bytesBehind !== NONE) this.bytesBehind = Number.MAX_SAFE_INTEGER
   }
 

@@ -16,19 +16,19 @@ export interface RequestEvents {
    * @param peerOffset how far the client had the server's stream when it sent the first byte; NO_OFFSET: unknown
    */
   requestHead(view: MessageView, peerOffset: number): number
-  /** @param endOffset offset behind its last byte */
+  /** @param endOffset offset after its last byte */
   requestComplete(view: MessageView, endOffset: number): void
   /** @param fault a code of Fault */
   requestDropped(fault: number): void
-  /** Behind the last one, a CONNECT or an upgrade, complete or dropped: nothing is read until the reader is told to go on or to stop. */
+  /** After the last one, a CONNECT or an upgrade, complete or dropped: nothing is read until the reader is told to continue or to stop. */
   requestsWait(): void
-  /** An unknown number of requests was lost. @param isRefused a body may have been another request: only a further answer proves a boundary */
+  /** An unknown number of requests was lost. @param isRefused a body may have been another request: only a further response proves a boundary */
   requestsLost(isRefused: boolean): void
   /** The first bytes of the stream are no HTTP/1 request. Returns whether requests may still follow at a proven boundary. */
   requestsAreOther(bytes: Buffer, at: number, end: number): boolean
-  /** The client may have known the final answer to the request in hand when it had the server's stream so far. */
+  /** The client may have known the final response to the request in hand when it had the server's stream so far. */
   mayKnowAnswer(peerOffset: number, start: MessageStart): boolean
-  /** Behind a loss: a request line sent with so much of the server's stream may be one. */
+  /** After a loss: a request line sent with so much of the server's stream may be one. */
   mayResume(peerOffset: number): boolean
   /** Bytes that were passed over. @param why one of Skipped */
   requestBytesSkipped(bytes: number, why: number): void
@@ -200,7 +200,7 @@ export class RequestRole implements MessageRole, ReservationOwner {
     this.drop(Fault.memoryLimit)
   }
 
-  /** The request in hand stands behind what closes the connection. Its end is still read. */
+  /** The request in hand follows what closes the connection. Its end is still read. */
   giveUp(fault: number): void {
     this.drop(fault)
   }

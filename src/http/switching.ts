@@ -9,7 +9,7 @@ export class Switching {
   /** The CONNECT or upgrade after which reading waits for the response. */
   awaited: PendingRequest | null = null
   private sinceUs = 0
-  /** What the server sent last let the requests go on: they come before its next response. */
+  /** What the server sent last let the requests continue: they come before its next response. */
   hasResumed = false
   /** The response being read turns the connection into a tunnel. */
   isAccepted = false
@@ -50,7 +50,7 @@ export function mayAcceptConnect(view: MessageView): boolean {
 }
 
 /**
- * What a segment where a response may begin would say: it may accept an upgrade or a CONNECT that was not seen. Of one that is cut or
+ * What a segment where a response may begin would say: it may accept an upgrade or a CONNECT that was not seen. Of one that is truncated or
  * malformed nobody can tell what was requested.
  */
 export function mayHideAcceptance(

@@ -20,7 +20,7 @@ export function equalsText(bytes: Buffer, at: number, end: number, text: Uint8Ar
   return end - at === text.length && isText(bytes, at, text)
 }
 
-/** A comma-separated list holds the token (parameters and versions behind `/` or `;` aside). */
+/** A comma-separated list holds the token (parameters and versions after `/` or `;` aside). */
 export function hasListToken(bytes: Buffer, at: number, end: number, token: Uint8Array): boolean {
   for (let i = at; i < end; ) {
     while (i < end && (bytes[i] === 0x2c || (CHARACTERS[bytes[i]!]! & Char.blank) !== 0)) i++
@@ -38,7 +38,7 @@ export function endsWithListToken(bytes: Buffer, at: number, end: number, token:
   return equalsText(bytes, itemAt, end, token)
 }
 
-/** The end of [at, end) without the blanks in front of it. */
+/** The end of [at, end) without the blanks before it. */
 export function trimmedEnd(bytes: Buffer, at: number, end: number): number {
   let i = end
   while (i > at && (CHARACTERS[bytes[i - 1]!]! & Char.blank) !== 0) i--
@@ -47,7 +47,7 @@ export function trimmedEnd(bytes: Buffer, at: number, end: number): number {
 
 // Nearly every byte of a head is looked at in one of these two: the table only where a comparison does not decide.
 
-/** The index behind the bytes from `at` on that may stand in a value (Char.value). */
+/** The index after the bytes from `at` on that may stand in a value (Char.value). */
 export function pastValue(bytes: Buffer, at: number, end: number): number {
   let i = at
   while (i < end) {
@@ -58,7 +58,7 @@ export function pastValue(bytes: Buffer, at: number, end: number): number {
   return i
 }
 
-/** The index behind the bytes from `at` on that may stand in a target (Char.target). */
+/** The index after the bytes from `at` on that may stand in a target (Char.target). */
 export function pastTarget(bytes: Buffer, at: number, end: number): number {
   let i = at
   while (i < end) {

@@ -1,15 +1,15 @@
-/** The requests of one connection that wait for their answers, and which answer belongs to which: in order, and by proof behind a loss. */
+/** The requests of one connection that wait for their responses, and which response belongs to which: in order, and by proof after a loss. */
 
 import { MessageFlag, type MessageView } from '../exchange/message.ts'
 import { NO_OFFSET } from '../reassembly/stream-parser.ts'
 import { Pending, type PendingRequest } from './http-events.ts'
 import { type HttpMemory, PENDING_BYTES } from './http-memory.ts'
 
-/** Requests without an answer kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
+/** Requests without a response kept for pairing: a connection whose responses are not mirrored must not grow for ever. */
 const MAX_PENDING = 1024
 
 export interface TransactionOwner {
-  /** The answers to these requests will not be recognised. */
+  /** The responses to these requests will not be recognised. */
   answersMissed(pending: readonly PendingRequest[]): void
 }
 
@@ -34,7 +34,7 @@ export class Transactions {
   private readonly memory: HttpMemory
   private readonly owner: TransactionOwner
   private readonly pending: RequestRecord[] = []
-  /** A gap hid responses while several requests were pending: pairing goes on only where acknowledgements prove it. */
+  /** A gap hid responses while several requests were pending: pairing continues only where acknowledgements prove it. */
   private isUnsure = false
   /** A gap hid requests since the last one that was read. */
   private requestsWereLost = false
@@ -48,12 +48,12 @@ export class Transactions {
     return this.pending.length
   }
 
-  /** Requests were not seen whose answer may still come. */
+  /** Requests were not seen whose response may still come. */
   get mayHaveLostRequests(): boolean {
     return this.requestsWereLost || this.pending[0]?.isBehindLoss === true
   }
 
-  /** The next answer belongs to a request that was lost, or to none. */
+  /** The next response belongs to a request that was lost, or to none. */
   get isNextUnseen(): boolean {
     return this.pending.length === 0 || this.pending[0]!.isBehindLoss
   }
@@ -90,7 +90,7 @@ export class Transactions {
     return request
   }
 
-  /** The head of an answer that begins at `offset` was read: the request it answers, or null when that was not seen. */
+  /** The head of a response that begins at `offset` was read: the request it answers, or null when that was not seen. */
   answer(isInterim: boolean, offset: number, peerOffset: number): PendingRequest | null {
     this.isInterim = isInterim
     const request = this.pairOf(offset, peerOffset)
@@ -108,11 +108,11 @@ export class Transactions {
 
   responsesLost(): void {
     this.isUnsure = true
-    // With one request pending the next answer may be its own; with several nobody can tell whose it is.
+    // With one request pending the next response may be its own; with several nobody can tell whose it is.
     if (this.pending.length > 1) this.miss(this.pending.length)
   }
 
-  /** The answers to the first `count` requests will not be recognised. */
+  /** The responses to the first `count` requests will not be recognised. */
   miss(count = this.pending.length): void {
     if (count > 0) this.owner.answersMissed(this.take(count))
   }
@@ -125,7 +125,7 @@ export class Transactions {
     return count === 0 ? [] : this.take(count)
   }
 
-  /** All that wait stand behind Connection: close. */
+  /** All that wait follow Connection: close. */
   standBehindClose(): void {
     for (const asked of this.pending) asked.is |= Pending.behindClose
   }

@@ -1,5 +1,5 @@
 /**
- * Flows on which HTTP is over, or may be over: behind CONNECT or an upgrade. Kept in shared memory, so that a shard that is
+ * Flows on which HTTP is over, or may be over: after CONNECT or an upgrade. Kept in shared memory, so that a shard that is
  * started again does not take what it finds in the middle of a tunnel for requests.
  *
  *  word 0..SLOTS-1   owner: the shard   hash of the flow, 0 for empty; open addressing within PROBES slots

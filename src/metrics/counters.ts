@@ -94,14 +94,14 @@ export class CounterBlock {
   readonly values = new Float64Array(BLOCK_VALUES)
   private readonly words: Int32Array
   private readonly copies: readonly Float64Array[]
-  /** Behind it `values` and all copies hold zeros: the latencies of a thread that sends nothing, what was passed over in most. */
+  /** After it `values` and all copies hold zeros: the latencies of a thread that sends nothing, what was passed over in most. */
   private used: Float64Array
 
   /** @param byteOffset start of the block in `memory`, a multiple of 64. With no `memory` the block is for one thread. */
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(COUNTER_BLOCK_BYTES), byteOffset = 0) {
     this.words = new Int32Array(memory, byteOffset, 1)
     this.copies = copiesOf(memory, byteOffset)
-    // A restarted worker goes on counting where the previous one's last publication ended.
+    // A restarted worker continues counting where the previous one's last publication ended.
     const word = Atomics.load(this.words, HOLDERS)
     this.values.set(this.copies[(word & FRESH) !== 0 ? publishedCopy(word) : readCopy(word)]!)
     // In the owner's copy, too: a worker that died while it filled it left there what it never published.
@@ -156,7 +156,7 @@ export class CounterBlock {
     this.values[Counter.addedLatencySumUs]! += us
   }
 
-  /** @param length of `values`, in front of which something will stand */
+  /** @param length of `values`, before which something will stand */
   private use(length: number): void {
     if (length > this.used.length) this.used = this.values.subarray(0, length)
   }

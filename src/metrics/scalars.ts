@@ -245,8 +245,8 @@ export const SCALARS = {
     kind: 'gauge',
     help: 'Memory for messages being read, and with inspect for exchanges that wait for their response.',
   },
-  exchangesShed: {
-    metric: 'mirrorshard_exchanges_shed_total',
+  exchangesEvicted: {
+    metric: 'mirrorshard_exchanges_evicted_total',
     kind: 'counter',
     help: 'Exchanges that inspect printed without the whole response, because --message-bytes was reached.',
   },

@@ -104,7 +104,7 @@ export class Acceptance {
     const { table, half } = this
     const peer = key ^ 1
     if (!half.has(key, Direction.known) || !half.has(key, Direction.syn | Direction.seen)) {
-      // The answer to a SYN: it acknowledges that SYN (RFC 9293 section 3.10.7.3).
+      // The response to a SYN: it acknowledges that SYN (RFC 9293 section 3.10.7.3).
       const isAnswer = segment.hasAck && half.has(peer, Direction.syn) && !half.hasMoved(peer)
       if (isAnswer && segment.ack === half.sentEnd(peer)) return true
       if (!half.has(key, Direction.known)) return false
@@ -112,7 +112,7 @@ export class Acceptance {
     const { seq } = segment
     const next = table.nextSeq[key]!
     if (half.has(key, Direction.fin)) {
-      // Behind the FIN, or, where the receiver has closed too, at it.
+      // After the FIN, or, where the receiver has closed too, at it.
       const behindFin = seqDistance(table.finSeq[key]!, seq)
       if (behindFin === 0 || behindFin === 1) return true
     }
@@ -147,7 +147,7 @@ export class Acceptance {
     const una = seqBefore(sent, table.highAck[peer]!) ? sent : table.highAck[peer]!
     const behind = seqDistance(segment.ack, una)
     if (behind <= 0) return -1
-    // RFC 5961 section 5.2; what stands in front of the peer's whole stream was never sent either.
+    // RFC 5961 section 5.2; what stands before the peer's whole stream was never sent either.
     const isBeforeAll = half.has(peer, Direction.syn) && behind > seqDistance(table.base[peer]!, una)
     // Windows of a connection that began unseen are not known: nothing speaks for more than an unscaled one, and nothing is clear.
     const isKnown = half.has(peer, Direction.bounded)
@@ -158,7 +158,7 @@ export class Acceptance {
   }
 
   /**
-   * What opens the connection stands behind the SYN, acknowledges the SYN+ACK and nothing else (RFC 9293 section 3.10.7.4, SYN-RECEIVED),
+   * What opens the connection follows the SYN, acknowledges the SYN+ACK and nothing else (RFC 9293 section 3.10.7.4, SYN-RECEIVED),
    * and echoes its timestamp: newer ones are those of refusals (Linux since 6.15).
    */
   private isRefusedByHandshake(key: number, segment: Segment): boolean {

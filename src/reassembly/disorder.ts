@@ -23,9 +23,9 @@ export class Disorder {
   readonly doubtful: [DoubtfulSegments | null, DoubtfulSegments | null] = [null, null]
   readonly marks: [Marks | null, Marks | null] = [null, null]
   /** When the pending gap was noticed, by the flow's packet count and by time; valid with Direction.hole. */
-  readonly holePackets: [number, number] = [0, 0]
-  readonly holeUs: [number, number] = [0, 0]
-  /** A RST that stands behind a pending gap: it counts where exactly that is filled. */
+  readonly gapPackets: [number, number] = [0, 0]
+  readonly gapUs: [number, number] = [0, 0]
+  /** A RST that follows a pending gap: it counts where exactly that is filled. */
   readonly resets: [number | null, number | null] = [null, null]
   opening: Opening | null = null
 

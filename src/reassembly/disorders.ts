@@ -78,7 +78,7 @@ export class Disorders {
     this.counters.set(Counter.outOfOrderBytes, this.storedBytes)
   }
 
-  /** What stands in front of nextSeq was delivered from elsewhere. */
+  /** What stands before nextSeq was delivered from elsewhere. */
   trim(key: number): void {
     const store = this.storeOf(key)
     if (store === null) return

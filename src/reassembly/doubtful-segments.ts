@@ -83,7 +83,7 @@ export class DoubtfulSegments {
   }
 }
 
-/** Behind its last byte, and its FIN. */
+/** After its last byte, and its FIN. */
 export function endOf(s: DoubtfulSegment): number {
   return seqAdd(s.seq, s.bytes.length + s.missing + (s.isFin ? 1 : 0))
 }

@@ -1,6 +1,6 @@
 /**
  * One direction of a connection: where its stream began, what of it was delivered, acknowledged and announced, and how far the other
- * side lets it go on. A direction is named by its key; its state stands in the columns of the flow table.
+ * side lets it continue. A direction is named by its key; its state stands in the columns of the flow table.
  *
  *   base ........ nextSeq ........ highAck ........ sentEnd ........ rightEdge
  *     delivered    |  pending gap,    |  seen, and not   |  may still come
@@ -31,7 +31,7 @@ export class HalfStreams {
   }
 
   /**
-   * @param isBeginning the SYN in front of `seq` was seen
+   * @param isBeginning the SYN before `seq` was seen
    * @param isHeard a parser may have been told of offsets of the direction
    */
   start(key: number, seq: number, isBeginning: boolean, isHeard: boolean): void {
@@ -70,7 +70,7 @@ export class HalfStreams {
     table.nextOffset[key]! += length
   }
 
-  /** Of a sequence number of the direction; NO_OFFSET where none is known, or it lies in front of the stream. */
+  /** Of a sequence number of the direction; NO_OFFSET where none is known, or it lies before the stream. */
   offsetOf(key: number, seq: number): number {
     const { table } = this
     if ((table.directionFlags[key]! & (Direction.known | Direction.anchored)) === 0) return NO_OFFSET
@@ -169,7 +169,7 @@ export class HalfStreams {
     return Math.max(0, seqDistance(table.highAck[key]!, table.rightEdge[key]!))
   }
 
-  /** The number belongs to no packet of the connection: far ahead, or in front of where its stream began. */
+  /** The number belongs to no packet of the connection: far ahead, or before where its stream began. */
   isFar(key: number, seq: number): boolean {
     const { table } = this
     const ahead = seqDistance(table.nextSeq[key]!, seq)

@@ -78,12 +78,12 @@ export class Handshake {
 
   /**
    * A packet of `key` belongs to another connection, by its numbers: to the one that was asked for, or to one whose beginning the mirror
-   * lost. Where the server's packets come by, its answer must show that there is one.
+   * lost. Where the server's packets come by, its response must show that there is one.
    */
   beginOther(key: number, segment: Segment): void {
     const slot = key >> 1
     const { half } = this
-    // Right behind a reset that the receiver ignored, as its acknowledgements say.
+    // Right after a reset that the receiver ignored, as its acknowledgements say.
     const isAcknowledged = (this.table.flags[slot]! & Flow.reset) !== 0 && !half.isFar(key, segment.start)
     const wasAnswered = half.has(key ^ 1, Direction.seen) || this.isUnanswered(slot)
     if (!this.begunBy(key, segment)) this.lifecycle.restart(slot)
@@ -126,7 +126,7 @@ export class Handshake {
     const isClosed = (table.flags[slot]! & Flow.closed) !== 0
     if (half.has(key, Direction.known)) {
       if (table.base[key] === first && (half.has(key, Direction.syn) || !isClosed)) {
-        // Sent again; or, behind a refusal, tried again with the same number.
+        // Sent again; or, after a refusal, tried again with the same number.
         if (!this.wasRefused(key)) {
           if (isClosed) table.flags[slot]! |= Flow.askedAgain
           else if (!half.has(key, Direction.syn)) this.opens(key, segment)
@@ -230,7 +230,7 @@ export class Handshake {
     half.acknowledge(client, ack)
     this.acceptance.noteHandshake(key, segment)
     half.noteWindow(key, segment)
-    // Not where the client's stream was taken up behind its beginning.
+    // Not where the client's stream was taken up after its beginning.
     if (isAnswerTo(table.base[client]!, ack)) this.noteClient(client)
     if ((table.flags[key >> 1]! & Flow.mayBeCopy) !== 0) this.checkCopy(client, first)
     else if (half.has(client, Direction.syn) || !half.hasMoved(client)) this.checkUnasked(client, first)

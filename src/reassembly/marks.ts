@@ -43,7 +43,7 @@ export class Marks {
     }
   }
 
-  /** The first that ends behind `seq`; what lies before is forgotten. */
+  /** The first that ends after `seq`; what lies before is forgotten. */
   first(seq: number): Mark | undefined {
     const { marks } = this
     while (marks.length > 0 && seqDistance(marks[0]!.end, seq) >= 0) marks.shift()

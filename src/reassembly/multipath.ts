@@ -4,7 +4,7 @@
  *
  *   MP_JOIN in a SYN                it is a further subflow of another connection
  *   its token                       names that connection, which is one of several from now on
- *   DSS mapping that jumps          data sequence numbers do not go on with those of the subflow: bytes went another way
+ *   DSS mapping that jumps          data sequence numbers do not continue with those of the subflow: bytes went another way
  *   DSS without a handshake seen    it may be any of these
  *
  * A connection that both sides agreed to (MP_CAPABLE) and that has one subflow, or fell back to plain TCP, is read as any other.

@@ -52,7 +52,7 @@ export class OutOfOrderStore {
     return this.segments[this.head]
   }
 
-  /** Behind the last byte held; null where there is none. */
+  /** After the last byte held; null where there is none. */
   end(): number | null {
     const last = this.length === 0 ? undefined : this.segments[this.segments.length - 1]
     return last === undefined ? null : seqAdd(last.seq, last.end - last.at)
@@ -100,7 +100,7 @@ export class OutOfOrderStore {
     else this.insertLinux(segment)
   }
 
-  /** Index of the first segment whose end lies behind `seq`: the one that holds it, or the next. */
+  /** Index of the first segment whose end lies after `seq`: the one that holds it, or the next. */
   private place(seq: number): number {
     let low = this.head
     let high = this.segments.length

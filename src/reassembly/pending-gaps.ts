@@ -50,14 +50,14 @@ export class PendingGaps {
 
   /** There is a pending gap in the direction, or something of it waits. */
   isPending(key: number): boolean {
-    return this.disorders.storeOf(key) !== null || this.holeEnd(key) !== null
+    return this.disorders.storeOf(key) !== null || this.gapEnd(key) !== null
   }
 
   /** Declares the pending gap of the direction whose time has passed. Returns whether anything was delivered or given up. */
   declareOld(key: number): boolean {
     const { table } = this
     const slot = key >> 1
-    const end = this.holeEnd(key)
+    const end = this.gapEnd(key)
     if (end === null) {
       table.directionFlags[key]! &= ~Direction.hole
       return false
@@ -68,12 +68,12 @@ export class PendingGaps {
     if (!this.half.has(key, Direction.hole)) {
       const first = this.disorders.storeOf(key)?.first()
       table.directionFlags[key]! |= Direction.hole
-      disorder.holePackets[key & 1] = first === undefined ? packets : first.packet
-      disorder.holeUs[key & 1] = first === undefined ? nowUs : first.arrivedUs
+      disorder.gapPackets[key & 1] = first === undefined ? packets : first.packet
+      disorder.gapUs[key & 1] = first === undefined ? nowUs : first.arrivedUs
     }
     const isOld =
-      ((packets - disorder.holePackets[key & 1]!) | 0) >= this.options.reorderWindowPackets ||
-      nowUs - disorder.holeUs[key & 1]! >= this.options.reorderWindowMs * 1000
+      ((packets - disorder.gapPackets[key & 1]!) | 0) >= this.options.reorderWindowPackets ||
+      nowUs - disorder.gapUs[key & 1]! >= this.options.reorderWindowMs * 1000
     if (!isOld) return false
     if (this.delivery.parsers[slot] == null && !this.delivery.mayOpen()) {
       // Told with the next packet, or the next look at the flow.
@@ -99,7 +99,7 @@ export class PendingGaps {
   /** No more packets will come: every pending gap is declared, every wait over. */
   flush(key: number): void {
     while (this.disorders.storeOf(key) !== null && this.force(key));
-    for (let end = this.holeEnd(key); end !== null && this.disorders.storeOf(key) === null; end = this.holeEnd(key))
+    for (let end = this.gapEnd(key); end !== null && this.disorders.storeOf(key) === null; end = this.gapEnd(key))
       this.declare(key, end)
     this.delivery.endIfFinished(key)
   }
@@ -108,7 +108,7 @@ export class PendingGaps {
    * The end of the pending gap at nextSeq whose bytes the receiver is known to have, or which stand before a FIN; null when there is
    * none. In a capture of one direction nothing is ever acknowledged: later data must do.
    */
-  private holeEnd(key: number): number | null {
+  private gapEnd(key: number): number | null {
     const { table, half } = this
     const flags = table.directionFlags[key]!
     if ((flags & (Direction.known | Direction.ended)) !== Direction.known) return null
@@ -116,7 +116,7 @@ export class PendingGaps {
     const first = this.disorders.storeOf(key)?.first()
     const isOneSided = !half.has(key ^ 1, Direction.seen)
     let end: number
-    // The acknowledgement of a FIN stands one behind it, so a known FIN goes first.
+    // The acknowledgement of a FIN stands one after it, so a known FIN goes first.
     if ((flags & Direction.fin) !== 0) end = table.finSeq[key]!
     else if ((flags & Direction.acked) !== 0 && isShortlyBefore(next, table.highAck[key]!)) end = table.highAck[key]!
     else if (first !== undefined && isOneSided) end = first.seq

@@ -172,8 +172,8 @@ export class Reassembler implements FlowOwner {
     let isUnclear = false
     for (let key = slot * 2; key <= slot * 2 + 1; key++) if (this.doubts.dropAll(key)) isUnclear = true
     const parser = delivery.parsers[slot]
-    // Behind a connection that both sides have closed comes another.
-    const isCut = parser == null ? (table.flags[slot]! & Flow.midMessage) !== 0 : parser.phase !== Phase.boundary
+    // After a connection that both sides have closed comes another.
+    const isMidMessage = parser == null ? (table.flags[slot]! & Flow.midMessage) !== 0 : parser.phase !== Phase.boundary
     if (parser != null) {
       for (let direction = 0; direction < 2; direction++) {
         if (!this.half.has(slot * 2 + direction, Direction.ended)) parser.end(direction, why)
@@ -183,7 +183,7 @@ export class Reassembler implements FlowOwner {
     delivery.parsers[slot] = null
     this.disorders.clear(slot)
     this.multipath.forget(slot)
-    return why !== End.fin && (isCut || isUnclear)
+    return why !== End.fin && (isMidMessage || isUnclear)
   }
 
   isBusy(slot: number): boolean {
@@ -317,7 +317,7 @@ export class Reassembler implements FlowOwner {
     half.noteWindow(key, segment)
     doubts.meetBehindSyn(key, segment.start)
     if (segment.isUrgent) doubts.markUrgent(key, segment.start, segment.urgentPointer)
-    // Before there is a parser nothing waits for its turn: what an answer proves comes first.
+    // Before there is a parser nothing waits for its turn: what a response proves comes first.
     if (delivery.parsers[key >> 1] == null) doubts.settle(peer, segment)
     if (segment.length > 0) {
       const { piece } = delivery
@@ -366,7 +366,7 @@ export class Reassembler implements FlowOwner {
   }
 
   /**
-   * Late repetitions lie at or before the FIN; data behind it is of another connection. Right behind a RST it is of the same, and counts
+   * Late repetitions lie at or before the FIN; data after it is of another connection. Right after a RST it is of the same, and counts
    * only where the receiver went on acknowledging: it ignored the RST.
    */
   private isBehindEnd(key: number, segment: Segment): boolean {
@@ -406,7 +406,7 @@ export class Reassembler implements FlowOwner {
     if (isUnsent && this.disorders.of(key >> 1) === null) return
     if (!half.acknowledge(key, segment.ack)) return
     this.disorders.storeOf(key)?.markAckedTo(segment.ack)
-    // Behind the end of the stream stands its FIN: nothing is missing.
+    // After the end of the stream stands its FIN: nothing is missing.
     const ahead = (segment.ack - this.table.nextSeq[key]!) | 0
     if (half.has(key, Direction.known) && !half.has(key, Direction.ended) && ahead > 0) this.watched.add(key >> 1)
   }

@@ -1,6 +1,6 @@
 /**
  * RST: ends the connection where its receiver believes it, which is at exactly the next number (RFC 5961 section 3.2). One that stands
- * further on waits for what is missing in front of it, and until somebody goes on as if there had been none.
+ * further on waits for what is missing before it, and until somebody continues as if there had been none.
  */
 import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
@@ -64,17 +64,17 @@ export class Resets {
     }
   }
 
-  /** Who goes on after a RST that waits has not been reset by it. */
+  /** Who continues after a RST that waits has not been reset by it. */
   contradict(key: number, segment: Segment): void {
     const resets = this.disorders.of(key >> 1)?.resets
     if (resets === undefined) return
-    // An answer of the receiver, or data of the sender behind the RST.
+    // An acknowledgement by the receiver, or data of the sender after the RST.
     resets[(key & 1) ^ 1] = NO_RESET
     const own = resets[key & 1] ?? NO_RESET
     if (own !== NO_RESET && seqBefore(own, segment.end)) resets[key & 1] = NO_RESET
   }
 
-  /** What stood in front of a RST may have come. */
+  /** What stood before a RST may have come. */
   settle(slot: number): void {
     if (this.isNow(slot * 2) || this.isNow(slot * 2 + 1)) this.end(slot)
   }

@@ -73,7 +73,7 @@ export class Segment {
     this.options.read(bytes, tcpAt)
   }
 
-  /** Behind its last byte, and behind the FIN where it has one. */
+  /** After its last byte, and after the FIN where it has one. */
   get end(): number {
     return seqAdd(this.start, this.isFin ? this.length + 1 : this.length)
   }

@@ -33,7 +33,7 @@ export const GapReason = {
 /** What a parser wants of a direction. */
 export const Demand = {
   ready: 0,
-  /** Pieces wait until what they acknowledge of the other direction was delivered: answers never overtake requests. */
+  /** Pieces wait until what they acknowledge of the other direction was delivered: responses never overtake requests. */
   afterPeer: 1,
   /** It takes nothing now. It changes its mind by what the other direction brings, or by `tick`. */
   paused: 2,
@@ -45,12 +45,12 @@ export const Phase = {
   boundary: 0,
   /** A request is in hand: when the connection is forgotten now, it is lost. */
   message: 1,
-  /** Neither: a tunnel, an answer under way, or no boundary is known. */
+  /** Neither: a tunnel, a response under way, or no boundary is known. */
   opaque: 2,
 } as const
 
 /**
- * Offset of the first byte known of a stream whose beginning was not seen: so what stands in front of it has an offset too. A stream
+ * Offset of the first byte known of a stream whose beginning was not seen: so what stands before it has an offset too. A stream
  * whose SYN was seen begins at 0.
  */
 export const MIDSTREAM_OFFSET = 2 ** 32
@@ -101,7 +101,7 @@ export interface StreamParserFactory {
   mayOpen(): boolean
   /**
    * @param clientDirection direction of the side that opened the connection, -1 when its start was not seen
-   * @param isMidMessage it ended where no message boundary was known, and goes on
+   * @param isMidMessage it ended where no message boundary was known, and continues
    */
   open(slot: number, clientDirection: number, nowUs: number, isMidMessage: boolean): StreamParser
 }

@@ -6,7 +6,7 @@ type Advice<T> = { readonly [K in keyof T]: string }
 
 const MALFORMED =
   'Nothing if it is rare: such packets occur. If it is steady, capture some and find out what sends them.'
-const CUT =
+const TRUNCATED =
   'Raise the length limit of the mirror session, the MTU of the path to mirrorshard (encapsulation makes packets longer: [operations.md](operations.md#kernel-buffers)), or the snap length of the capture.'
 const LOST =
   'Find out who lost the packets: mirrorshard (`shed`, `ringFull` and other reasons for packets), the kernel (`mirrorshard_kernel_drops_total`), or the mirror session or capture program (their own counts).'
@@ -29,7 +29,7 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   vniNotAllowed: 'Expected where `--vni` is set. Otherwise compare it with the VNIs of the mirror sessions.',
   linkType:
     '[encapsulations.md](encapsulations.md#link-types-of-files-and-interfaces) lists those that are read. Capture Ethernet or raw IP, or convert the file.',
-  linkTruncated: CUT,
+  linkTruncated: TRUNCATED,
   vlanDepth: 'Raise `--vlan-depth` if your network really stacks that many tags.',
   tunnelDepth: 'Raise `--tunnel-depth` if your network really nests that many tunnels.',
   datagramTruncated: 'Raise `--datagram-bytes` above the longest mirrored datagram.',
@@ -42,22 +42,23 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   geneveOptions: MALFORMED,
   geneveControl: 'Nothing: control packets carry no mirrored traffic.',
   geneveProtocol: 'Nothing: it carries neither IP nor Ethernet.',
-  greTruncated: CUT,
-  greVersion: 'Nothing: version 1 is PPTP, and source-routed GRE is obsolete.',
-  mplsTruncated: CUT,
-  pppoeTruncated: CUT,
-  ipTruncated: CUT,
+  greTruncated: TRUNCATED,
+  greVersion:
+    'Nothing: source-routed GRE is obsolete, and version 1 is read where it carries PPP (PPTP) or Ethernet (EoIP).',
+  mplsTruncated: TRUNCATED,
+  pppoeTruncated: TRUNCATED,
+  ipTruncated: TRUNCATED,
   ipVersion: MALFORMED,
   ipLength: MALFORMED,
   ipChecksum:
     'Leave `--verify-checksums` off for captures made on the sending machine: the network card fills in checksums later.',
   fragmentInvalid:
     'Nothing if it is rare. A steady count is an attack, or two senders that use one identification at once.',
-  fragmentCut: CUT,
+  fragmentTruncated: TRUNCATED,
   fragmentLimit: 'Raise `--fragment-bytes` or `--fragment-datagrams`, or find out who sends so many fragments.',
   fragmentTimeout:
     'Fragments were lost before mirrorshard, or the input ended between them. Set an MTU that leaves room for the encapsulation.',
-  tcpTruncated: CUT,
+  tcpTruncated: TRUNCATED,
   tcpLength: MALFORMED,
   tcpChecksum:
     'Leave `--verify-checksums` off for captures made on the sending machine: the network card fills in checksums later. Nothing if it is off: fragments of two packets were mixed up.',
@@ -65,7 +66,7 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
     'Raise `--max-flows` (and `--memory-limit`). Closed, half-open and silent connections were evicted first; `mirrorshard_flows_evicted_total` counts the open ones. See [memory.md](memory.md#what-is-evicted).',
   connectionLimit:
     'Raise `--connection-bytes` or `--memory-limit`: [memory.md](memory.md#what-is-evicted). A sudden count is a flood of connections that each begin a request and do not finish it.',
-  tunnelTruncated: CUT,
+  tunnelTruncated: TRUNCATED,
   frameProtected:
     'Capture on the wired side of the access point, or decrypt the capture first (airdecap-ng, or Wireshark’s export).',
   frameFragment: 'Capture on the wired side of the access point, where packets are whole.',
@@ -75,7 +76,7 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
 
 export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   gap: LOST,
-  truncated: CUT,
+  truncated: TRUNCATED,
   urgentData:
     'Nothing: urgent data has no use in HTTP. A steady count is a client that does not speak HTTP, or an attempt at request smuggling.',
   conflictingCopies:
@@ -110,7 +111,7 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   memoryLimit:
     'Raise `--message-bytes` or `--memory-limit`, or lower `--max-body-bytes`. A sudden count is a flood of messages that never end.',
   connect: 'Nothing: what a proxy’s client sends after CONNECT is not HTTP to the origin.',
-  upgrade: 'Nothing: WebSocket is not replayed.',
+  upgrade: 'Nothing: what follows an upgrade to WebSocket is not HTTP.',
   loop: 'The mirror sees its own replay. Mirror production only, or exclude the replay in the mirror’s filter.',
   method: 'Expected: you asked for it.',
   path: 'Expected: you asked for it.',
@@ -128,7 +129,7 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
 
 export const RESPONSE_DROP_ADVICE: Advice<typeof RESPONSE_DROP_HELP> = {
   gap: LOST,
-  truncated: CUT,
+  truncated: TRUNCATED,
   urgentData: SERVER,
   conflictingCopies: SERVER,
   multipath: 'As for [requests](#request-multipath).',

@@ -1,4 +1,5 @@
 /** Whether the service should be sent traffic: the state of a run, and a rule for overload that does not flap. */
+import { plural } from '../base/plural.ts'
 import type { Health } from './servers.ts'
 
 export type RunState = 'starting' | 'receiving' | 'draining'
@@ -52,12 +53,13 @@ export class HealthRule {
 
   health(): Health {
     if (this.state !== 'receiving') return { isHealthy: false, reason: this.state }
-    if (this.isOverloaded) return { isHealthy: false, reason: 'overloaded: packets are dropped for want of room' }
+    if (this.isOverloaded)
+      return { isHealthy: false, reason: 'overloaded: packets are dropped because a buffer or ring is full' }
     if (this.crashing.length > 0) return { isHealthy: false, reason: `crash loop: ${this.crashing.join('; ')}` }
     if (this.workersMissing > 0)
-      return { isHealthy: true, reason: `receiving, ${this.workersMissing} workers being started again` }
+      return { isHealthy: true, reason: `receiving, ${plural(this.workersMissing, 'worker')} restarting` }
     if (this.receiversMissing > 0)
-      return { isHealthy: true, reason: `receiving, ${this.receiversMissing} receivers being started again` }
+      return { isHealthy: true, reason: `receiving, ${plural(this.receiversMissing, 'receiver')} restarting` }
     return { isHealthy: true, reason: 'receiving' }
   }
 }

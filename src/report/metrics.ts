@@ -68,7 +68,7 @@ export const BY_TARGET = {
     metric: 'mirrorshard_target_requests_replayed_total',
     label: 'outcome',
     names: OUTCOME_NAMES,
-    help: 'Requests that left for the target, by outcome.',
+    help: 'Requests that were sent to the target, by outcome.',
   },
 } as const
 

@@ -33,7 +33,7 @@ responses  responses_parsed = responses_completed + Σ responses_dropped + respo
 
 A drop is mirrorshard's own choice and has a reason. Loss before it shows as \`mirrorshard_kernel_drops_total\` and \`mirrorshard_reassembly_gaps_total\`.
 The end of this page says what each reason means and what to do: [packets](#why-packets-are-dropped), [requests](#why-requests-are-dropped), [captured responses](#why-captured-responses-are-dropped),
-[outcomes](#what-became-of-requests-that-left). [operations.md](operations.md#what-to-alert-on) lists what to alert on, and the reasons by symptom.
+[outcomes](#outcomes-of-requests). [operations.md](operations.md#what-to-alert-on) lists what to alert on, and the reasons by symptom.
 `
 
 interface Metric {
@@ -49,7 +49,7 @@ const SECTIONS: readonly (readonly [title: string, beginnings: readonly string[]
   ['Connections and reassembly', ['flow_table_', 'flows_', 'reassembly_']],
   ['HTTP', ['http_', 'connections_', 'responses_', 'exchanges_']],
   ['Requests', ['requests_', 'request_']],
-  ['Replay', ['replay_']],
+  ['Replay', ['replay_', 'target_']],
   ['Process', ['']],
 ]
 
@@ -72,7 +72,7 @@ export function renderMetricsDocs(): string {
     reasons('Why packets are dropped', 'packet', 'reason', PACKET_DROP_HELP, PACKET_DROP_ADVICE),
     reasons('Why requests are dropped', 'request', 'reason', REQUEST_DROP_HELP, REQUEST_DROP_ADVICE),
     reasons('Why captured responses are dropped', 'response', 'reason', RESPONSE_DROP_HELP, RESPONSE_DROP_ADVICE),
-    reasons('What became of requests that left', 'outcome', 'outcome', OUTCOME_HELP, OUTCOME_ADVICE),
+    reasons('Outcomes of requests', 'outcome', 'outcome', OUTCOME_HELP, OUTCOME_ADVICE),
   ].join('\n')
 }
 

@@ -190,7 +190,7 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   const { parsed, dropped, unasked } = summary.responses
   const withoutRequest = unasked > 0 ? `, ${count(unasked)} to requests that were not read` : ''
   if (total(dropped) + unasked > 0)
-    line('responses', `${count(parsed)} captured${listed(dropped, 'not whole')}${withoutRequest}`)
+    line('responses', `${count(parsed)} captured${listed(dropped, 'incomplete')}${withoutRequest}`)
   if (summary.latencyMs.max > 0) {
     const { p50, p90, p99, max } = summary.latencyMs
     line('latency', `p50 ${ms(p50)}, p90 ${ms(p90)}, p99 ${ms(p99)}, max ${ms(max)}`)

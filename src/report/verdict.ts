@@ -72,7 +72,7 @@ function losses({ packets, requests, flows, targets }: Summary): string[] {
   if (total(unwanted) > 0) places.push(`${plural(total(unwanted), 'request')} dropped (${named(unwanted)})`)
   const [failed] = divided(requests.replayed, FAILED)
   if (total(failed) > 0)
-    places.push(`${plural(total(failed), 'request')} without an answer from the target (${named(failed)})`)
+    places.push(`${plural(total(failed), 'request')} without an answer from the origin (${named(failed)})`)
   if (requests.held > 0) places.push(`${plural(requests.held, 'request')} still held`)
   for (const [name, target] of Object.entries(targets ?? {})) places.push(...lossesAt(name, target))
   if (flows.lost > 0) places.push(`${plural(flows.lost, 'connection')} with a worker`)
@@ -100,10 +100,12 @@ function notRead({ flows, responses, skippedBytes, otherProtocols, passedOver }:
       `${plural(flows.otherNetworkPackets, 'packet')} of connections that have the addresses and ports of others in another network (--flow-key vlan tells them apart)`,
     )
   if (flows.unreadable > 0)
-    places.push(`${plural(flows.unreadable, 'connection')} that began with no HTTP/1 request and got an answer`)
-  if (responses.unasked > 0) places.push(`${plural(responses.unasked, 'answer')} to requests that were not read`)
+    places.push(
+      `${plural(flows.unreadable, 'connection')} that began with something other than an HTTP/1 request and got a response`,
+    )
+  if (responses.unasked > 0) places.push(`${plural(responses.unasked, 'response')} to requests that were not read`)
   if (total(responses.dropped) > 0)
-    places.push(`${plural(total(responses.dropped), 'answer')} not whole (${named(responses.dropped)})`)
+    places.push(`${plural(total(responses.dropped), 'response')} incomplete (${named(responses.dropped)})`)
   for (const [protocol, ports] of Object.entries(otherProtocols))
     places.push(`${plural(total(ports), 'connection')} of ${PROTOCOL_NAMES[protocol] ?? protocol}`)
   const { resyncUnproven, afterAmbiguous, tunnel } = skippedBytes

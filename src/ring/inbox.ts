@@ -2,7 +2,7 @@
  * The rings of one shard, one from each receiving thread, read as one queue: each in its turn, none longer than its share while
  * others wait; or, while traffic has IP fragments, all of them in order of arrival (arrival-order.ts).
  *
- * The threads' clocks agree but their batches do not, so the time of one ring may lie a little behind that of another. Time never
+ * The threads' clocks agree but their batches do not, so the time of one ring may lie a little after that of another. Time never
  * goes back here: `nowUs` of a view is the latest seen in any ring.
  */
 import type { PacketView } from '../decapsulation/packet-view.ts'

@@ -7,7 +7,7 @@
  *     8   WRITTEN    producer     f64, packets in those bytes
  *    64   CONSUMED   shard        u32, bytes ever given back, modulo 2^32; stored after the last use of the data
  *   128   CLAIMED    shard        u32, bytes ever taken up for processing; CONSUMED <= CLAIMED <= PRODUCED. A shard that
- *                                 is started again goes on here: no packet is processed twice
+ *                                 is restarted continues here: no packet is processed twice
  *   136   TAKEN      shard        f64, packets in those bytes
  *   256   data       producer     records, `capacity` bytes (a power of two)
  *
@@ -167,7 +167,7 @@ export class RingProducer extends RingMemory {
   }
 
   /**
-   * Copies [from, end) of `source` to `at`, word by word: the phases agree, and the padding in front and behind takes what the first and the
+   * Copies [from, end) of `source` to `at`, word by word: the phases agree, and the padding before and after takes what the first and the
    * last word bring along. No view is made, so that nothing is allocated per packet; up to 700 bytes it is faster, too
    * (1,500 bytes: 187 ns against 104 for `set` of a view; 350 bytes: 48 against 65; measured 2026-11-24).
    */
@@ -255,7 +255,7 @@ export class RingConsumer extends RingMemory {
 
   constructor(memory: SharedArrayBuffer) {
     super(memory)
-    // Where the previous worker died its unfinished packet is behind CLAIMED and is not seen again.
+    // Where the previous worker died its unfinished packet is after CLAIMED and is not seen again.
     this.position = Atomics.load(this.words, CLAIMED)
     Atomics.store(this.words, CONSUMED, this.position)
     this.packets = this.packetsTaken

@@ -1,7 +1,7 @@
 /**
  * Every exchange to several sinks. Each has its own queue and its own full-queue policy, so a slow one holds up no other:
  *
- *   drop   what it has no room for it drops and counts; the others go on
+ *   drop   what it has no room for it drops and counts; the others continue
  *   wait   the reader of files waits for it, and with it all: nothing is lost. Live traffic never waits
  *
  * Each target counts in a block of its own: given = dropped + replayed + held. The shard's block counts what was handed to all.

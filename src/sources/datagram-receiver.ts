@@ -33,7 +33,7 @@ export interface ReceiverOptions {
   readonly datagramBytes: number
   /** Other processes may bind the same addresses, as the process before or after this one: recvmmsg only. */
   readonly sharesPorts?: boolean
-  /** Receiving cannot go on. */
+  /** Receiving cannot continue. */
   readonly onFailed?: (error: MirrorError) => void
 }
 

@@ -1,6 +1,6 @@
 /**
  * Feeds capture files to the pipeline: as fast as the shards take them, or in the capture's own time. Nothing is shed: the reader
- * waits. Every pass of a loop begins with an empty flow table and goes on in time where the last one ended.
+ * waits. Every pass of a loop begins with an empty flow table and continues in time where the last one ended.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { MirrorError } from '../base/errors.ts'
@@ -163,7 +163,7 @@ class Feeder {
   }
 }
 
-/** A merged source leaves out a file that failed, and goes on with the next call. */
+/** A merged source leaves out a file that failed, and continues with the next call. */
 async function fill(source: RecordSource, onReadError: (error: MirrorError) => void): Promise<boolean> {
   for (;;) {
     try {

@@ -60,7 +60,7 @@ export class LiveReceiver {
   private capture: InterfaceCapture | null = null
   private acceptor: TcpAcceptor | null = null
 
-  /** @param onFailed receiving cannot go on: nothing more will come */
+  /** @param onFailed receiving cannot continue: nothing more will come */
   constructor(
     options: LiveReceiverOptions,
     pipeline: Pipeline,
@@ -124,7 +124,7 @@ export class LiveReceiver {
     await this.pool?.change({ packetPipeline, allowFrom })
   }
 
-  /** Every 20 ms or so: time goes on. */
+  /** Every 20 ms or so: time passes. */
   tick(): void {
     if (this.packetPipeline !== null) {
       this.packetPipeline.tick(this.options.clock.nowUs())
@@ -169,7 +169,7 @@ export class LiveReceiver {
       if (granted >= 2 * options.receiveBufferBytes) continue
       const { host, port } = receiver.bound[i]!
       options.onWarning(
-        `the kernel granted ${granted / 2} bytes of receive buffer for ${host}:${port} where ${options.receiveBufferBytes} were asked: ` +
+        `the kernel granted ${granted / 2} bytes of receive buffer for ${host}:${port} where ${options.receiveBufferBytes} were requested: ` +
           `bursts may be lost; raise net.core.rmem_max or run with CAP_NET_ADMIN`,
         { granted: granted / 2, asked: options.receiveBufferBytes },
       )
@@ -213,13 +213,13 @@ export class LiveReceiver {
         onFailed: this.onFailed,
       },
       {
-        datagram: (bytes: Buffer, at: number, end: number, isCut: boolean, peer: PeerAddress, socket: number) => {
+        datagram: (bytes: Buffer, at: number, end: number, isTruncated: boolean, peer: PeerAddress, socket: number) => {
           if (!isBatchOpen) {
             isBatchOpen = true
             nowUs = clock.nowUs()
             stats.markFirstPacket()
           }
-          packetPipeline.datagram(bytes, at, end, isCut, formats[socket]!, peer, this.allowFrom, nowUs)
+          packetPipeline.datagram(bytes, at, end, isTruncated, formats[socket]!, peer, this.allowFrom, nowUs)
         },
         batchEnd: () => {
           isBatchOpen = false
@@ -251,7 +251,7 @@ export class LiveReceiver {
       counters,
       onReceiverDied: (receiver: number, error: PlainError, restartMs: number) =>
         options.onWarning(
-          `receiver ${receiver} died (${error.message}); what it held is counted as receiverLost; it starts again in ${restartMs} ms, its sockets go on queueing`,
+          `receiver ${receiver} died (${error.message}); what it held is counted as receiverLost; restarting in ${restartMs} ms, while its sockets queue`,
           { receiver, code: error.code },
         ),
       onFailed: this.onFailed,

@@ -62,7 +62,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
       }),
     onShardDied: (shard, error, restartMs) =>
       warn(
-        `worker ${shard} died (${error.message}); its requests are counted as shardLost; it starts again in ${restartMs} ms`,
+        `worker ${shard} died (${error.message}); its requests are counted as shardLost; restarting in ${restartMs} ms`,
       ),
   })
   stats.attach(pipeline)

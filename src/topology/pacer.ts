@@ -2,7 +2,7 @@
  * When each packet of a file is due: packet time against the clock on the wall.
  *
  * Time stamps may be wrong, and pauses long. So a wait has a bound, `maxPauseMs`: what a pause has beyond it is skipped, and all that follows
- * goes on as far apart as it was captured. Times that go back go on from now, once a second packet says so: one packet with an old time
+ * goes on as far apart as it was captured. Times that go back continue from now, once a second packet says so: one packet with an old time
  * stamp is sent at once, and changes nothing. Without a bound times are kept as they stand: replays on several machines stay together.
  */
 
@@ -40,7 +40,7 @@ export class Pacer {
   private baseMs = 0
   /** Latest time so far. */
   private latestUs = Number.NaN
-  /** Of the last packet, where its time went back and the next one has to say whether times go on from there; else NaN. */
+  /** Of the last packet, where its time went back and the next one has to say whether times continue from there; else NaN. */
   private suspectUs = Number.NaN
   private dueMs = 0
 

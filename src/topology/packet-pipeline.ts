@@ -49,7 +49,7 @@ export class PacketPipeline {
     bytes: Buffer,
     at: number,
     end: number,
-    isCut: boolean,
+    isTruncated: boolean,
     format: TunnelFormat,
     peer: PeerAddress,
     allowed: NetworkList | null,
@@ -63,7 +63,7 @@ export class PacketPipeline {
       return
     }
     this.view.timeUs = timeUs
-    this.settle(this.decapsulator.datagram(bytes, at, end, isCut, Layer[format]))
+    this.settle(this.decapsulator.datagram(bytes, at, end, isTruncated, Layer[format]))
   }
 
   /** Time passes without packets. */

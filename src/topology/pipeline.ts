@@ -1,4 +1,4 @@
-/** The shards of a run, inline or in threads, behind one face: what the commands drive. */
+/** The shards of a run, inline or in threads, behind one interface: what the commands drive. */
 import type { MirrorError, PlainError } from '../base/errors.ts'
 import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import type { FaultKind } from './fault.ts'
@@ -20,7 +20,7 @@ export interface PipelineOptions {
   readonly heapMb: number
   /** Takes what sinks make for standard output; resolves when it is written. */
   readonly writeOutput: (bytes: Uint8Array) => Promise<void>
-  /** A shard died; `restartMs` until it is started again. */
+  /** A shard died; `restartMs` until it is restarted. */
   readonly onShardDied: (shard: number, error: PlainError, restartMs: number) => void
   /** A shard's thread does not come up, and is not tried again. Not called before `started` has resolved: that rejects. */
   readonly onShardGivenUp: (error: MirrorError) => void
@@ -49,7 +49,7 @@ export interface Pipeline {
   usedRingBytes(): number
   /** Share of the connections left out now, at the shard that is worst off. */
   shedRatio(): number
-  /** Live, once per tick: time goes on. A no-op where threads have clocks of their own. */
+  /** Live, once per tick: time passes. A no-op where threads have clocks of their own. */
   tick(): void
   /** Closes all connections: the end of a pass. */
   flush(nowUs: number): Promise<void>

@@ -86,19 +86,19 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
     const fault = control.takeFault()
     if (fault !== null) breakWith(fault)
   }
-  /** Of the previous workers, which the counters' memory goes on from. */
+  /** Of the previous workers, which the counters' memory continues from. */
   const takenBefore = control.taken
   const reader = new BatchReader(
     libc,
     descriptors,
     task.datagramBytes,
     {
-      datagram: (bytes, at, end, isCut, peer, socket) =>
+      datagram: (bytes, at, end, isTruncated, peer, socket) =>
         packetPipeline.datagram(
           bytes,
           at,
           end,
-          isCut,
+          isTruncated,
           formats[socket]!,
           peer,
           allowFrom,
@@ -170,7 +170,7 @@ export async function runReceiver(task: ReceiverTask): Promise<void> {
   }
 
   for (let socket = 0; socket < descriptors.length; socket++) {
-    // What the socket can hold: senders who go on must not keep us for ever.
+    // What the socket can hold: senders who continue must not keep us for ever.
     let left = mostDatagramsIn(task.grantedBufferBytes[socket]!)
     for (let count = reader.slots; count === reader.slots && left > 0; left -= count) {
       control.beat()

@@ -1,6 +1,6 @@
 /**
  * The receiving threads, as one receiver: the kernel steers each datagram to the socket of one of them, and each writes to a ring of its
- * own of every shard. The main thread opens and owns the sockets. A receiver that dies is accounted for and started again on the same
+ * own of every shard. The main thread opens and owns the sockets. A receiver that dies is accounted for and restarted on the same
  * sockets, which went on queueing.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -39,7 +39,7 @@ export interface ReceiverPoolOptions
   /** Memory of each receiver's counters: whoever adds them up has it before the first packet comes. */
   readonly counters: readonly SharedArrayBuffer[]
   readonly onReceiverDied: (receiver: number, error: PlainError, restartMs: number) => void
-  /** Receiving cannot go on: a thread does not come up, or its sockets are not usable any more. Not called before `open` has resolved: that rejects. */
+  /** Receiving cannot continue: a thread does not come up, or its sockets are not usable any more. Not called before `open` has resolved: that rejects. */
   readonly onFailed: (error: MirrorError) => void
   readonly onWarning: (text: string) => void
 }
@@ -264,7 +264,7 @@ export class ReceiverPool implements DatagramReceiver {
       // Often enough for a count modulo 2^32.
       control.datagramsTaken()
       const { errno } = control
-      if (errno !== 0) this.errors.heard(errno)
+      if (errno !== 0) this.errors.report(errno)
     }
   }
 }
@@ -273,7 +273,7 @@ export class ReceiverPool implements DatagramReceiver {
 const HEAP_MB = 512
 
 /**
- * A dead receiver's counters and rings end where it last published; the thread that is started again goes on from there. What it had taken
+ * A dead receiver's counters and rings end where it last published; the thread that is restarted continues from there. What it had taken
  * from the kernel and not published is lost.
  */
 function account({ control, counters, rings }: Member): void {

@@ -48,7 +48,7 @@ export interface ServiceChange extends LiveReceiverChange {
   readonly shardConfig: ShardConfig
 }
 
-/** Time goes on in the fragment store, in an inline shard and in the kernel's drop count. */
+/** Time passes in the fragment store, in an inline shard and in the kernel's drop count. */
 const TICK_MS = 20
 const LOOK_MS = 1000
 /** Past the first packets; before any usual scrape. */
@@ -58,7 +58,7 @@ const ADMIN_RETRY_MS = 250
 
 export class Service {
   readonly stats: RunStats
-  /** Resolves when the service cannot go on. It goes on with what it has until it is closed. */
+  /** Resolves when the service cannot continue. It continues with what it has until it is closed. */
   readonly failed: Promise<MirrorError>
   private readonly options: ServiceOptions
   private readonly pipeline: Pipeline
@@ -96,7 +96,7 @@ export class Service {
       writeOutput: () => Promise.resolve(),
       onShardDied: (shard, error, restartMs) =>
         options.onWarning(
-          `worker ${shard} died (${error.message}); what it held is counted as shardLost; it starts again in ${restartMs} ms`,
+          `worker ${shard} died (${error.message}); what it held is counted as shardLost; restarting in ${restartMs} ms`,
           {
             shard,
             code: error.code,
@@ -228,7 +228,7 @@ export class Service {
     }
   }
 
-  /** One process has the admin address at a time: two sets of counters behind one would look like one that jumps. */
+  /** One process has the admin address at a time: two sets of counters behind one address would look like one that jumps. */
   private async openLater(open: () => Promise<void>): Promise<void> {
     while (!this.isClosing) {
       await sleep(ADMIN_RETRY_MS, undefined, { ref: false })

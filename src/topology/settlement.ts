@@ -1,5 +1,5 @@
 /**
- * What a thread that died held is lost, and counted as lost in its own counters, before another thread goes on with them: then the sums
+ * What a thread that died held is lost, and counted as lost in its own counters, before another thread continues with them: then the sums
  * hold again (docs/architecture.md, Supervision). Nothing here knows threads: counters as they were published last go in, with what
  * the rings and the kernel say was taken, and come out settled.
  */
@@ -56,7 +56,7 @@ export function settleShard(counters: CounterBlock, packetsTaken: number): void 
   for (const gauge of SHARD_GAUGES) counters.set(Counter[gauge], 0)
 }
 
-/** The shard is not started again: what nobody took out of its rings is lost too. */
+/** The shard is not restarted: what nobody took out of its rings is lost too. */
 export function abandonRings(counters: CounterBlock, packetsLeft: number): void {
   counters.packetDrop(PacketDrop.shardLost, packetsLeft)
 }

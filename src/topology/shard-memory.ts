@@ -1,5 +1,5 @@
 /**
- * The shared memory of one shard. It outlives the workers that run the shard, one after the other: each goes on where the one before
+ * The shared memory of one shard. It outlives the workers that run the shard, one after the other: each continues where the one before
  * left it. Plain data, so that it crosses to a thread as it is.
  */
 

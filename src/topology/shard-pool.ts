@@ -1,6 +1,6 @@
 /**
  * The pipeline in threads: the shards' workers, the rings they read (one from each producer), and what becomes of a worker that dies: it is
- * accounted for, and started again while the others go on.
+ * accounted for, and restarted while the others continue.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
@@ -257,7 +257,7 @@ function memberOf(memory: ShardMemory): Member {
   }
 }
 
-/** The worker died: what it held is lost, and whoever goes on begins even. */
+/** The worker died: what it held is lost, and whoever continues begins with sums that hold. */
 function settle(member: Member): void {
   const counters = new CounterBlock(member.memory.counters)
   settleShard(

@@ -1,6 +1,6 @@
 /**
  * One endless task of a thread pool, and the supervision that piscina lacks: it starts a new thread after a death but never runs the
- * task again. A thread that dies (throws, exits, runs out of heap, stands still, does not come up) is accounted for and started again
+ * task again. A thread that dies (throws, exits, runs out of heap, stands still, does not come up) is accounted for and restarted
  * with back-off.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,11 +17,11 @@ export interface Supervision {
   run(signal: AbortSignal): Promise<void>
   /** Turns of the thread's loop, of all its lives. */
   heartbeat(): number
-  /** The thread died: counts what it held. @returns whether it is to be started again */
+  /** The thread died: counts what it held. @returns whether it is to be restarted */
   settle(): boolean
-  /** It will be started again in `restartMs`. */
+  /** It will be restarted in `restartMs`. */
   onDied(error: PlainError, restartMs: number): void
-  /** It did not come up START_TRIES times in a row and is not started again. */
+  /** It did not come up START_TRIES times in a row and is not restarted. */
   onGivenUp(error: PlainError): void
 }
 
@@ -47,7 +47,7 @@ const SETTLED_MS = 15_000
 export const START_TRIES = 5
 
 export class SupervisedTask {
-  /** The task came to its own end, or is not started again. */
+  /** The task came to its own end, or is not restarted. */
   readonly done: Promise<void>
   private readonly supervision: Supervision
   private readonly deathsByCause = new Map<DeathCause, number>(DEATH_CAUSES.map((cause) => [cause, 0]))
@@ -107,7 +107,7 @@ export class SupervisedTask {
     )
   }
 
-  /** From now on it is started again without a pause: all is coming to its end, and that has a limit. */
+  /** From now on it is restarted without a pause: all is coming to its end, and that has a limit. */
   hurry(): void {
     this.hurried.abort()
   }

@@ -91,7 +91,7 @@ export class ThreadControl {
   }
 }
 
-/** Threads look for changes in every turn: the longest waits 200 ms. One that stands still is started again, with what is new. */
+/** Threads look for changes in every turn: the longest waits 200 ms. One that stands still is restarted, with what is new. */
 const CHANGE_LIMIT_MS = 5_000
 
 /** Resolves when the threads have taken over change `number`, or there is no more use in waiting. */

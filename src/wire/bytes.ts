@@ -1,6 +1,6 @@
 /**
  * Big-endian reads for headers. They trust their caller: every header has one length check (its `check…` or the walk that
- * found it) that makes the accessors behind it safe. A read beyond the array gives 0, never an exception.
+ * found it) that makes the accessors after it safe. A read beyond the array gives 0, never an exception.
  */
 
 /** Unsigned 16 bits, network order. */

@@ -1,5 +1,5 @@
 /**
- * TCP options (RFC 9293 section 3.2): kind, length and value, one after the other behind the fixed header.
+ * TCP options (RFC 9293 section 3.2): kind, length and value, one after the other, following the fixed header.
  *
  *   kind   length   option
  *      0        -   end of the list

@@ -21,7 +21,7 @@ function reading(seconds: number, more: Partial<Reading> = {}): Reading {
 
 const kill: EventRecord = {
   name: 'shard 0: throw',
-  fault: { lane: 'inner', kind: 'kill', thread: 'shard', index: 0, how: 'throw' },
+  fault: { track: 'inner', kind: 'kill', thread: 'shard', index: 0, how: 'throw' },
   ...{ startS: 40, endS: 40, recoveredS: 41, boundS: 14 },
 }
 const origin: OriginTold = {
@@ -57,7 +57,7 @@ const from = (seconds: number, more: (seconds: number) => Partial<Reading>) =>
 describe('recovery from overloads that follow each other', () => {
   const overload = (startS: number, recoveredS: number): EventRecord => ({
     name: `burst at ${startS} s`,
-    fault: { lane: 'inner', kind: 'burst' },
+    fault: { track: 'inner', kind: 'burst' },
     ...{ startS, endS: startS + 1, recoveredS, boundS: 20 },
   })
 

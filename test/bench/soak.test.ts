@@ -41,9 +41,9 @@ describe('the schedule of a soak', () => {
     },
   )
 
-  it('never breaks two things of one lane at once', () => {
-    for (const lane of ['origin', 'inner'] as const) {
-      const events = makeSchedule(3, 3_600, 2, 2).events.filter(({ fault }) => fault.lane === lane)
+  it('never breaks two things of one track at once', () => {
+    for (const track of ['origin', 'inner'] as const) {
+      const events = makeSchedule(3, 3_600, 2, 2).events.filter(({ fault }) => fault.track === track)
       for (let i = 1; i < events.length; i++)
         expect(events[i]!.startS).toBeGreaterThan(events[i - 1]!.startS + events[i - 1]!.durationS)
     }

@@ -162,7 +162,7 @@ export function describeDatagramReceiver(kind: DatagramReceiver['kind'], open: O
       ])
     })
 
-    test('a datagram longer than the slot is cut to it and flagged; one that just fits is whole', async () => {
+    test('a datagram longer than the slot is truncated to it and flagged; one that just fits is whole', async () => {
       const handler = new Collector()
       const opened = await receiver({ datagramBytes: 100 }, handler)
       const from = await sender(opened.bound[0]!)

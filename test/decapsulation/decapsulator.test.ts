@@ -132,7 +132,7 @@ describe('GENEVE options', () => {
   })
 })
 
-describe('a cut packet', () => {
+describe('a truncated packet', () => {
   test('is handed on with its true length, and counted', () => {
     const walker = new Walker()
     const bytes = FRAME4.subarray(0, FRAME4.length - 10)
@@ -344,7 +344,7 @@ describe('every reason to drop a packet here is reached', () => {
       { entry: raw, bytes: shortHeader },
       { entry: raw, bytes: ipv4({ payload: tcp(), totalLength: 19 }) },
     ],
-    fragmentCut: [
+    fragmentTruncated: [
       { entry: raw, bytes: cut(fragments[0]!, 30) },
       { entry: raw, bytes: cut(fragmentIpv6(INNER6, 16)[0]!, 60) },
     ],
@@ -415,7 +415,7 @@ describe('every reason to drop a packet here is reached', () => {
     expect(walk({ entry: raw, bytes: brokenHeader })).toMatchObject({ verdict: 'tcp' })
   })
 
-  test('datagramTruncated: whatever ends early in a datagram that the receive slot cut', () => {
+  test('datagramTruncated: whatever ends early in a datagram that the receive slot truncated', () => {
     const whole = vxlan(1, FRAME4)
     for (const length of [7, 20, 30, 50]) {
       const given = { entry: { layer: Layer.vxlan }, bytes: cut(whole, length) }

@@ -11,7 +11,7 @@ const EVERY_VNI = { has: () => true } as unknown as ReadonlySet<number>
 
 const edits = fc.array(fc.record({ at: fc.nat({ max: 60 }), value: fc.nat({ max: 255 }) }), { maxLength: 4 })
 
-test('the straight path for plain frames finds what the walk over the layers finds', () => {
+test('the fast path finds what the slow path finds', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(FRAME4, FRAME6),

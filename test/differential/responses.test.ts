@@ -66,10 +66,10 @@ describe.each<BodyUse>(['none', 'hash'])('with bodies: %s', (bodies) => {
       fc.property(steps, (list) => {
         const rig = new ConnectionRig({ bodies })
         const sent: string[] = []
-        list.forEach(([kind, answers, isCut], i) => {
+        list.forEach(([kind, answers, isSplit], i) => {
           const text = textOf(kind, i)
           sent.push(text.slice(0, text.indexOf(' HTTP/')))
-          const at = isCut ? Math.floor(text.length / 2) : 0
+          const at = isSplit ? Math.floor(text.length / 2) : 0
           if (at > 0) rig.client(text.slice(0, at))
           rig.client(text.slice(at))
           for (const one of answers) {

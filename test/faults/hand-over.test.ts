@@ -12,7 +12,7 @@ beforeEach(() => {
 afterEach(() => bench.end())
 
 // koffi is optional.
-describe.skipIf(!(await koffiAvailable()))('a successor takes the port over under load', () => {
+describe.skipIf(!(await koffiAvailable()))('a new process takes the port over under load', () => {
   test.each([
     { name: 'one receiver each', receivers: [1, 1, 1] },
     { name: 'two receivers each', receivers: [2, 2, 2] },
@@ -45,7 +45,7 @@ describe.skipIf(!(await koffiAvailable()))('a successor takes the port over unde
       expectIdentity(await next.metrics())
       const old = processes.at(-1)!
       processes.push(next)
-      await until('packets come to the successor', async () => {
+      await until('packets come to the new process', async () => {
         return ((await next.metrics()).get('mirrorshard_source_packets_total') ?? 0) > 0
       })
       expectIdentity(await old.metrics())
@@ -87,7 +87,7 @@ describe.skipIf(!(await koffiAvailable()))('a successor takes the port over unde
     )
   })
 
-  test('a successor that dies after it took over leaves the traffic to who was there before', async () => {
+  test('a new process that dies after it took over leaves the traffic to the old one', async () => {
     const port = await freePort()
     const args = [
       '--listen',

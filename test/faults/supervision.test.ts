@@ -59,7 +59,7 @@ describe.each(['shard', ...(hasKoffi ? ['receiver'] : [])])('a %s that breaks un
   })
 })
 
-test('a thread that stands still in the kernel, and ends long after its successor began, leaves no thread and no descriptor behind', async () => {
+test('a thread that stands still in the kernel, and ends long after the restarted one began, leaves no thread and no descriptor behind', async () => {
   const armed = join(bench.folder, 'armed')
   const blocker = join(bench.folder, 'blocker.mjs')
   writeFileSync(
@@ -198,7 +198,7 @@ test.each(['shard', ...(hasKoffi ? ['receiver'] : [])])(
     }
     await until('health is bad', async () => (await live.health()).status === 503)
     expect((await live.health()).reason).toBe(`crash loop: ${name} 0 died 5 times in a row: fault injected: throw`)
-    const pauses = live.said.flatMap((line) => /starts again in (\d+) ms/.exec(line)?.[1] ?? []).map(Number)
+    const pauses = live.said.flatMap((line) => /restarting in (\d+) ms/.exec(line)?.[1] ?? []).map(Number)
     expect(pauses).toHaveLength(5)
     expect(pauses[0]).toBe(50)
     await until('health is good again', async () => (await live.health()).status === 200, 20_000)

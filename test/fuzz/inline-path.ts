@@ -55,7 +55,7 @@ export class InlinePath {
   readonly counters = new CounterBlock()
   requests = 0
   private given = 0
-  private readonly ingress: PacketPipeline
+  private readonly packetPipeline: PacketPipeline
   private readonly reassembler: Reassembler
   private readonly context: HttpContext
   private readonly record = new CaptureRecord()
@@ -160,7 +160,7 @@ export class InlinePath {
       counters,
       this.progress,
     )
-    this.ingress = new PacketPipeline(
+    this.packetPipeline = new PacketPipeline(
       {
         decapsulation: {
           vlanDepth: 4,
@@ -188,20 +188,20 @@ export class InlinePath {
     record.linkType = linkType
     record.timeUs = this.timeUs
     this.given++
-    this.ingress.frame(record)
+    this.packetPipeline.frame(record)
     this.checkPackets()
   }
 
-  datagram(bytes: Buffer, format: TunnelFormat, isCut: boolean, laterUs: number): void {
+  datagram(bytes: Buffer, format: TunnelFormat, isTruncated: boolean, laterUs: number): void {
     this.timeUs += laterUs
     this.given++
-    this.ingress.datagram(bytes, 0, bytes.length, isCut, format, PEER, null, this.timeUs)
+    this.packetPipeline.datagram(bytes, 0, bytes.length, isTruncated, format, PEER, null, this.timeUs)
     this.checkPackets()
   }
 
   tick(laterUs: number): void {
     this.timeUs += laterUs
-    this.ingress.tick(this.timeUs)
+    this.packetPipeline.tick(this.timeUs)
     this.reassembler.tick(this.timeUs)
     this.context.memory.enforce()
     this.checkPackets()
@@ -209,7 +209,7 @@ export class InlinePath {
 
   /** The end of the input: everything is settled. */
   end(): void {
-    this.ingress.flush()
+    this.packetPipeline.flush()
     this.checkPackets()
     this.reassembler.closeAll()
     this.checkPackets()

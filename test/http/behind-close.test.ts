@@ -28,7 +28,7 @@ describe('a request that closes', () => {
     expect(rig.close()).toEqual(['POST /1 -> 200'])
   })
 
-  test('is passed on at once: nobody waits for its answer', () => {
+  test('is passed on at once: nobody waits for its response', () => {
     const rig = new ConnectionRig().client(get('/1', 'Connection: close\r\n'))
     expect(rig.context.requestsInParsing).toBe(0)
     expect(rig.close()).toEqual(['GET /1 -> none'])
@@ -42,19 +42,19 @@ describe('HTTP/1.0 without keep-alive', () => {
     expect(rig.drops).toEqual({ behindClose: 1 })
   })
 
-  test('goes on where the server answers what comes behind its answer', () => {
+  test('continues where the server answers what comes after its response', () => {
     const old = (status: number) => answer(status, 'x').replace('HTTP/1.1', 'HTTP/1.0')
     const rig = new ConnectionRig().client(ONE_SHOT).server(old(200)).client('GET /2 HTTP/1.0\r\n\r\n').server(old(201))
     expect(rig.close()).toEqual(['GET /1 -> 200', 'GET /2 -> 201'])
   })
 
-  test('goes on where it says so', () => {
+  test('continues where it says so', () => {
     const rig = new ConnectionRig().client('GET /1 HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n').client(get('/2'))
     expect(rig.close()).toEqual(['GET /1 -> none', 'GET /2 -> none'])
   })
 })
 
-describe('an answer that closes', () => {
+describe('a response that closes', () => {
   test.each([
     ['pipelined', (rig: ConnectionRig) => rig.client(get('/1') + get('/2')).server(closing(200))],
     ['in a segment of its own', (rig: ConnectionRig) => rig.client(get('/1')).client(get('/2')).server(closing(200))],
@@ -78,12 +78,12 @@ describe('an answer that closes', () => {
     expect(rig.drops).toEqual({ behindClose: 1 })
   })
 
-  test('leaves what its server answers all the same, to a client that asked behind it', () => {
+  test('leaves what its server answers all the same, to a client that asked after it', () => {
     const rig = new ConnectionRig().client(get('/1')).server(closing(200)).client(get('/2')).server(answer(202))
     expect(rig.close()).toEqual(['GET /1 -> 200', 'GET /2 -> 202'])
   })
 
-  test('drops what is sent behind it where nobody waits for answers', () => {
+  test('drops what is sent after it where nobody waits for responses', () => {
     const context = new RigContext()
     context.showsUnanswered = false
     const rig = new ConnectionRig({ context })
@@ -95,7 +95,7 @@ describe('an answer that closes', () => {
     expect(rig.drops).toEqual({ behindClose: 1 })
   })
 
-  test('counts also where the mirror brings it behind what its client sent after it', () => {
+  test('counts also where the mirror brings it after what its client sent after it', () => {
     const answered = (context: RigContext, happens: (rig: ConnectionRig) => unknown) => {
       const rig = new ConnectionRig({ context }).client(get('/1'), { ack: 0 })
       rig.client(get('/2').slice(0, -2), { ack: closing(200).length }).client('\r\n', { ack: closing(200).length })
@@ -129,7 +129,7 @@ describe('an answer that closes', () => {
     expect(head.client(get('/2')).close()).toEqual(['HEAD /1 -> 200', 'GET /2 -> none'])
   })
 
-  test('leaves the requests in front of its own', () => {
+  test('leaves the requests before its own', () => {
     const rig = new ConnectionRig().client(get('/1') + get('/2') + get('/3')).server(answer(201) + closing(202))
     expect(rig.close()).toEqual(['GET /1 -> 201', 'GET /2 -> 202'])
   })

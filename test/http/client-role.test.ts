@@ -46,7 +46,7 @@ describe('the side that opened the connection is the client', () => {
 })
 
 describe('in the middle of a connection', () => {
-  test('neither a request from a service’s port nor an answer to one is evidence', () => {
+  test('neither a request from a service’s port nor a response to one is evidence', () => {
     const rig = new ConnectionRig({ client: -1 }).server(get('/in-an-answer')).client(answer(299))
     expect(rig.close()).toEqual([])
   })
@@ -70,7 +70,7 @@ describe('in the middle of a connection', () => {
     expect(cut.count('resyncUnproven')).toBe(6 + 13)
   })
 
-  test('the answer that comes while a request line is under way does not lose it', () => {
+  test('the response that comes while a request line is under way does not lose it', () => {
     const rig = new ConnectionRig({ client: -1 })
       .client('GE')
       .server('tail of an answer')
@@ -79,7 +79,7 @@ describe('in the middle of a connection', () => {
   })
 })
 
-describe('behind a gap', () => {
+describe('after a gap', () => {
   const lost = () => new ConnectionRig().client(get('/1')).server(answer(200)).gap(CLIENT, 100)
 
   test('a request line in pieces, the first at a proven boundary, begins a request', () => {
@@ -104,7 +104,7 @@ describe('behind a gap', () => {
   })
 })
 
-describe('answers to HEAD requests that were not seen', () => {
+describe('responses to HEAD requests that were not seen', () => {
   const toHead = (length: number) => `HTTP/1.1 200 x\r\nContent-Length: ${length}\r\n\r\n`
   const middle = () => new ConnectionRig({ client: -1 })
 
@@ -129,7 +129,7 @@ describe('answers to HEAD requests that were not seen', () => {
     }
   })
 
-  test('leave the next request its own answer', () => {
+  test('leave the next request its own response', () => {
     const rig = middle().server(toHead(100), { isAckedTo: true }).server(toHead(50))
     rig.client(get('/3'), { isAckedTo: true }).server(answer(203, 'hello'))
     expect(rig.close()).toEqual(['null -> 200', 'null -> 200', 'GET /3 -> 203'])

@@ -87,7 +87,7 @@ test('a request line that only begins in what the length says is the body is see
   }
 })
 
-test('a body that may go on as a request line is passed on when nothing follows, after a while or at the end', () => {
+test('a body that may continue as a request line is passed on when nothing follows, after a while or at the end', () => {
   for (const ends of [(rig: ConnectionRig) => rig.later(), (rig: ConnectionRig) => rig.fin(CLIENT)]) {
     const rig = new ConnectionRig()
       .client(post('/a', 7, EXPECT))
@@ -101,7 +101,7 @@ test('a body that may go on as a request line is passed on when nothing follows,
 })
 
 describe('no doubt is', () => {
-  test('a body that came behind 100 (Continue)', () => {
+  test('a body that came after 100 (Continue)', () => {
     const text = get('/in-the-body')
     const rig = new ConnectionRig()
       .client(post('/a', text.length, EXPECT))
@@ -111,7 +111,7 @@ describe('no doubt is', () => {
     expect(rig.close()).toEqual(['POST /a -> (100) 200', 'GET /next -> 200'])
   })
 
-  test('a body that its client sent before it had a byte of the answer', () => {
+  test('a body that its client sent before it had a byte of the response', () => {
     const text = get('/in-the-body')
     const head = post('/a', text.length, EXPECT)
     for (const ack of [0, null]) {
@@ -120,20 +120,20 @@ describe('no doubt is', () => {
     }
   })
 
-  test('a body sent at once, whatever the answer', () => {
+  test('a body sent at once, whatever the response', () => {
     const text = get('/in-the-body')
     const rig = new ConnectionRig().client(post('/a', text.length, EXPECT) + text).server(answer(417))
     expect(rig.close()).toEqual(['POST /a -> 417'])
   })
 
-  test('an answer to the request in front of it, which the client hears in the middle of the body', () => {
+  test('a response to the request before it, which the client receives in the middle of the body', () => {
     const text = get('/in-the-body')
     const rig = new ConnectionRig().client(get('/1')).client(post('/2', text.length)).server(answer(201)).client(text)
     expect(rig.server(answer(202)).close()).toEqual(['GET /1 -> 201', 'POST /2 -> 202'])
   })
 })
 
-test('a client that acknowledges what the mirror lost may have had the answer', () => {
+test('a client that acknowledges what the mirror lost may have had the response', () => {
   const text = get('/doubtful')
   const rig = new ConnectionRig()
     .client(post('/a', text.length, EXPECT))
@@ -149,14 +149,14 @@ test('a client that acknowledges what the mirror lost may have had the answer', 
   expect(body.close()).toEqual(['POST /a -> none', 'GET /next -> none'])
 })
 
-test('answers that are not mirrored: what reads like a request is refused where the client had heard something, else it is the body', () => {
+test('responses that are not mirrored: what reads like a request is refused where the client had received something, else it is the body', () => {
   const text = get('/doubtful')
   const heard = new ConnectionRig().client(post('/a', text.length, EXPECT), { ack: 100 }).client(text, { ack: 125 })
   // The mirror brings nothing of the server: nobody waits for it.
   expect(heard.close()).toEqual([])
 })
 
-test('the answer that comes behind the doubtful bytes is waited for', () => {
+test('the response that comes after the doubtful bytes is waited for', () => {
   const head = post('/a', 500, EXPECT)
   const rig = new ConnectionRig().client(head)
   const early = answer(417)
@@ -174,14 +174,14 @@ test('a request too large to keep is given up by its client as well', () => {
   expect(rig.drops).toEqual({ bodyTooLarge: 1 })
 })
 
-test('an early answer that closes ends the connection', () => {
+test('an early response that closes ends the connection', () => {
   const rig = new ConnectionRig().client(post('/a', 5, EXPECT))
   rig.server('HTTP/1.1 417 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n').fin(SERVER).fin(CLIENT)
   expect(rig.close()).toEqual(['null -> 417'])
   expect(rig.drops).toEqual({ incomplete: 1 })
 })
 
-test('any split of what follows an early answer is read the same', () => {
+test('any split of what follows an early response is read the same', () => {
   const follows = fc.constantFrom(
     `hello${get('/n')}`,
     get('/n') + get('/m'),

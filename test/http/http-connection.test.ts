@@ -38,7 +38,7 @@ describe('pairing', () => {
     expect(rig.full[0]!.response!.bodyBytes).toBe(4)
   })
 
-  test('interim answers stand before the final one', () => {
+  test('interim responses stand before the final one', () => {
     const rig = new ConnectionRig()
     rig.client('POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n')
     rig.server('HTTP/1.1 100 Continue\r\n\r\n').client('ab')
@@ -46,7 +46,7 @@ describe('pairing', () => {
     expect(rig.close()).toEqual(['POST / -> (100) (103) 200'])
   })
 
-  test('an answer before the request is complete is its answer', () => {
+  test('a response before the request is complete is its response', () => {
     const rig = new ConnectionRig()
     rig
       .client('POST /1 HTTP/1.1\r\nContent-Length: 4\r\n\r\nab')
@@ -56,7 +56,7 @@ describe('pairing', () => {
     expect(rig.close()).toEqual(['POST /1 -> 413', 'GET /2 -> 200'])
   })
 
-  test('the answer to a dropped request is not taken for the next one\u2019s', () => {
+  test('the response to a dropped request is not taken for the next one\u2019s', () => {
     const rig = new ConnectionRig({ limits: { maxBodyBytes: 3 } })
     rig.client(`POST /1 HTTP/1.1\r\nContent-Length: 4\r\n\r\nabcd${get('/2')}`).server(answer(201) + answer(202))
     expect(rig.close()).toEqual(['null -> 201', 'GET /2 -> 202'])
@@ -76,7 +76,7 @@ describe('pairing', () => {
     }
   })
 
-  test('a server that answers in another language ends HTTP on the connection', () => {
+  test('a server that answers in another protocol ends HTTP on the connection', () => {
     const rig = new ConnectionRig()
       .client(`${get('/1')}POST /2 HTTP/1.1\r\nContent-Length: 9\r\n\r\n`)
       .server('220 smtp\r\n')
@@ -101,14 +101,14 @@ describe('pairing', () => {
     expect(rig.responseDrops).toEqual({ head: 1 })
   })
 
-  test('a connection whose answers are not mirrored hands its requests on, held to a bound', () => {
+  test('a connection whose responses are not mirrored hands its requests on, held to a bound', () => {
     const rig = new ConnectionRig()
     for (let i = 0; i < 1500; i++) rig.client(get(`/${i}`), { ack: null })
     expect(rig.exchanges.length).toBe(1500 - 1024)
     expect(rig.close().length).toBe(1500)
   })
 
-  test('answers that come after requests were given up are given to nobody else', () => {
+  test('responses that come after requests were given up are given to nobody else', () => {
     const rig = new ConnectionRig()
     rig.client(Array.from({ length: 1100 }, (_, i) => get(`/${i}`)).join(''))
     rig.server(answer(299).repeat(1100), { ack: 0 })
@@ -116,22 +116,22 @@ describe('pairing', () => {
   })
 })
 
-describe('pairing behind gaps', () => {
-  test('a lost response leaves the next request its own answer', () => {
+describe('pairing after gaps', () => {
+  test('a lost response leaves the next request its own response', () => {
     const rig = new ConnectionRig().client(get('/1'))
     rig.gap(SERVER, 60)
     rig.client(get('/2')).server(answer(202), { isAckedTo: true })
     expect(rig.close()).toEqual(['GET /1 -> none', 'GET /2 -> 202'])
   })
 
-  test('a lost request leaves its answer without one, and the next request its own', () => {
+  test('a lost request leaves its response without one, and the next request its own', () => {
     const rig = new ConnectionRig().client(get('/1')).server(answer(201))
     rig.gap(CLIENT, 40).server(answer(202))
     rig.client(get('/3'), { isAckedTo: true }).server(answer(203))
     expect(rig.close()).toEqual(['GET /1 -> 201', 'null -> 202', 'GET /3 -> 203'])
   })
 
-  test('the answer to a lost pipelined request is not taken for that of the one behind it', () => {
+  test('the response to a lost pipelined request is not taken for that of the one after it', () => {
     const rig = new ConnectionRig().client(get('/1')).gap(CLIENT, 40)
     const lostEnd = get('/1').length + 40
     rig.client('HEAD /3 HTTP/1.1\r\n\r\n', { isAckedTo: true })
@@ -142,7 +142,7 @@ describe('pairing behind gaps', () => {
     expect(rig.full.find((e) => e.response?.status === 202)!.response!.bodyBytes).toBe(4)
   })
 
-  test('behind a lost response two pipelined requests are not given each other\u2019s answers', () => {
+  test('after a lost response two pipelined requests are not given each other\u2019s responses', () => {
     const rig = new ConnectionRig().client(get('/1')).gap(SERVER, 60)
     rig
       .client(get('/2') + get('/3'))
@@ -219,7 +219,7 @@ describe('CONNECT and upgrades', () => {
     ['101', get('/ws', WEB_SOCKET), 'HTTP/1.1 101 x\r\nUpgrade websocket\r\n\r\n'],
     ['101 to h2c', get('/h2', H2C), 'HTTP/1.1 101 x\nUpgrade: h2c\n\n'],
     ['200 to CONNECT', CONNECT, 'HTTP/1.1 200 x\r\n folded\r\n\r\n'],
-  ])('a malformed %s: the client may have taken it for consent, so HTTP ends', (_name, ask, consent) => {
+  ])('a malformed %s: the client may have taken it for an accepted upgrade, so HTTP ends', (_name, ask, consent) => {
     const rig = new ConnectionRig()
       .client(ask + get('/decoy'))
       .server(consent)
@@ -230,20 +230,20 @@ describe('CONNECT and upgrades', () => {
     expect(rig.count('tunnelBytes') > 0).toBe(true)
   })
 
-  test('another malformed answer to h2c is no consent', () => {
+  test('another malformed response to h2c accepts no upgrade', () => {
     const rig = new ConnectionRig().client(get('/h2', H2C) + get('/1'))
     rig.server('HTTP/1.1 404 x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n')
     expect(rig.close()).toEqual(['GET /h2 -> none', 'GET /1 -> none'])
   })
 
-  test('an upgrade to what may begin like a request, without an answer in time: HTTP ends', () => {
+  test('an upgrade to what may begin like a request, without a response in time: HTTP ends', () => {
     const rig = new ConnectionRig().client(get('/attach', 'Connection: Upgrade\r\nUpgrade: tcp\r\n'), { ack: null })
     rig.client(get('/decoy'), { ack: null }).later()
     expect(rig.close()).toEqual(['GET /attach -> none'])
     expect(rig.count('tunnelBytes')).toBe(get('/decoy').length)
   })
 
-  test('h2c without an answer in time: HTTP goes on', () => {
+  test('h2c without a response in time: HTTP continues', () => {
     const rig = new ConnectionRig().client(get('/h2', H2C) + get('/1'), { ack: null })
     expect(rig.later().close()).toEqual(['GET /h2 -> none', 'GET /1 -> none'])
   })
@@ -255,7 +255,7 @@ describe('CONNECT and upgrades', () => {
     expect(rig.close()).toEqual(['CONNECT b:443 -> none'])
   })
 
-  test('interim answers do not end the wait', () => {
+  test('interim responses do not end the wait', () => {
     const rig = new ConnectionRig()
       .client(get('/ws', WEB_SOCKET) + get('/decoy'))
       .server('HTTP/1.1 100 Continue\r\n\r\n')
@@ -283,7 +283,7 @@ describe('CONNECT and upgrades', () => {
     expect(rig.close()).toEqual(['POST /h2 -> 413', 'GET /1 -> 201'])
   })
 
-  test('a late answer to one upgrade does not end the wait for another', () => {
+  test('a late response to one upgrade does not end the wait for another', () => {
     const rig = new ConnectionRig().client(get('/h2', H2C) + get('/ws', WEB_SOCKET) + get('/decoy'))
     rig.later()
     expect(rig.waitingBytes).toBe(get('/decoy').length)
@@ -298,7 +298,7 @@ describe('CONNECT and upgrades', () => {
     expect(rig.drops).toEqual({ bodyTooLarge: 1 })
   })
 
-  test('the server closes without an answer', () => {
+  test('the server closes without a response', () => {
     expect(
       new ConnectionRig()
         .client(CONNECT + get('/decoy'))
@@ -329,7 +329,7 @@ describe('CONNECT and upgrades', () => {
 })
 
 describe('connections whose start was not seen', () => {
-  test('the first whole request line or status line says who asks', () => {
+  test('the first whole request line or status line says who is the client', () => {
     expect(new ConnectionRig({ client: -1 }).client(get('/1')).server(answer(200)).close()).toEqual(['GET /1 -> 200'])
     expect(new ConnectionRig({ client: -1 }).server(answer(200)).client(get('/2')).server(answer(201)).close()).toEqual(
       ['null -> 200', 'GET /2 -> 201'],
@@ -345,7 +345,7 @@ describe('connections whose start was not seen', () => {
     expect(rig.count('resyncUnproven')).toBe(4 + get('/decoy').length)
   })
 
-  test('a success without a length to a request that was not seen may be the consent to a CONNECT: no request is read behind it', () => {
+  test('a success without a length to a request that was not seen may be the response that accepted a CONNECT: no request is read after it', () => {
     const consent = 'HTTP/1.1 200 Connection established\r\n\r\n'
     const rig = new ConnectionRig({ client: -1 }).server(consent).client(get('/decoy'), { isAckedTo: true })
     expect(rig.close()).toEqual(['null -> 200'])
@@ -390,7 +390,7 @@ describe('other protocols', () => {
     expect(rig.context.protocolCounts.entries()).toEqual([])
   })
 
-  test('a server that answers in another language names it', () => {
+  test('a server that answers in another protocol names it', () => {
     const rig = new ConnectionRig().client('\x00\x01').server('SSH-2.0-x\r\n')
     expect(rig.close()).toEqual([])
     expect(rig.context.protocolCounts.entries()).toEqual([['ssh:80', 1]])
@@ -531,7 +531,7 @@ describe('a connection that gave way inside a message and came back', () => {
   })
 })
 
-test('a consent ends the requests behind an answer to an unseen HEAD, in what its length says is its body and behind what that makes malformed', () => {
+test('an accepted upgrade ends the requests after a response to an unseen HEAD, in what its length says is its body and after what that makes malformed', () => {
   for (const length of [1000, 30]) {
     const rig = new ConnectionRig({ client: -1, isInside: true })
     rig.server(`HTTP/1.1 200 x\r\nContent-Length: ${length}\r\n\r\n`, { isAckedTo: true })
@@ -542,7 +542,7 @@ test('a consent ends the requests behind an answer to an unseen HEAD, in what it
   }
 })
 
-test('behind gaps in both directions a consent that nothing proves ends the requests, and an answer with a length does not', () => {
+test('after gaps in both directions an accepted upgrade that nothing proves ends the requests, and a response with a length does not', () => {
   const requestsBehind = (unproven: string) => {
     const rig = new ConnectionRig({ client: CLIENT })
     rig.client(get('/before')).server(answer(200)).gap(CLIENT, 100).gap(SERVER, 100).server(unproven)
@@ -556,7 +556,7 @@ test('behind gaps in both directions a consent that nothing proves ends the requ
 })
 
 describe('what is no evidence of a request', () => {
-  test('the first bytes of the server behind a gap: they may be part of an answer', () => {
+  test('the first bytes of the server after a gap: they may be part of a response', () => {
     for (const lost of [[SERVER], [CLIENT, SERVER]]) {
       const rig = new ConnectionRig()
       for (const direction of lost) rig.gap(direction, 100)
@@ -566,7 +566,7 @@ describe('what is no evidence of a request', () => {
     }
   })
 
-  test('the first bytes behind a gap in the middle of a connection, whatever was seen before the answer told who asks', () => {
+  test('the first bytes after a gap in the middle of a connection, whatever was seen before the response told which side is the client', () => {
     const rig = new ConnectionRig({ client: -1 }).client('tail').server(answer(200))
     rig.gap(CLIENT, 10).client(get('/in-a-body'))
     expect(rig.close()).toEqual(['null -> 200'])
@@ -577,14 +577,14 @@ describe('what is no evidence of a request', () => {
     expect(back.close()).toEqual(['null -> 200'])
   })
 
-  test('what follows a consent whose head is cut, to a question that was lost', () => {
+  test('what follows an accepted upgrade whose response has a truncated head and whose request was lost', () => {
     const rig = new ConnectionRig().client(get('/1')).server(answer(200)).gap(CLIENT, 100).gap(SERVER, 100)
     rig.server('HTTP/1.1 101 Switching Proto').gap(SERVER, 50, GapReason.truncated)
     rig.client(get('/in-a-tunnel'), { isAckedTo: true })
     expect(rig.close()).toEqual(['GET /1 -> 200'])
   })
 
-  test('what follows a consent to a lost question where something that looked like a request came before it', () => {
+  test('what follows an accepted upgrade whose request was lost, where something that looked like a request came before it', () => {
     const rig = new ConnectionRig().client(get('/1')).server(answer(200)).gap(CLIENT, 100)
     rig.client(get('/in-a-tunnel'), { isAckedTo: true })
     rig.server('HTTP/1.1 200 Connection established\r\n\r\n', { ack: get('/1').length + 100 })
@@ -613,7 +613,7 @@ describe('a boundary', () => {
     expect(seen).toEqual([true, false, true, false, false])
   })
 
-  test('is in the middle of an answer too where a system port sends it: its text begins no request', () => {
+  test('is in the middle of a response too where a system port sends it: its text begins no request', () => {
     const seen = boundaries(
       new ConnectionRig({ endpoints: [40_000, 80] }),
       (rig) => rig.client(get('/1')),
@@ -624,7 +624,7 @@ describe('a boundary', () => {
   })
 })
 
-test('answers in the segment that refuses an upgrade belong to the requests that waited behind it', () => {
+test('responses in the segment that refuses an upgrade belong to the requests that waited after it', () => {
   const rig = new ConnectionRig().client(get('/ws', WEB_SOCKET) + get('/h2', H2C) + get('/1') + get('/2'))
   rig.server(answer(400, 'no') + answer(200) + answer(201) + answer(202))
   expect(rig.close()).toEqual(['GET /ws -> 400', 'GET /h2 -> 200', 'GET /1 -> 201', 'GET /2 -> 202'])

@@ -92,12 +92,12 @@ test('requests are numbered in their order, and all that is said of one brings t
   expect(heard.ids.size).toBe(2)
 })
 
-test('an answer may come before its request is whole, and a request may be dropped after it', () => {
+test('a response may come before its request is whole, and a request may be dropped after it', () => {
   const heard = new Heard().client('POST /0 HTTP/1.1\r\nContent-Length: 9\r\n\r\nab').server(answer(200))
   expect(heard.close()).toEqual(['0 response 200', '0 complete', '0 dropped', 'closed 77', 'over 77'])
 })
 
-test('answers whose request was not seen count down, an interim one with its final one', () => {
+test('responses whose request was not seen count down, an interim one with its final one', () => {
   const heard = new Heard().server(INTERIM + INTERIM + answer(200) + answer(201))
   expect(heard.close().filter((call) => call.includes('response'))).toEqual([
     '-1 response 100',
@@ -107,7 +107,7 @@ test('answers whose request was not seen count down, an interim one with its fin
   ])
 })
 
-test('an interim answer to a request that was not seen misses its final one when another request is answered', () => {
+test('an interim response to a request that was not seen misses its final one when another request is answered', () => {
   const heard = new Heard().server(INTERIM).client(get('/0')).server(answer(200))
   expect(heard.close()).toEqual([
     '-1 response 100',
@@ -121,14 +121,14 @@ test('an interim answer to a request that was not seen misses its final one when
   ])
 })
 
-test('answers lost in a gap are missing, one that lost bytes is incomplete', () => {
+test('responses lost in a gap are missing, one that lost bytes is incomplete', () => {
   const heard = new Heard().client(get('/0') + get('/1')).gap(SERVER, 100)
   expect(heard.calls.slice(2)).toEqual(['0 missing', '1 missing'])
   const cut = new Heard().client(get('/0')).server('HTTP/1.1 200 x\r\nContent-Length: 9\r\n\r\nab').gap(SERVER, 7)
   expect(cut.calls.slice(1)).toEqual(['0 response 200', '0 data 2', '0 incomplete'])
 })
 
-test('an outlet that wants requests alone hears of nothing else', () => {
+test('an outlet that wants requests alone receives of nothing else', () => {
   const heard = new Heard(REQUESTS)
     .client(get('/0') + get('/1'))
     .server(INTERIM + answer(200, 'ab'))

@@ -10,7 +10,7 @@ const KIB = 1024
 const upload = (length: number) => `POST /u HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`
 
 describe('messages being read', () => {
-  test('never take more than their bound, and the oldest is shed for the newest', () => {
+  test('never take more than their bound, and the oldest is evicted for the newest', () => {
     const context = new RigContext({ messageBytes: MIB })
     const rigs = Array.from({ length: 40 }, () => new ConnectionRig({ context }))
     for (const rig of rigs) {
@@ -33,7 +33,7 @@ describe('messages being read', () => {
     expect(context.requestsInParsing).toBe(0)
   })
 
-  test('a body that was shed is read over, and the next request is read', () => {
+  test('a body that was evicted is read over, and the next request is read', () => {
     const context = new RigContext({ messageBytes: 20 * KIB })
     const rig = new ConnectionRig({ context })
     rig.client(upload(40 * KIB)).client('x'.repeat(40 * KIB))
@@ -43,7 +43,7 @@ describe('messages being read', () => {
     expect(context.counters.get(Counter.messageBytes)).toBe(0)
   })
 
-  test('behind a head that was shed nothing is read until a boundary is proven', () => {
+  test('after a head that was evicted nothing is read until a boundary is proven', () => {
     const context = new RigContext({ messageBytes: 4 * KIB })
     const rig = new ConnectionRig({ context })
     rig.client(`GET /a HTTP/1.1\r\nA: ${'x'.repeat(3000)}`).client('x'.repeat(3000))
@@ -57,7 +57,7 @@ describe('messages being read', () => {
   })
 })
 
-describe('a head that is shed', () => {
+describe('a head that is evicted', () => {
   const LINE = 'GET /a HTTP/1.1\r\nHost: a\r\n'
   /** Heads that were begun and are never ended, until the first of them had to go. */
   const crowd = (context: RigContext) => {
@@ -74,7 +74,7 @@ describe('a head that is shed', () => {
     expect(rig.count('requestsParsed')).toBe(5)
   })
 
-  test('and was the consent to a tunnel: nothing behind the CONNECT is read', () => {
+  test('and was the response that accepted a tunnel: nothing after the CONNECT is read', () => {
     const context = new RigContext({ messageBytes: 5 * KIB })
     const rig = new ConnectionRig({ context })
     rig.client('CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -86,7 +86,7 @@ describe('a head that is shed', () => {
     expect(rig.count('tunnelBytes')).toBeGreaterThan(0)
   })
 
-  test('a message whose memory had the consent to a tunnel shed is the last one that is read', () => {
+  test('a message that evicted the response which accepted a tunnel is the last one that is read', () => {
     const context = new RigContext({ messageBytes: 10 * KIB })
     const rig = new ConnectionRig({ context })
     // An answer that came before its question: nobody waits for it.
@@ -99,7 +99,7 @@ describe('a head that is shed', () => {
   })
 })
 
-describe('exchanges that wait for their answer', () => {
+describe('exchanges that wait for their response', () => {
   test('are handed on without it when the bound is reached, each once', () => {
     const context = new RigContext({ messageBytes: 50 * KIB })
     const rigs = Array.from({ length: 100 }, () => new ConnectionRig({ context, bodies: 'keep' }))
@@ -117,7 +117,7 @@ describe('exchanges that wait for their answer', () => {
     expect(context.counters.get(Counter.messageBytes)).toBe(0)
   })
 
-  test('a flood of interim answers is bounded too', () => {
+  test('a flood of interim responses is bounded too', () => {
     const context = new RigContext({ messageBytes: 50 * KIB })
     const rig = new ConnectionRig({ context })
     rig.client('GET /a HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -130,7 +130,7 @@ describe('exchanges that wait for their answer', () => {
     expect(rig.full.reduce((n, { interim }) => n + interim.length, 0)).toBeLessThan(100)
   })
 
-  test('a flood of interim answers to a request that never ends is bounded as well', () => {
+  test('a flood of interim responses to a request that never ends is bounded as well', () => {
     const context = new RigContext({ messageBytes: 50 * KIB })
     const rig = new ConnectionRig({ context })
     rig.client(`${upload(100)}x`)
@@ -142,7 +142,7 @@ describe('exchanges that wait for their answer', () => {
   })
 })
 
-test('requests that wait for their answer are forgotten, oldest first, when connections have used up their memory', () => {
+test('requests that wait for their response are forgotten, oldest first, when connections have used up their memory', () => {
   const context = new RigContext({ connectionBytes: 20 * KIB })
   const rig = new ConnectionRig({ context })
   rig.client('GET /a HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(500))
@@ -153,7 +153,7 @@ test('requests that wait for their answer are forgotten, oldest first, when conn
   expect(context.counters.get(Counter.connectionBytes)).toBe(0)
 })
 
-test('a malformed consent to a tunnel gives back the memory of the requests in front of it', () => {
+test('a malformed response that accepts a tunnel gives back the memory of the requests before it', () => {
   const context = new RigContext()
   for (let i = 0; i < 3; i++) {
     const rig = new ConnectionRig({ context })

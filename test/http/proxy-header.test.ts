@@ -106,7 +106,7 @@ test('what begins with something else comes out whole, however it was cut', () =
 })
 
 describe('a connection', () => {
-  test.each(HEADERS)('is read behind it, in any pieces: %s', (_name, header) => {
+  test.each(HEADERS)('is read after it, in any pieces: %s', (_name, header) => {
     fc.assert(
       fc.property(cuts, (places) => {
         const rig = new ConnectionRig()
@@ -156,7 +156,7 @@ describe('a connection', () => {
     expect(lost.count('resyncUnproven')).toBe(get('/1').length)
   })
 
-  test('may go on in another protocol', () => {
+  test('may continue in another protocol', () => {
     const rig = new ConnectionRig().client('PROXY UNKNOWN\r\n\x16\x03\x01\x00\x05hello')
     rig.close()
     expect(rig.context.protocolCounts.entries()).toEqual([['tls:80', 1]])

@@ -67,7 +67,7 @@ test('a gap between messages loses the boundary', () => {
   expect(goesOn(log)).toEqual(['GET /1', 'lost', 'GET /proven'])
 })
 
-test('a gap behind the CR of an empty line loses the boundary', () => {
+test('a gap after the CR of an empty line loses the boundary', () => {
   const log = new RequestLog()
   log.data(`${GET('/1')}\r`)
   log.gap(1)
@@ -81,7 +81,7 @@ test('a first line that was not whole before the gap was no request', () => {
   expect(goesOn(log)).toEqual(['lost', 'GET /proven'])
 })
 
-test('bytes cut off a packet are named as such', () => {
+test('bytes truncated from a packet are named as such', () => {
   const log = new RequestLog()
   log.data(`${POST_10}ab`)
   log.gap(8, Fault.truncated)
@@ -139,7 +139,7 @@ test('after ambiguous framing no gap and no evidence lets anything be read again
   expect(goesOn(log)).toEqual(['-lengthAndChunked'])
 })
 
-test('behind an upgrade nothing is taken until it is refused; a gap meanwhile must be crossed by proof', () => {
+test('after an upgrade nothing is taken until it is refused; a gap meanwhile must be crossed by proof', () => {
   const log = new RequestLog()
   const upgrade = 'GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n'
   expect(log.data(upgrade + GET('/next'))).toBe(upgrade.length)
@@ -150,7 +150,7 @@ test('behind an upgrade nothing is taken until it is refused; a gap meanwhile mu
   expect(goesOn(log)).toEqual(['GET /ws', 'wait', 'lost', 'GET /proven'])
 })
 
-test('an upgrade whose body has a gap still waits for its answer', () => {
+test('an upgrade whose body has a gap still waits for its response', () => {
   for (const [length, events] of [
     [5, ['-gap', 'wait']],
     [9, ['-gap', 'wait', 'lost']],

@@ -24,7 +24,7 @@ test('valid requests come out as they went in: method, target, headers in order 
   )
 })
 
-test('the offset behind a request is where the next one begins', () => {
+test('the offset after a request is where the next one begins', () => {
   fc.assert(
     fc.property(pipelined(), cuts, ({ wire, requests }, places) => {
       const log = parseRequests(cutAt(bytesOf(wire), places))

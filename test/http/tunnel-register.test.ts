@@ -24,7 +24,7 @@ test('what was added is known until it is deleted, as in a set', () => {
   )
 })
 
-test('a shard that is started again knows what its predecessor knew', () => {
+test('a restarted shard knows what the previous worker knew', () => {
   const memory = new SharedArrayBuffer(2 * TUNNEL_REGISTER_BYTES)
   new TunnelRegister(memory, TUNNEL_REGISTER_BYTES).add(77)
   expect(new TunnelRegister(memory, TUNNEL_REGISTER_BYTES).has(77)).toBe(true)

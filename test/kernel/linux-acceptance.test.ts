@@ -91,7 +91,7 @@ describe('a reset', () => {
   })
 })
 
-test('a FIN behind a hole waits for what is missing, and nothing is read behind it', () => {
+test('a FIN after a pending gap waits for what is missing, and nothing is read after it', () => {
   comes({ seq: ISS + 4, flags: fin | ack })
   comes({ seq: ISS + 5, data: 'behind' })
   expect(receiver.streams[0]!.end).toBe('none')
@@ -100,7 +100,7 @@ test('a FIN behind a hole waits for what is missing, and nothing is read behind 
   expect(read()).toBe('abc')
 })
 
-test('behind a hole what begins first gives its bytes, and of equals the longer', () => {
+test('after a pending gap what begins first gives its bytes, and of equals the longer', () => {
   comes({ seq: ISS + 4, data: 'DEF' })
   comes({ seq: ISS + 3, data: 'cde' })
   comes({ seq: ISS + 3, data: 'CD' })

@@ -106,7 +106,7 @@ describe('thrown away', () => {
     expect(delivered(rig)).toBe(`${first}good`)
   })
 
-  test.each([0, 1, 3000])('a SYN+ACK of either side %d ahead, in front of its first byte', (ahead) => {
+  test.each([0, 1, 3000])('a SYN+ACK of either side %d ahead, before its first byte', (ahead) => {
     const rig = opened()
     rig.client({ seq: 101 + ahead, ack: 901, flags: SYN | ACK, data: 'evil' })
     rig.client({ seq: 101, ack: 901, data: 'good' })
@@ -143,7 +143,7 @@ describe('in doubt', () => {
     expect(delivered(rig)).toBe('abclate')
   })
 
-  test('an acknowledgement of what the mirror lost is believed when the peer goes on behind it', () => {
+  test('an acknowledgement of what the mirror lost is believed when the peer continues after it', () => {
     const rig = opened()
     rig.client({ seq: 101, ack: 901, data: 'a' })
     rig.client({ seq: 102, ack: 1901, data: 'b' })
@@ -172,7 +172,7 @@ describe('in doubt', () => {
     expect(delivered(rig)).toBe('ab<4>next')
   })
 
-  test('where the beginning was not seen, two copies of which the first acknowledges what is far behind: neither is delivered', () => {
+  test('where the beginning was not seen, two copies of which the first acknowledges what is far back: neither is delivered', () => {
     const rig = new Rig()
     rig.client({ seq: 101, ack: 900_000_901, data: 'a' })
     rig.server({ seq: 900_000_901, ack: 102, data: 'answer' })
@@ -345,7 +345,7 @@ describe('what both sides show decides', () => {
     expect(delivered(rig)).toBe('abc')
   })
 
-  test('data behind the end of both streams is of another connection only where that is answered', () => {
+  test('data after the end of both streams is of another connection only where that is answered', () => {
     for (const isAnswered of [true, false]) {
       const rig = opened()
       rig.client({ seq: 101, ack: 901, data: 'abc' })
@@ -359,7 +359,7 @@ describe('what both sides show decides', () => {
     }
   })
 
-  test('a SYN that comes twice behind a reset begins nothing where the server had answered it', () => {
+  test('a SYN that comes twice after a reset begins nothing where the server had answered it', () => {
     const rig = opened()
     rig.client({ seq: 101, flags: RST })
     rig.client({ seq: 100, flags: SYN })
@@ -412,7 +412,7 @@ describe('multipath TCP (RFC 8684)', () => {
     rig.closeAll()
   })
 
-  test('the first mapping goes on with the key, too', () => {
+  test('the first mapping continues with the key, too', () => {
     const rig = multipath()
     rig.client({ seq: 101, ack: 901, data: 'abc', options: dss(seqAdd(idsn, 4), 1, 3) })
     rig.closeAll()

@@ -71,7 +71,7 @@ describe('when the flow table is full', () => {
 describe('a connection that gave way', () => {
   const midstream = (rig: Rig, sourcePort: number, seq: number, data: string) => rig.client({ sourcePort, seq, data })
 
-  test('goes on behind what was read when it comes back, and nothing is read twice', () => {
+  test('continues after what was read when it comes back, and nothing is read twice', () => {
     const rig = new Rig({ maxFlows: 1 })
     midstream(rig, 1, 100, 'first')
     rig.stream.phase = Phase.boundary
@@ -148,7 +148,7 @@ describe('a connection that gave way', () => {
   })
 })
 
-describe('what goes on behind the end of a connection that was inside a message', () => {
+describe('what continues after the end of a connection that was mid-message', () => {
   const begin = (isAtBoundary: boolean, options = {}) => {
     const rig = new Rig(options)
     rig.handshake(100, 900)
@@ -190,7 +190,7 @@ describe('what goes on behind the end of a connection that was inside a message'
     }
   })
 
-  test('is none of its own behind a FIN, or where a SYN says that it begins', () => {
+  test('is none of its own after a FIN, or where a SYN says that it begins', () => {
     const closed = begin(false)
     closed.client({ seq: 104, ack: 901, flags: FIN | ACK })
     closed.server({ seq: 901, ack: 105, flags: FIN | ACK })
@@ -277,7 +277,7 @@ describe('when there is no memory for another parser', () => {
 })
 
 describe('the opening time-out', () => {
-  test('forgets what only a SYN, or a SYN and its answer, was seen of; a completed handshake has the idle time-out', () => {
+  test('forgets what only a SYN, or a SYN and its SYN+ACK, was seen of; a completed handshake has the idle time-out', () => {
     const rig = new Rig({ openingTimeoutMs: 5000, idleTimeoutMs: 60_000 })
     rig.client({ sourcePort: 1, seq: 100, flags: SYN })
     rig.client({ sourcePort: 2, seq: 100, flags: SYN })

@@ -234,7 +234,7 @@ describe('the store', () => {
     expect([store.shift(), store.shift(), store.shift()].map((s) => s.isAckedTo)).toEqual([false, true, false])
   })
 
-  test('trimming leaves exactly what stands at or behind the mark', () => {
+  test('trimming leaves exactly what stands at or after the mark', () => {
     fc.assert(
       fc.property(base, inserts, fc.integer({ min: -5, max: 90 }), (start, list, mark) => {
         const store = new OutOfOrderStore('first')
@@ -251,7 +251,7 @@ describe('the store', () => {
     )
   })
 
-  test('goes on through thousands of inserts and takings', () => {
+  test('continues through thousands of inserts and takings', () => {
     const store = new OutOfOrderStore('linux')
     for (let i = 0; i < 5000; i++) {
       store.insert(segment(i * 10, '0123456789'))

@@ -4,7 +4,7 @@ import { NO_ENTRY, PROGRESS_REGISTER_BYTES, ProgressRegister } from '../../src/f
 import { ACK, FIN, Rig, SYN } from './rig.ts'
 
 describe('the register', () => {
-  test('gives a successor what its predecessor left, once, and nobody what is in use', () => {
+  test('gives a restarted worker what the previous one left, once, and nobody what is in use', () => {
     const memory = new SharedArrayBuffer(PROGRESS_REGISTER_BYTES)
     const first = new ProgressRegister(memory)
     const entry = first.take(77, 5, 0)
@@ -86,7 +86,7 @@ describe('a shard that takes over from one that died', () => {
     { sourcePort: 80, destinationPort: 80 },
   ]
 
-  test('delivers no byte again, whichever side is heard first', () => {
+  test('delivers no byte again, whichever side is seen first', () => {
     for (const own of ports) {
       for (const serverFirst of [true, false]) {
         const { died, next } = pair()
@@ -154,7 +154,7 @@ describe('a shard that takes over from one that died', () => {
     third.closeAll()
   })
 
-  test('does not take an answer to a SYN for the beginning of a client’s stream that its predecessor had read from', () => {
+  test('does not take a SYN+ACK for the beginning of a client’s stream that the previous worker had read from', () => {
     const { died, next } = pair()
     died.client({ seq: 101, ack: 901, data: 'abc' })
     const rig = next()

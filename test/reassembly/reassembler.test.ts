@@ -80,7 +80,7 @@ describe('a connection from its SYN', () => {
 })
 
 describe('a connection seen from its middle', () => {
-  test('begins at its first data; who asks is not known', () => {
+  test('begins at its first data; who is the client is not known', () => {
     const rig = new Rig()
     rig.client({ seq: 5000, ack: 70, data: 'abc' })
     rig.server({ seq: 70, ack: 5003, data: 'xyz' })
@@ -108,7 +108,7 @@ describe('a connection seen from its middle', () => {
     rig.closeAll()
   })
 
-  test('a SYN and data that come behind the FIN change nothing: the end was told', () => {
+  test('a SYN and data that come after the FIN change nothing: the end was told', () => {
     const rig = new Rig()
     rig.server({ seq: 901, ack: 105, data: 'answer' })
     rig.client({ seq: 104, ack: 901, flags: FIN | ACK })
@@ -118,7 +118,7 @@ describe('a connection seen from its middle', () => {
     rig.closeAll()
   })
 
-  test('a SYN with a number behind the data is a new connection: a SYN stands before its data', () => {
+  test('a SYN with a number after the data is a new connection: a SYN stands before its data', () => {
     const rig = new Rig()
     rig.client({ seq: 101, ack: 901, data: 'old' })
     rig.client({ flags: SYN, seq: 60_000 })
@@ -127,7 +127,7 @@ describe('a connection seen from its middle', () => {
     rig.closeAll()
   })
 
-  test('one direction only: a hole is waited for while the window lasts, then it is a gap', () => {
+  test('one direction only: a pending gap is waited for while the window lasts, then it is a gap', () => {
     const rig = new Rig()
     rig.client({ seq: 100, data: 'abc' })
     rig.client({ seq: 108, data: 'ghi' })
@@ -138,7 +138,7 @@ describe('a connection seen from its middle', () => {
     rig.closeAll()
   })
 
-  test('an acknowledgement seen before the direction itself, and far from it, proves no hole', () => {
+  test('an acknowledgement seen before the direction itself, and far from it, proves no pending gap', () => {
     const rig = new Rig()
     rig.server({ seq: 70, ack: 0x40000000, data: 'x' })
     rig.client({ seq: 5000, ack: 71, data: 'abc' })
@@ -193,7 +193,7 @@ describe('the same five-tuple again', () => {
     rig.closeAll()
   })
 
-  test('data that goes on behind a reset is a connection again where the receiver goes on acknowledging', () => {
+  test('data that continues after a reset is a connection again where the receiver continues acknowledging', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 101, ack: 901, data: 'old' })
@@ -220,7 +220,7 @@ describe('the same five-tuple again', () => {
     rig.closeAll()
   })
 
-  test('what a stray packet acknowledges, ends or resets is not believed', () => {
+  test('what an out-of-window packet acknowledges, ends or resets is not believed', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.server({ seq: 901, ack: 101, data: 'abc' })
@@ -327,7 +327,7 @@ describe('overlaps under each policy', () => {
   test('linux: equal loses, what starts earlier wins', () => expect(run('linux')).toBe('abcNld'))
 })
 
-describe('a hole', () => {
+describe('a pending gap', () => {
   test('whose bytes were acknowledged becomes a gap when the window in packets is over', () => {
     const rig = new Rig({ reorderWindowPackets: 5 })
     rig.handshake(100, 900)
@@ -352,7 +352,7 @@ describe('a hole', () => {
     rig.closeAll()
   })
 
-  test('with nothing behind it is a gap too, once acknowledged', () => {
+  test('with nothing after it is a gap too, once acknowledged', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.server({ seq: 901, ack: 151 })
@@ -363,7 +363,7 @@ describe('a hole', () => {
     rig.closeAll()
   })
 
-  test('that is filled leaves the next hole a window of its own: steady reordering loses nothing', () => {
+  test('that is filled leaves the next pending gap a window of its own: steady reordering loses nothing', () => {
     const rig = new Rig({ reorderWindowMs: 1000 })
     rig.handshake(100, 900)
     // Always two segments missing, each filled 300 ms after it was passed over; the server has long acknowledged them.
@@ -384,7 +384,7 @@ describe('a hole', () => {
     rig.closeAll()
   })
 
-  test('before a FIN is a gap when the window is over, and the end comes behind it', () => {
+  test('before a FIN is a gap when the window is over, and the end comes after it', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 121, ack: 901, flags: FIN | ACK })
@@ -395,7 +395,7 @@ describe('a hole', () => {
     rig.closeAll()
   })
 
-  test('an acknowledgement that went stale long ago does not come back as a hole when numbers wrap around it', () => {
+  test('an acknowledgement that went stale long ago does not come back as a pending gap when numbers wrap around it', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 101, ack: 901, data: 'x' })
@@ -416,8 +416,8 @@ describe('a hole', () => {
   })
 })
 
-describe('cut segments', () => {
-  test('leave a hole that is known to be cut, and the stream goes on behind it', () => {
+describe('truncated segments', () => {
+  test('leave a pending gap with the reason truncated, and the stream continues after it', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 101, ack: 901, data: 'abcdef', missing: 4 })
@@ -442,7 +442,7 @@ describe('cut segments', () => {
 })
 
 describe('ends', () => {
-  test('a FIN that comes before its data ends the direction behind it', () => {
+  test('a FIN that comes before its data ends the direction after it', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 104, ack: 901, data: 'def', flags: FIN | ACK })
@@ -463,7 +463,7 @@ describe('ends', () => {
     rig.closeAll()
   })
 
-  test('half-closed: the other direction goes on', () => {
+  test('half-closed: the other direction continues', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 101, ack: 901, data: 'ask', flags: FIN | ACK })
@@ -504,7 +504,7 @@ describe('ends', () => {
     rig.closeAll()
   })
 
-  test('a reset with holes: what is there is delivered, what is not is a gap, at once', () => {
+  test('a reset with pending gaps: what is there is delivered, what is not is a gap, at once', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 104, ack: 901, data: 'def' })
@@ -531,7 +531,7 @@ describe('ends', () => {
     rig.closeAll()
   })
 
-  test('the end of the input lets everything go, holes as gaps', () => {
+  test('the end of the input lets everything go, pending gaps as gaps', () => {
     const rig = new Rig()
     rig.handshake(100, 900)
     rig.client({ seq: 104, ack: 901, data: 'def' })
@@ -541,7 +541,7 @@ describe('ends', () => {
   })
 })
 
-describe('answers', () => {
+describe('responses', () => {
   const temper = { waitsForPeer: 1 }
   test('wait for the questions they acknowledge', () => {
     const rig = new Rig({}, temper)
@@ -553,7 +553,7 @@ describe('answers', () => {
     rig.closeAll()
   })
 
-  test('come behind the gap of a question that never came', () => {
+  test('come after the gap of a request that never came', () => {
     const rig = new Rig({}, temper)
     rig.handshake(100, 900)
     rig.server({ seq: 901, ack: 104, data: 'answer' })
@@ -669,7 +669,7 @@ describe('time and bounds', () => {
     expect(rig.get('flowsExpired')).toBe(0)
   })
 
-  test('flows beyond the limit are dropped, by packet and counted; those in the table go on', () => {
+  test('flows beyond the limit are dropped, by packet and counted; those in the table continue', () => {
     const rig = new Rig({ maxFlows: 2 })
     for (const sourcePort of [1, 2, 3, 4]) rig.client({ sourcePort, seq: 100, data: 'x' })
     rig.client({ sourcePort: 1, seq: 101, data: 'y' })
@@ -702,7 +702,7 @@ describe('time and bounds', () => {
     rig.closeAll()
   })
 
-  test('an answer that waits behind a question full of holes is let go at the bound', () => {
+  test('a response that waits after a request full of pending gaps is let go at the bound', () => {
     const rig = new Rig({ outOfOrderBytes: 2000 }, { waitsForPeer: 1 })
     rig.handshake(100, 900)
     for (let i = 0; i < 9; i++) rig.client({ seq: 102 + 2 * i, ack: 901, data: 'q' })
@@ -744,7 +744,7 @@ describe('when what is lost is given up', () => {
     return rig
   }
 
-  test.each([true, false])('its answer comes before what was asked next (answer first: %s)', (isAnswerFirst) => {
+  test.each([true, false])('its response comes before what was asked next (answer first: %s)', (isAnswerFirst) => {
     for (const isFull of [true, false]) {
       const rig = rigs(isFull, isAnswerFirst)
       rig.closeAll()
@@ -752,7 +752,7 @@ describe('when what is lost is given up', () => {
     }
   })
 
-  test('the same where the server was heard first', () => {
+  test('the same where the server was seen first', () => {
     const rig = new Rig({}, { waitsForPeer: 0 })
     rig.server({ seq: 899, ack: 101, data: 'ab' })
     rig.client({ seq: 101, ack: 901, data: 'asked' })

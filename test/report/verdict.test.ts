@@ -48,7 +48,7 @@ const SITUATIONS: readonly (readonly [string, Part<Summary>, string])[] = [
   [
     'a connection that began with something else, and was answered',
     { flows: { unreadable: 1 }, responses: { parsed: 2, unasked: 2 }, requests: { parsed: 0, replayed: {} } },
-    'Not everything was read: 1 connection that began with no HTTP/1 request and got an answer; 2 answers to requests that were not read.',
+    'Not everything was read: 1 connection that began with something other than an HTTP/1 request and got a response; 2 responses to requests that were not read.',
   ],
   [
     'a connection that began with something else, and was not answered',
@@ -63,12 +63,12 @@ const SITUATIONS: readonly (readonly [string, Part<Summary>, string])[] = [
   [
     'answers alone',
     { requests: { parsed: 0, replayed: {} }, responses: { parsed: 3, unasked: 3 } },
-    'Not everything was read: 3 answers to requests that were not read.',
+    'Not everything was read: 3 responses to requests that were not read.',
   ],
   [
     'an answer that is not whole',
     { responses: { parsed: 2, dropped: { framing: 1 } } },
-    'Not everything was read: 1 answer not whole (framing 1).',
+    'Not everything was read: 1 response incomplete (framing 1).',
   ],
   ['a tunnel', { skippedBytes: { tunnel: 1234 } }, 'Not everything was read: 1,234 bytes in tunnels.'],
   [

@@ -212,7 +212,7 @@ describe('a queue', () => {
 })
 
 describe('a shard that is started again', () => {
-  test('that is restarted goes on behind what the previous one took up, processed or not, and gives that space back', () => {
+  test('that is restarted continues after what the previous one took up, processed or not, and gives that space back', () => {
     const { memory, producer, consumer, view } = ring()
     for (let i = 0; i < 5; i++) producer.tryWrite(packet(i, 60))
     producer.publish()
@@ -228,7 +228,7 @@ describe('a shard that is started again', () => {
 })
 
 describe('a producer that is started again', () => {
-  test('that is restarted goes on behind what the previous one published; what it only wrote is gone', () => {
+  test('that is restarted continues after what the previous one published; what it only wrote is gone', () => {
     const { memory, producer, consumer, view } = ring()
     producer.tryWrite(packet(1, 60))
     producer.publish()

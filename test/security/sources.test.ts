@@ -81,7 +81,7 @@ describe.each(RECEIVERS.filter(([name]) => hasKoffi || name === 'dgram'))('recei
   })
 })
 
-test('by default networks of the internet are not heard', async () => {
+test('by default packets from public addresses are not accepted', async () => {
   const flags = new Map([['to', ['null']]])
   const { options } = await resolveOptions('run', { flags, arguments: [], faults: [] }, {})
   const list = new NetworkList(options.allowFrom!)

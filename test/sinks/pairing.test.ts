@@ -53,7 +53,7 @@ test('times are those of the first and the last byte of each message', () => {
 })
 
 describe('order', () => {
-  test('a request waits for its answer, those behind it wait for it, and the end of the connection lets all go', () => {
+  test('a request waits for its response, those after it wait for it, and the end of the connection lets all go', () => {
     const rig = new ConnectionRig().client(get('/1') + get('/2') + get('/3'))
     expect(rig.exchanges).toEqual([])
     expect(rig.pairing.held).toBe(3)
@@ -64,7 +64,7 @@ describe('order', () => {
     expect(rig.pairing.held).toBe(0)
   })
 
-  test('an answer that is complete before its request waits for the request', () => {
+  test('a response that is complete before its request waits for the request', () => {
     const rig = new ConnectionRig().client('POST /1 HTTP/1.1\r\nContent-Length: 2\r\n\r\na').server(answer(413))
     expect(rig.exchanges).toEqual([])
     rig.client('b')
@@ -72,26 +72,26 @@ describe('order', () => {
     rig.close()
   })
 
-  test('an answered request that is then cut off leaves its answer alone', () => {
+  test('an answered request that is then cut off leaves its response alone', () => {
     const rig = new ConnectionRig().client('POST /1 HTTP/1.1\r\nContent-Length: 2\r\n\r\na').server(answer(413))
     expect(rig.close()).toEqual(['null -> 413'])
     expect(rig.drops).toEqual({ incomplete: 1 })
   })
 
-  test('a dropped request without an answer leaves nothing', () => {
+  test('a dropped request without a response leaves nothing', () => {
     const rig = new ConnectionRig().client('POST /1 HTTP/1.1\r\nContent-Length: 2\r\n\r\na')
     expect(rig.close()).toEqual([])
   })
 
-  test('requests whose answers are given up go at once', () => {
+  test('requests whose responses are given up go at once', () => {
     const rig = new ConnectionRig().client(get('/1') + get('/2')).gap(SERVER, 100)
     expect(rig.exchanges).toEqual(['GET /1 -> none', 'GET /2 -> none'])
     rig.close()
   })
 })
 
-describe('interim answers', () => {
-  test('of a request that was not seen stand before its final answer', () => {
+describe('interim responses', () => {
+  test('of a request that was not seen stand before its final response', () => {
     expect(new ConnectionRig().server(`HTTP/1.1 100 x\r\n\r\n${answer(200)}`).close()).toEqual(['null -> (100) 200'])
   })
 

@@ -10,7 +10,7 @@ import { ipv6 } from './ipv6.ts'
 export function byEtherType(c: Cursor, type: number): number {
   switch (type) {
     case EtherType.ipv4:
-      // Called, not looked up in the table: nearly all packets go on so.
+      // Called, not looked up in the table: nearly all packets take this way.
       return ipv4(c)
     case EtherType.ipv6:
       return ipv6(c)

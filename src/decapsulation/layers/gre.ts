@@ -32,7 +32,7 @@ const VERSION_ENHANCED = 1
 
 const GreProtocol = {
   ppp: 0x880b,
-  /** Cisco WCCP: IP, perhaps behind 4 bytes of redirect header. */
+  /** Cisco WCCP: IP, perhaps after 4 bytes of redirect header. */
   wccp: 0x883e,
   eoip: 0x6400,
   /** Aruba access points: from 0x8200 to 0x83f0 in steps of 16, an 802.11 frame. */

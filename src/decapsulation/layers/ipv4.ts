@@ -30,7 +30,7 @@ export function ipv4(c: Cursor): number {
   if (c.options.verifyChecksums && !ipv4ChecksumHolds(bytes, at, headerLength)) return c.finish(PacketDrop.ipChecksum)
   const payloadAt = at + headerLength
   if ((u16(bytes, at + IPV4_FRAGMENT) & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET)) !== 0) {
-    if (c.wireEnd > c.end) return c.finish(PacketDrop.fragmentCut)
+    if (c.wireEnd > c.end) return c.finish(PacketDrop.fragmentTruncated)
     return c.resume(c.fragments.addIpv4(bytes, at, payloadAt, c.end, c.network, c.nowUs), Layer.ipv4)
   }
   c.ipAt = at

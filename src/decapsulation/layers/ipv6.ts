@@ -49,7 +49,7 @@ export function ipv6(c: Cursor): number {
           length = IPV6_FRAGMENT_HEADER_LEN
           break
         }
-        if (c.wireEnd > c.end) return c.finish(PacketDrop.fragmentCut)
+        if (c.wireEnd > c.end) return c.finish(PacketDrop.fragmentTruncated)
         return c.resume(c.fragments.addIpv6(bytes, at, p, c.end, c.network, c.nowUs), Layer.ipv6)
       default:
         c.ipAt = at

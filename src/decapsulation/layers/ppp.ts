@@ -33,7 +33,7 @@ export function ppp(c: Cursor): number {
   return pppFrame(c, PacketDrop.linkTruncated)
 }
 
-/** In front of the frame stands a byte: the direction. */
+/** Before the frame stands a byte: the direction. */
 export function pppWithDirection(c: Cursor): number {
   c.at++
   return pppFrame(c, PacketDrop.linkTruncated)

@@ -1,5 +1,5 @@
 /*
- * Teredo, RFC 4380 section 5.1.1: an IPv6 packet in UDP, perhaps behind one or both of
+ * Teredo, RFC 4380 section 5.1.1: an IPv6 packet in UDP, perhaps after one or both of
  *
  *  authentication: | 0x0001 16 | ID length 8 | authentication length 8 | ID | authentication | nonce 64 | confirmation 8 |
  *  origin:         | 0x0000 16 | port 16 | address 32 |

@@ -6,7 +6,7 @@ import { makeRequest, requestHead, type SampleRequest } from './sample-request.t
 import type { Tally } from './tally.ts'
 import type { Side } from './tcp-conversation.ts'
 
-/** Bytes that one side sends before the other goes on. */
+/** Bytes that one side sends before the other continues. */
 export interface Turn {
   readonly from: Side
   readonly bytes: Buffer

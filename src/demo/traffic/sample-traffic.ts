@@ -89,7 +89,7 @@ export class SampleTraffic {
     return true
   }
 
-  /** No further connections; those that are open go on to their end. */
+  /** No further connections; those that are open continue to their end. */
   finish(): void {
     this.requestsLeft = 0
   }

@@ -111,7 +111,7 @@ export const EntryFlag = {
   incomplete: 2,
   /** The body is here, whole or as far as it came; else only its length. */
   body: 4,
-  /** The body goes on in an entry of kind `body`. */
+  /** The body continues in an entry of kind `body`. */
   more: 8,
   /** The last entry of its exchange. */
   exchangeEnd: 16,

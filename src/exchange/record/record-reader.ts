@@ -232,8 +232,8 @@ export class RecordReader {
       const isWhole = bodyBytes === message.bodyBytes || (flags & EntryFlag.more) !== 0
       if (!isWhole) return this.fail(at, `a body of ${message.bodyBytes} bytes, got ${bodyBytes}`)
     } else if (bodyBytes > 0) return this.fail(at, `no body without its flag, got ${bodyBytes} bytes`)
-    const behindMeta = metaAt + META_BYTES
-    if (hasHash) message.sha256 = bytes.toString('hex', behindMeta, behindMeta + HASH_BYTES)
+    const afterMeta = metaAt + META_BYTES
+    if (hasHash) message.sha256 = bytes.toString('hex', afterMeta, afterMeta + HASH_BYTES)
     const facts = this.factsAt(at, metaAt, ipVersion)
     if (namedBytes > 0) {
       const textAt = metaAt + leastMeta

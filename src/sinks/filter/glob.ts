@@ -13,7 +13,7 @@
 export function matchesGlob(glob: string, path: string): boolean {
   let g = 0
   let p = 0
-  /** Where to go on after the last star seen, and how much of the path it covers so far; -1 while there was none. */
+  /** Where to continue after the last star seen, and how much of the path it covers so far; -1 while there was none. */
   let afterStar = -1
   let coveredTo = 0
   while (p < path.length) {

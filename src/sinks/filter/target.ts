@@ -37,7 +37,7 @@ export function pathOf(method: string, captured: string): string {
 
 const SLASH = 47
 /**
- * What a host[:port] may consist of (RFC 3986 section 3.2.2), obs-text too. Not more: with `http://a\b`, or with two `@` in front of the
+ * What a host[:port] may consist of (RFC 3986 section 3.2.2), obs-text too. Not more: with `http://a\b`, or with two `@` before the
  * host, URL parsers disagree about where the path begins, or which host is meant.
  */
 const AUTHORITY = /^[\w.~!$&'()*+,;=:%[\]\x80-\xff-]+$/

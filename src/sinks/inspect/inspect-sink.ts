@@ -44,7 +44,7 @@ export class InspectSink implements Sink {
         this.writer.exchange(exchange)
       },
     }
-    const onEvicted = () => counters.add(Counter.exchangesShed)
+    const onEvicted = () => counters.add(Counter.exchangesEvicted)
     const onWithdrawn = () => counters.requestDrop(RequestDrop.behindClose)
     const { maxBodyBytes, memory } = deps
     this.pairing = new Pairing({ bodies, maxBodyBytes, memory, onEvicted, onWithdrawn }, deps.connections, listener)

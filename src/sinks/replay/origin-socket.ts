@@ -26,7 +26,7 @@ export class OriginAddress {
    * resumed session is not checked for its name again (test/sinks/replay/tls-origin.test.ts).
    */
   private session: Buffer | undefined
-  /** Connections of which the origin asked for a client certificate and did not yet say that it goes on. */
+  /** Connections of which the origin asked for a client certificate and did not yet say that it continues. */
   private readonly unconfirmed = new WeakSet<net.Socket>()
 
   constructor(options: OriginOptions) {

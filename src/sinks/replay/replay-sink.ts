@@ -45,7 +45,7 @@ export class ReplaySink implements Sink, SchedulerListener {
     this.isLive = options.shed
     this.selection = new RequestSelection(options, deps.random)
     this.scheduler = new Scheduler(options, deps.clock, deps.rateLimiter, deps.engine, this)
-    // A restarted shard takes over the block of the one before: the totals go on, what that one held is gone.
+    // A restarted shard takes over the block of the one before: the totals continue, what that one held is gone.
     counters.set(Counter.circuitOpen, 0)
     this.changed()
   }

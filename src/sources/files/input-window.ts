@@ -3,7 +3,7 @@ import type { ByteInput } from './byte-input.ts'
 /** Small at first, so that hundreds of files can be open for a merge; whoever reads on gets the full size. */
 const FIRST_BYTES = 64 * 1024
 const FULL_BYTES = 512 * 1024
-/** In front of what was read ahead: room for the unfinished record of the window before. */
+/** Before what was read ahead: room for the unfinished record of the window before. */
 const HEADROOM = 64 * 1024
 
 const NOTHING = Buffer.alloc(0)

@@ -4,7 +4,7 @@ import { CaptureRecord, type RecordSource } from '../capture-record.ts'
  * One source of several, in order of time; at equal times, in the order given. Each source keeps its own order, even where
  * its times go back. A single source is returned as it is.
  *
- * A source whose `fill` throws is left out from then on: whoever wants the others goes on calling `fill`.
+ * A source whose `fill` throws is left out from then on: whoever wants the others keeps calling `fill`.
  * The merged source owns the given ones: closing it closes them.
  */
 export function mergeCaptures(sources: readonly RecordSource[]): RecordSource {
@@ -52,11 +52,11 @@ class MergedCaptures implements RecordSource {
       if (!source.next()) return false
       this.headTimesUs[taken] = source.record.timeUs
       this.taken = -1
-      // Mostly the same source goes on being the earliest: then the others need not be looked at.
+      // Mostly the same source remains the earliest: then the others need not be looked at.
       if (this.rival >= 0 && !this.isBefore(taken, this.rival)) this.choose()
     }
     if (this.unfilled.length > 0 || this.earliest < 0) return false
-    this.lend(this.sources[this.earliest]!.record)
+    this.borrow(this.sources[this.earliest]!.record)
     this.taken = this.earliest
     return true
   }
@@ -101,7 +101,7 @@ class MergedCaptures implements RecordSource {
   }
 
   /** Copied, not passed on: whoever reads the merged record sees one object of one shape. */
-  private lend(from: CaptureRecord): void {
+  private borrow(from: CaptureRecord): void {
     const to = this.record
     to.bytes = from.bytes
     to.at = from.at

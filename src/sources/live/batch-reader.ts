@@ -70,7 +70,7 @@ export class BatchReader {
       if (this.withTimes) this.arrivalUs = batch.arrivalUs(i)
       batch.readPeer(i, peer)
       batch.rearm(i)
-      handler.datagram(bytes, at, at + batch.payloadLength(i), batch.isCut(i), peer, socket)
+      handler.datagram(bytes, at, at + batch.payloadLength(i), batch.isTruncated(i), peer, socket)
     }
     handler.batchEnd()
     return count

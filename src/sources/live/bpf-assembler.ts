@@ -167,7 +167,7 @@ export class BpfAssembler {
     this.emit(RET | RET_A, 0)
   }
 
-  /** @throws Error for a label that is missing, behind, or too far: a fault of the program, not of its input */
+  /** @throws Error for a label that is missing, behind, or too far ahead: a fault of the program, not of its input */
   build(): Instruction[] {
     return this.lines.map(({ code, k, ifTrue, ifFalse }, i) => {
       const isJump = code === (JMP | JA)

@@ -98,9 +98,9 @@ class DgramReceiver implements DatagramReceiver {
     this.idleClock = setInterval(() => this.idleTick(), IDLE_TICK_MS)
     sockets.forEach((socket, i) => {
       socket.on('message', (bytes, from) => this.take(bytes, from, i))
-      // An error after the bind concerns one receive call; the socket goes on.
+      // An error after the bind concerns one receive call; the socket continues.
       socket.on('error', (error) =>
-        process.emitWarning(`receiving failed: ${error.message}; trying on`, { code: 'ERR_RECEIVER' }),
+        process.emitWarning(`receiving failed: ${error.message}; retrying`, { code: 'ERR_RECEIVER' }),
       )
     })
   }
@@ -124,10 +124,10 @@ class DgramReceiver implements DatagramReceiver {
       // The event loop reads what is ready before it comes to immediates: that is the batch.
       setImmediate(this.endBatch)
     }
-    const isCut = bytes.length > this.datagramBytes
-    this.slot.set(isCut ? bytes.subarray(0, this.datagramBytes) : bytes, PAYLOAD_IN_SLOT)
-    const end = PAYLOAD_IN_SLOT + (isCut ? this.datagramBytes : bytes.length)
-    this.handler.datagram(this.slot, PAYLOAD_IN_SLOT, end, isCut, this.peerOf(from.address), socket)
+    const isTruncated = bytes.length > this.datagramBytes
+    this.slot.set(isTruncated ? bytes.subarray(0, this.datagramBytes) : bytes, PAYLOAD_IN_SLOT)
+    const end = PAYLOAD_IN_SLOT + (isTruncated ? this.datagramBytes : bytes.length)
+    this.handler.datagram(this.slot, PAYLOAD_IN_SLOT, end, isTruncated, this.peerOf(from.address), socket)
   }
 
   private readonly endBatch = (): void => {
@@ -153,7 +153,7 @@ class DgramReceiver implements DatagramReceiver {
   /** The event loop reads the sockets; a whole turn of it without a datagram means they are empty. */
   private async drainAndClose(): Promise<void> {
     clearInterval(this.idleClock)
-    // What the sockets can hold: senders who go on must not keep us for ever.
+    // What the sockets can hold: senders who continue must not keep us for ever.
     const most = this.received + this.grantedBufferBytes.reduce((sum, bytes) => sum + mostDatagramsIn(bytes), 0)
     // The first wait may end before the turn that polls: it proves nothing.
     await nextTurn()

@@ -94,7 +94,7 @@ export class ReceiveBatch {
     return this.headers[i * HEADER_WORDS + MSG_LEN_WORD]!
   }
 
-  isCut(i: number): boolean {
+  isTruncated(i: number): boolean {
     return (this.headers[i * HEADER_WORDS + FLAGS_WORD]! & MSG_TRUNC) !== 0
   }
 

@@ -129,7 +129,7 @@ class RecvmmsgReceiver implements DatagramReceiver {
       (text) => process.emitWarning(text, { code: 'ERR_RECEIVER' }),
       (error) => options.onFailed?.(error),
     )
-    this.reader = new BatchReader(libc, this.descriptors, options.datagramBytes, handler, errors.heard)
+    this.reader = new BatchReader(libc, this.descriptors, options.datagramBytes, handler, errors.report)
     this.handler = handler
     this.bound = sockets.bound
     this.grantedBufferBytes = sockets.grantedBufferBytes
@@ -216,7 +216,7 @@ class RecvmmsgReceiver implements DatagramReceiver {
     await nextTurn()
     this.sockets.refuse()
     for (let i = 0; i < this.descriptors.length; i++) {
-      // What the socket can hold: senders who go on must not keep us for ever.
+      // What the socket can hold: senders who continue must not keep us for ever.
       let left = mostDatagramsIn(this.grantedBufferBytes[i]!)
       for (let batches = 1; left > 0; batches++) {
         const count = this.reader.receive(i)

@@ -2,7 +2,7 @@
  * Several sockets on each listen address, one for each receiving thread; the kernel chooses by steering.ts.
  *
  * The thread that opens them owns them: descriptors belong to the process, so any thread may read from its own, and when that thread dies
- * the socket goes on queueing for the restarted one.
+ * the socket continues queueing for the restarted one.
  *
  * They share their address with SO_REUSEPORT, which would let a second process join in. It cannot take anything unasked: the program
  * names ours only, by their index in order of binding. Whether it may join at all is `--reuse-port`: without, a port that is in use

@@ -152,7 +152,7 @@ function ethernet(p: BpfAssembler): void {
     p.jumpIfEqual(EtherType.serviceVlan, `tag ${tag}`)
     p.jumpUnlessEqual(EtherType.oldServiceVlan, 'type')
     p.label(`tag ${tag}`)
-    // A tag has its own type in front and the next one behind it: looking 4 bytes further on finds that.
+    // A tag has its own type in front and the next one after it: looking 4 bytes further on finds that.
     p.fromX()
     p.add(VLAN_TAG_LEN)
     p.toX()

@@ -89,7 +89,7 @@ export class UdpSocket {
     try {
       this.attach(SO_ATTACH_FILTER, encodeBpf(TAKES_NOTHING))
     } catch {
-      // A socket that cannot be told goes on queueing: as if it had not been asked.
+      // A socket that cannot be told continues queueing: as if it had not been asked.
     }
   }
 

@@ -141,7 +141,7 @@ class Demo {
     }
   }
 
-  /** Traffic goes on until a signal; then what is under way comes to its end. */
+  /** Traffic continues until a signal; then what is under way comes to its end. */
   private async keepOn(harness: DemoHarness, service: Service, sending: Promise<void>): Promise<HarnessState> {
     print([
       '',

@@ -174,12 +174,12 @@ function isSplitAlike([, ...events]: Input, client: number): boolean {
   const kinds = events
     .filter((event) => event.length > 2 || (event[0] ?? 0) % 8 > 1)
     .map((event) => (event[0] ?? 0) % 8)
-  const isCut = kinds.some((kind) =>
+  const isTruncated = kinds.some((kind) =>
     kind === KIND.gapClient || kind === KIND.gapServer || kind === KIND.cutClient
       ? GapReason.truncated
       : GapReason.lost,
   )
-  return client === CLIENT && kinds[0] === KIND.client && !isCut
+  return client === CLIENT && kinds[0] === KIND.client && !isTruncated
 }
 
 function converse([settings, ...events]: Input, splits: boolean) {

@@ -41,7 +41,7 @@ test('no response is null, no VNI is null', () => {
   })
 })
 
-test('the ends that a PROXY header names stand behind those of the connection', () => {
+test('the ends that a PROXY header names stand after those of the connection', () => {
   const namedClient = { address: '2001:db8::7', port: 56_324 }
   const namedServer = { address: '198.51.100.1', port: 443 }
   expect(line({ connection: { ...CONNECTION, namedClient, namedServer } })).toContain(
@@ -66,7 +66,7 @@ test('an incomplete response says so and has neither hash nor duration', () => {
   expect(parsed.response).toEqual({ status: 200, headers: [['A', 'b']], bodyBytes: 2, incomplete: true })
 })
 
-test('interim answers stand in interim, and only where there are any', () => {
+test('interim responses stand in interim, and only where there are any', () => {
   const interim = [ownedOf('HTTP/1.1 100 x\r\n\r\n', { ...RESPONSE, bodyBytes: 0 })]
   expect(JSON.parse(line({ interim })).interim).toMatchObject([{ status: 100 }])
   expect(line({})).not.toContain('interim')

@@ -110,7 +110,7 @@ describe('what is wrong with the gzip stream is a warning, and what came before 
     expect(await readBytes(Buffer.concat([PACKED, Buffer.alloc(600)]))).toMatchObject({ warnings: [] })
   })
 
-  test('a second member with a malformed or cut header', async () => {
+  test('a second member with a malformed or truncated header', async () => {
     const malformed = await readBytes(Buffer.concat([PACKED, Buffer.from('1f8b09000000000000000000', 'hex')]))
     expect(malformed.reads).toHaveLength(1000)
     expect(malformed.warnings[0]).toMatch(/the gzip member header is malformed/)

@@ -73,7 +73,7 @@ test('times that go back or count more than a second in the fraction are taken a
 })
 
 test.each([1, 15, 16, 18])(
-  'a file cut %i bytes into its last record hands out the others and names the offset',
+  'a file truncated %i bytes into its last record hands out the others and names the offset',
   async (kept) => {
     const whole = pcapFile(PACKETS.slice(0, 2))
     const { reads, warnings } = await readBytes(Buffer.concat([whole, pcapRecord(PACKETS[2]!).subarray(0, kept)]))

@@ -78,7 +78,7 @@ test('what was flushed can be read while the writer goes on', async () => {
   expect((await readBack()).reads).toHaveLength(2)
 })
 
-test('a packet beyond the snap length is cut and keeps its length on the wire', async () => {
+test('a packet beyond the snap length is truncated and keeps its length on the wire', async () => {
   const writer = PcapWriter.create(path, 1)
   writer.write(Buffer.alloc(300_000), 0, 300_000, 300_000, 0)
   writer.close()

@@ -150,7 +150,7 @@ test.each([
   expect(warnings[0]).toContain(why)
 })
 
-test('a file cut in mid-block hands out what stands before and names the offset', async () => {
+test('a file truncated in mid-block hands out what stands before and names the offset', async () => {
   const whole = new Section().interface(1).enhanced(0, 1n, DATA).end()
   const block = new Section()
     .interface(1)

@@ -98,7 +98,7 @@ describe.skipIf(!(await koffiAvailable()))('batched receiving through koffi', ()
       expect(count).toBe(1)
       // Once, not with every turn.
       expect(failures).toEqual(isFinal ? [`receiving failed with ${name}: the socket cannot be read any more`] : [])
-      expect(warnings).toEqual(isFinal ? [] : [`receiving failed with ${name}; trying on`])
+      expect(warnings).toEqual(isFinal ? [] : [`receiving failed with ${name}; retrying`])
     },
   )
 })

@@ -119,7 +119,7 @@ const inner: fc.Arbitrary<Inner> = fc.constantFrom(4 as const, 6 as const).chain
 )
 
 describe('the steering program', () => {
-  test.each(FORMATS)('of %s chooses what the rule says, for any packet, whole or cut', (format) => {
+  test.each(FORMATS)('of %s chooses what the rule says, for any packet, whole or truncated', (format) => {
     fc.assert(
       fc.property(inner, fc.integer({ min: 2, max: 9 }), fc.nat(), fc.boolean(), (f, sockets, cut, isWhole) => {
         const program = steeringProgram(format, sockets, KEY, 0, [5555])
