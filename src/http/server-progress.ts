@@ -15,10 +15,6 @@ export class ServerProgress {
   /** From `unsureFrom` on a response may have been sent that was not recognised. */
   private isUnsure = false
   private unsureFrom: number = NO_OFFSET
-  /** A client's request line is no evidence before a further response. */
-  private needsAnswer = false
-  /** It is evidence only with more of the server's stream than this; NO_OFFSET: with any. */
-  private resumeFrom: number = NO_OFFSET
 
   /** @param isReadable what comes next in it will be recognised */
   delivered(end: number, isReadable: boolean): void {
@@ -26,9 +22,12 @@ export class ServerProgress {
     if (!isReadable) this.unsure(this.at)
   }
 
-  gap(length: number): void {
-    this.unsure(this.end)
-    if (this.end !== NO_OFFSET) this.end += length
+  /** Returns where it begins; NO_OFFSET: unknown. */
+  gap(length: number): number {
+    const at = this.end
+    this.unsure(at)
+    if (at !== NO_OFFSET) this.end += length
+    return at
   }
 
   /** The client sends a request, having received so much. */
@@ -39,18 +38,6 @@ export class ServerProgress {
   /** @param request null: whose it is is not known */
   finalAnswer(offset: number, request: PendingRequest | null): void {
     if (request === null) this.unsure(offset)
-    if (!this.needsAnswer || request?.state === 'dropped') return
-    this.needsAnswer = false
-    this.resumeFrom = offset
-  }
-
-  /** What follows may be a body or requests: only after a further response is a boundary proven. */
-  requireAnswer(): void {
-    this.needsAnswer = true
-  }
-
-  mayResume(peerOffset: number): boolean {
-    return !this.needsAnswer && (this.resumeFrom === NO_OFFSET || peerOffset > this.resumeFrom)
   }
 
   /**

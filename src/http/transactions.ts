@@ -15,6 +15,7 @@ export interface TransactionOwner {
 
 class RequestRecord implements PendingRequest {
   is = 0
+  startOffset = 0
   peerOffset: number = NO_OFFSET
   isBehindLoss = false
   endOffset = 0
@@ -38,6 +39,8 @@ export class Transactions {
   private isUnsure = false
   /** A gap hid requests since the last one that was read. */
   private requestsWereLost = false
+  /** The client sends requests before it has the answers to those before them: behind a loss nobody can tell how many answers come first. */
+  private isPipelining = false
 
   constructor(memory: HttpMemory, owner: TransactionOwner) {
     this.memory = memory
@@ -59,9 +62,13 @@ export class Transactions {
   }
 
   /** The head of a request was read. */
-  begin(view: MessageView, peerOffset: number, isBehindClose: boolean): void {
+  begin(view: MessageView, startOffset: number, peerOffset: number, isBehindClose: boolean): void {
+    const { last } = this
+    // Nothing of the answer to the one before had come.
+    if (last !== null && peerOffset !== NO_OFFSET && peerOffset <= last.peerOffset) this.isPipelining = true
     const request = this.unusedRecord()
     request.is = factsOf(view) | (isBehindClose ? Pending.behindClose : 0)
+    request.startOffset = startOffset
     request.peerOffset = peerOffset
     request.isBehindLoss = this.requestsWereLost
     request.endOffset = 0
@@ -104,6 +111,16 @@ export class Transactions {
 
   requestsLost(): void {
     this.requestsWereLost = true
+  }
+
+  /** Behind a loss the next request begins where at most so many before it are unanswered. */
+  requestsFound(unanswered: number): void {
+    if (unanswered > 0) this.isPipelining = true
+    else {
+      this.miss()
+      this.requestsWereLost = false
+      this.isUnsure = false
+    }
   }
 
   responsesLost(): void {
@@ -149,6 +166,7 @@ export class Transactions {
   private pairOf(offset: number, peerOffset: number): PendingRequest | null {
     const { pending } = this
     if (this.isUnsure || pending[0]?.isBehindLoss === true) {
+      if (this.isPipelining) return null
       // The client had everything before this response when it sent the request, and the server had the request and nothing after it.
       const i = pending.findIndex((p) => p.peerOffset === offset)
       const request = pending[i]
