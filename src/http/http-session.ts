@@ -60,7 +60,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.flowHash = owner.flowHash
     this.serverPort = owner.serverPort
     this.isMidMessage = owner.isMidMessage
-    this.transactions = new Transactions(context.memory, this)
+    this.transactions = new Transactions(context.memory, this, beganInMiddle)
     this.requestRole = new RequestRole(context, this)
     this.requests = new MessageReader(context, this.requestRole, beganInMiddle, requestMayBegin)
     this.responses = new MessageReader(context, new ResponseRole(context, this), beganInMiddle, responseMayBegin)
@@ -146,7 +146,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
       last !== null && (last.is & Pending.last) !== 0 && peerOffset <= last.peerOffset && peerOffset !== NO_OFFSET
     const { closesAt } = server
     const isBehindClose = closesAt !== NO_OFFSET
-    transactions.begin(view, startOffset, peerOffset, isBehindClose)
+    transactions.begin(view, peerOffset, server.hadAllBefore(startOffset, peerOffset), isBehindClose)
     if (isPipelined) return Fault.behindClose
     return isBehindClose && (peerOffset <= closesAt || !context.showsUnanswered) ? Fault.behindClose : 0
   }
@@ -241,7 +241,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     const request = transactions.answer(isInterim, offset, peerOffset)
     if (!isInterim) {
       if (request === null) counters.add(Counter.unaskedResponses)
-      this.server.finalAnswer(offset, request)
+      this.server.finalAnswer(offset, peerOffset, request)
       this.requests.answered(offset, peerOffset)
     }
     this.open.responseHead(view, request)

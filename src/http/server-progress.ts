@@ -10,6 +10,8 @@ export class ServerProgress {
   closesAt: number = NO_OFFSET
   /** Offset of the piece being read. */
   at = 0
+  /** How far the server had the client's stream when it began its last final response; NO_OFFSET: unknown. */
+  private had: number = NO_OFFSET
   /** Everything before it was delivered, or is known to be lost. */
   private end = NO_OFFSET
   /** From `unsureFrom` on a response may have been sent that was not recognised. */
@@ -26,8 +28,14 @@ export class ServerProgress {
   gap(length: number): number {
     const at = this.end
     this.unsure(at)
+    this.had = NO_OFFSET
     if (at !== NO_OFFSET) this.end += length
     return at
+  }
+
+  /** What the client had when it sent a request at `startOffset` ends with a response that the server began when it had exactly all before that. */
+  hadAllBefore(startOffset: number, peerOffset: number): boolean {
+    return this.had === startOffset && this.end === peerOffset
   }
 
   /** The client sends a request, having received so much. */
@@ -35,8 +43,9 @@ export class ServerProgress {
     if (isAtBoundary && peerOffset >= this.end) this.isUnsure = false
   }
 
-  /** @param request null: whose it is is not known */
-  finalAnswer(offset: number, request: PendingRequest | null): void {
+  /** @param peerOffset how far the server had the client's stream @param request null: whose it is is not known */
+  finalAnswer(offset: number, peerOffset: number, request: PendingRequest | null): void {
+    this.had = peerOffset
     if (request === null) this.unsure(offset)
   }
 

@@ -15,9 +15,10 @@ export interface TransactionOwner {
 
 class RequestRecord implements PendingRequest {
   is = 0
-  startOffset = 0
   peerOffset: number = NO_OFFSET
   isBehindLoss = false
+  /** What its client had of the server's stream ends with a response that began when the server had everything before the request, and nothing of it. */
+  isFirstOwed = false
   endOffset = 0
   state: PendingRequest['state'] = 'reading'
   answerOffset: number = NO_OFFSET
@@ -42,8 +43,10 @@ export class Transactions {
   /** The client sends requests before it has the answers to those before them: behind a loss nobody can tell how many answers come first. */
   private isPipelining = false
 
-  constructor(memory: HttpMemory, owner: TransactionOwner) {
+  /** @param beganInMiddle requests may wait that were sent before anything was seen */
+  constructor(memory: HttpMemory, owner: TransactionOwner, beganInMiddle: boolean) {
     this.memory = memory
+    this.requestsWereLost = beganInMiddle
     this.owner = owner
   }
 
@@ -61,16 +64,19 @@ export class Transactions {
     return this.pending.length === 0 || this.pending[0]!.isBehindLoss
   }
 
-  /** The head of a request was read. */
-  begin(view: MessageView, startOffset: number, peerOffset: number, isBehindClose: boolean): void {
+  /**
+   * The head of a request was read.
+   * @param isFirstOwed see RequestRecord
+   */
+  begin(view: MessageView, peerOffset: number, isFirstOwed: boolean, isBehindClose: boolean): void {
     const { last } = this
     // Nothing of the answer to the one before had come.
     if (last !== null && peerOffset !== NO_OFFSET && peerOffset <= last.peerOffset) this.isPipelining = true
     const request = this.unusedRecord()
     request.is = factsOf(view) | (isBehindClose ? Pending.behindClose : 0)
-    request.startOffset = startOffset
     request.peerOffset = peerOffset
     request.isBehindLoss = this.requestsWereLost
+    request.isFirstOwed = isFirstOwed
     request.endOffset = 0
     request.state = 'reading'
     request.answerOffset = NO_OFFSET
@@ -101,6 +107,8 @@ export class Transactions {
   answer(isInterim: boolean, offset: number, peerOffset: number): PendingRequest | null {
     this.isInterim = isInterim
     const request = this.pairOf(offset, peerOffset)
+    // The next one was sent without this answer.
+    if (request !== null && this.pending.length > 1 && this.pending[1]!.peerOffset <= offset) this.isPipelining = true
     this.answering = request
     if (isInterim || request === null) return request
     this.pending.shift()
@@ -166,11 +174,14 @@ export class Transactions {
   private pairOf(offset: number, peerOffset: number): PendingRequest | null {
     const { pending } = this
     if (this.isUnsure || pending[0]?.isBehindLoss === true) {
+      // The client had everything before this response when it sent the request, and the server had the request and nothing after it. The
+      // response before began when it had all requests before this one: those of a client that waits for its answers were answered.
       if (this.isPipelining) return null
-      // The client had everything before this response when it sent the request, and the server had the request and nothing after it.
       const i = pending.findIndex((p) => p.peerOffset === offset)
       const request = pending[i]
       if (request === undefined || request.state !== 'complete' || request.endOffset !== peerOffset) return null
+      const isBehindLoss = this.requestsWereLost || pending.some((p, k) => k <= i && p.isBehindLoss)
+      if (isBehindLoss && !request.isFirstOwed) return null
       this.miss(i)
       this.isUnsure = false
       request.isBehindLoss = false
