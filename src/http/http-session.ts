@@ -240,7 +240,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     const isInterim = status < 200 && status !== 101
     const request = transactions.answer(isInterim, offset, peerOffset)
     if (!isInterim) {
-      if (request === null) counters.add(Counter.unaskedResponses)
+      if (request === null && !transactions.mayBeOfOneWaiting()) counters.add(Counter.unaskedResponses)
       this.server.finalAnswer(offset, peerOffset, request)
       this.requests.answered(offset, peerOffset)
     }

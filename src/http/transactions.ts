@@ -40,6 +40,8 @@ export class Transactions {
   private isUnsure = false
   /** A gap hid requests since the last one that was read. */
   private requestsWereLost = false
+  /** Of the requests that wait, so many may have been answered: the answers were not proven to be theirs. */
+  private unproven = 0
   /** The client sends requests before it has the answers to those before them: behind a loss nobody can tell how many answers come first. */
   private isPipelining = false
 
@@ -111,10 +113,18 @@ export class Transactions {
     if (request !== null && this.pending.length > 1 && this.pending[1]!.peerOffset <= offset) this.isPipelining = true
     this.answering = request
     if (isInterim || request === null) return request
+    this.unproven = 0
     this.pending.shift()
     this.memory.connection(-PENDING_BYTES)
     request.answerOffset = offset
     return request
+  }
+
+  /** A final answer belongs to none that is known. Returns whether it may still be that of a request that waits. */
+  mayBeOfOneWaiting(): boolean {
+    if (this.unproven >= this.pending.length) return false
+    this.unproven++
+    return true
   }
 
   requestsLost(): void {
@@ -193,6 +203,7 @@ export class Transactions {
   private take(count: number): PendingRequest[] {
     const { pending } = this
     this.memory.connection(-count * PENDING_BYTES)
+    this.unproven = Math.max(this.unproven - count, 0)
     // Of a long array `shift` moves the beginning, `splice` a thousand elements: nine microseconds a request.
     return count === 1 ? [pending.shift()!] : pending.splice(0, count)
   }
