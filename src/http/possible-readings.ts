@@ -122,6 +122,7 @@ export class PossibleReadings implements BodyTarget, ReservationOwner {
       this.follow(this.readings[i]!, piece, starts[i]!, starts)
       if (this.readings.length > before) this.provenBy = NO_OFFSET
     }
+    if (this.isHopeless) return
     this.merge()
     if (this.readings.length === 0) this.gap()
     this.reserve()
@@ -167,14 +168,19 @@ export class PossibleReadings implements BodyTarget, ReservationOwner {
   /** ReservationOwner: heads that are followed have to make room. */
   evict(): void {
     this.reservation = null
-    this.isHopeless = true
-    this.readings = []
+    this.giveUp()
   }
 
   /** Nothing is followed any more. */
   release(): void {
     if (this.reservation !== null) this.context.memory.close(this.reservation)
     this.reservation = null
+  }
+
+  private giveUp(): void {
+    this.isHopeless = true
+    this.readings = []
+    this.release()
   }
 
   private mayBeAnswered(reading: Reading, offset: number, peerOffset: number): void {
@@ -233,7 +239,7 @@ export class PossibleReadings implements BodyTarget, ReservationOwner {
     reading.headEnd = piece.offset + (i - piece.at)
     reading.answerOffset = NO_OFFSET
     reading.asked.push(reading.headEnd)
-    if (reading.asked.length > MAX_ASKED) this.evict()
+    if (reading.asked.length > MAX_ASKED) this.giveUp()
     if (headEnd < 0 || view.has(MessageFlag.close) || view.has(MessageFlag.connect)) {
       reading.at = At.opaque
       return i
@@ -297,7 +303,7 @@ export class PossibleReadings implements BodyTarget, ReservationOwner {
   /** The client gave up the body in hand: a request of its own began in it, and its line ends here. */
   private branch(from: Reading, search: RequestLineSearch, starts?: number[], at = 0): void {
     if (this.readings.length >= MAX_READINGS) {
-      this.evict()
+      this.giveUp()
       return
     }
     const reading = new Reading(from.asked)

@@ -234,6 +234,7 @@ describe('behind a refused body, a second answer before a body proves nothing', 
 
   test('text with many request lines is not followed: nothing is read behind it', () => {
     const rig = new ConnectionRig().client(post('/a', 4000, EXPECT)).server(answer(401))
+    rig.client(`${get('/w')}GET /v HTTP`, { isAckedTo: true })
     rig.client(get('/x').repeat(40) + 'GET /x HTTP/1.1\r\n'.repeat(100), { isAckedTo: true }).server(answer(200))
     rig.client(get('/y'), { isAckedTo: true }).server(answer(200))
     expect(rig.close().filter((e) => !e.startsWith('null'))).toEqual([])
