@@ -92,15 +92,18 @@ export class Doubts {
   /**
    * A segment that the receiver takes if it is the first with its bytes: what was kept of them is no longer wanted. Where that may have
    * been the true one, and is another, nobody knows what the receiver read.
+   * @param wasAhead it was in doubt itself, for what it acknowledges
    */
-  meet(key: number, piece: SegmentPiece): void {
+  meet(key: number, piece: SegmentPiece, wasAhead = false): void {
     const doubtful = this.disorders.doubtfulOf(key)
     if (doubtful === null) return
     const before = doubtful.cost
     for (let i = doubtful.segments.length - 1; i >= 0; i--) {
       const kept = doubtful.segments[i]!
       if (overlapOf(kept, piece) === 0) continue
-      if (differs(kept, piece)) {
+      // Both acknowledged the same, and were doubted for it alone: the receiver took both or none, so the first is the one it read.
+      const isAlike = wasAhead && kept.doubt === Doubt.ackAhead && kept.ack === piece.ack
+      if (!isAlike && differs(kept, piece)) {
         // Acknowledged before the other copy came: it was the one. Then all of its bytes were, also those that are still to come otherwise.
         const mayBeTrue = MAY_BE_TRUE.has(kept.doubt) || this.isAcknowledged(key, kept)
         const length = kept.bytes.length + kept.missing
@@ -269,7 +272,7 @@ export class Doubts {
     const isAckedTo = this.half.has(key, Direction.acked) && this.table.highAck[key] === kept.seq
     this.fillPiece(kept, isAckedTo)
     // Others may be copies of the same bytes.
-    this.meet(key, this.piece)
+    this.meet(key, this.piece, kept.doubt === Doubt.ackAhead)
     if (
       kept.hasAck &&
       (acknowledgesUnseen(kept) || kept.doubt === Doubt.handshake) &&

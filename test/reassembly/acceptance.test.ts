@@ -172,6 +172,21 @@ describe('in doubt', () => {
     expect(delivered(rig)).toBe('ab<4>next')
   })
 
+  test('two copies that acknowledge the same answer, which the mirror brings late: the first is delivered, as it is without the delay', () => {
+    for (const isLate of [true, false]) {
+      const rig = opened()
+      rig.client({ seq: 101, ack: 901, data: 'a' })
+      const answer = () => rig.server({ seq: 901, ack: 102, data: 'x'.repeat(100) })
+      if (!isLate) answer()
+      rig.client({ seq: 102, ack: 1001, data: 'first' })
+      rig.client({ seq: 102, ack: 1001, data: 'other and longer' })
+      rig.server({ seq: 1001, ack: 118 })
+      if (isLate) answer()
+      rig.client({ seq: 118, ack: 1001, data: 'b' })
+      expect(delivered(rig)).toBe('afirst and longerb')
+    }
+  })
+
   test('where the beginning was not seen, two copies of which the first acknowledges what is far behind: neither is delivered', () => {
     const rig = new Rig()
     rig.client({ seq: 101, ack: 900_000_901, data: 'a' })
