@@ -12,7 +12,7 @@ import type { FlowTable } from '../flow/flow-table.ts'
 import type { Lifecycle } from '../flow/lifecycle.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { seqBefore, seqDistance } from '../wire/seq.ts'
-import type { Acceptance } from './acceptance.ts'
+import type { Acceptance, OfferedOptions } from './acceptance.ts'
 import type { Delivery } from './delivery.ts'
 import type { Opening } from './disorder.ts'
 import type { Disorders } from './disorders.ts'
@@ -313,10 +313,16 @@ export class Handshake {
     if (serverFirst !== null && this.past.has(table.hash[slot]! | 0, clientFirst, serverFirst)) return
     this.lifecycle.restart(slot)
     this.startAt(client, clientFirst, true)
-    if (clientOptions !== null) this.acceptance.noteOptions(client, clientOptions, true, false)
+    if (clientOptions !== null) this.noteSyn(client, clientOptions, false)
     if (serverFirst !== null) this.startAt(client ^ 1, serverFirst, true)
-    if (serverOptions !== null) this.acceptance.noteOptions(client ^ 1, serverOptions, true, true)
+    if (serverOptions !== null) this.noteSyn(client ^ 1, serverOptions, true)
     this.noteClient(client)
+  }
+
+  /** A SYN that was kept in mind: the packets of its sender are captured. */
+  private noteSyn(key: number, options: OfferedOptions, isAnswer: boolean): void {
+    this.acceptance.noteOptions(key, options, true, isAnswer)
+    this.table.directionFlags[key]! |= Direction.seen
   }
 
   private isUnanswered(slot: number): boolean {
