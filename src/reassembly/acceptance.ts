@@ -14,7 +14,7 @@ import type { FlowTable } from '../flow/flow-table.ts'
 import { Counter } from '../metrics/counters.ts'
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import { Doubt } from './doubtful-segments.ts'
-import { type HalfStreams, isShortlyBefore } from './half-stream.ts'
+import { type HalfStreams, isShortlyBefore, UNSCALED_WINDOW } from './half-stream.ts'
 import type { Segment } from './segment.ts'
 
 /** Linux lets a timestamp be older by one tick (TCP_PAWS_WINDOW). */
@@ -22,9 +22,6 @@ const PAWS_TOLERANCE = 1
 
 /** So many of the last window are beyond the largest, too. Chosen: windows grow by less while they are seen. */
 const CLEARLY_OLD = 4
-
-/** The largest window without scaling (RFC 7323 section 2.1). */
-const UNSCALED_WINDOW = 65_535
 
 /** What a SYN says of the connection besides its number. */
 export interface OfferedOptions {

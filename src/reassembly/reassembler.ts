@@ -118,7 +118,7 @@ export class Reassembler implements FlowOwner {
     this.doubts = doubts
     this.acceptance = acceptance
     this.gaps = new PendingGaps(options, table, half, disorders, delivery, doubts)
-    this.copies = new SecondCopies(table, half, options.reorderWindowMs * 1000)
+    this.copies = new SecondCopies(table, half, counters, options.reorderWindowMs * 1000)
     this.handshake = new Handshake({ ...parts, acceptance, delivery, doubts, copies: this.copies }, startAt)
     this.resets = new Resets({ ...parts, acceptance })
     this.fastPath = new FastPath({ ...parts, delivery, gaps: this.gaps })
@@ -288,7 +288,11 @@ export class Reassembler implements FlowOwner {
   private inWindow(key: number): void {
     const { table, segment, half, acceptance, counters } = this
     const slot = key >> 1
-    if (!half.has(key, Direction.known)) this.startAt(key, segment.seq, false)
+    if (!half.has(key, Direction.known)) {
+      const isFirst = !half.has(key ^ 1, Direction.known) && (table.flags[slot]! & Flow.recovered) === 0
+      if (isFirst) this.copies.beginUnseen(slot, this.nowUs)
+      this.startAt(key, segment.seq, false)
+    }
     acceptance.noteHandshake(key, segment)
     const verdict = acceptance.judge(key, segment)
     if (verdict >= REFUSED) {
@@ -371,12 +375,8 @@ export class Reassembler implements FlowOwner {
 
   /** The packet belongs to a second copy of the connection; one that shows to be none begins. */
   private isOfCopy(key: number): boolean {
-    const { copies, segment } = this
-    const slot = key >> 1
-    const wasKnown = copies.isKnown(slot)
-    const what = copies.judge(key, segment, this.nowUs)
-    if (what === Copy.begins) this.handshake.beginKept(slot)
-    if (!wasKnown && copies.isKnown(slot)) this.counters.add(Counter.flowsRepeated)
+    const what = this.copies.judge(key, this.segment, this.nowUs)
+    if (what === Copy.begins) this.handshake.beginKept(key >> 1)
     return what === Copy.passedOver
   }
 

@@ -5,13 +5,17 @@
  * On the same five-tuple a second pair of SYN and SYN+ACK may also open another connection, where the end of the one before was not
  * captured. The first data tells: a copy begins as the connection began that is read, within the reorder window of its SYN. So the
  * numbers are kept until data comes, and nothing is ended for a handshake alone.
+ *
+ * Where the handshake was not captured, the first packet says which copy is read. What is further from it than an unscaled window is
+ * passed over for the first segments; one of them with the bytes of a segment that is read gives the constants.
  */
 import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
+import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { i32 } from '../wire/bytes.ts'
 import { seqAdd, seqDistance } from '../wire/seq.ts'
 import type { Opening } from './disorder.ts'
-import { type HalfStreams, MAX_JUMP } from './half-stream.ts'
+import { type HalfStreams, MAX_JUMP, UNSCALED_WINDOW } from './half-stream.ts'
 import { isAnswerTo, type Segment } from './segment.ts'
 
 /** What a packet is, beside the connection that is read. */
@@ -26,6 +30,29 @@ export const Copy = {
 
 /** Of the first data so much is compared, bytes. Chosen: a request line and the first fields. */
 const COMPARED_BYTES = 512
+
+/** Looked at where a connection began unseen, segments with data. Chosen: some turns of both sides. */
+const FIRST_SEGMENTS = 32
+/** So many in a row of the other numbers: those that were read are nobody's. Chosen: more than one copy sends before the other comes. */
+const MOST_IN_A_ROW = 8
+/** Shorter ones are too often alike, bytes. */
+const COMPARABLE_BYTES = 16
+
+/** A segment of a connection that began unseen. */
+interface FirstSegment {
+  readonly key: number
+  readonly seq: number
+  readonly ack: number
+  readonly fingerprint: number
+  /** It is not of the numbers that are read. */
+  readonly isOther: boolean
+}
+
+interface UnseenStart {
+  readonly sinceUs: number
+  readonly segments: FirstSegment[]
+  othersInARow: number
+}
 
 interface SecondCopy {
   /** Its numbers. */
@@ -45,19 +72,23 @@ interface SecondCopy {
 export class SecondCopies {
   private readonly table: FlowTable
   private readonly half: HalfStreams
+  private readonly counters: CounterBlock
   private readonly windowUs: number
   /** By slot. */
   private readonly copies = new Map<number, SecondCopy>()
+  /** By slot, with Flow.mayBeTwice. */
+  private readonly starts = new Map<number, UnseenStart>()
 
-  constructor(table: FlowTable, half: HalfStreams, windowUs: number) {
+  constructor(table: FlowTable, half: HalfStreams, counters: CounterBlock, windowUs: number) {
     this.table = table
     this.half = half
+    this.counters = counters
     this.windowUs = windowUs
   }
 
   /** There is none: nothing needs to be looked at. */
   get isEmpty(): boolean {
-    return this.copies.size === 0
+    return this.copies.size === 0 && this.starts.size === 0
   }
 
   /** Numbers beside those that are read now. */
@@ -79,6 +110,42 @@ export class SecondCopies {
   /** The row is another's. */
   forget(slot: number): void {
     this.copies.delete(slot)
+    this.starts.delete(slot)
+  }
+
+  /** A connection begins unseen with the packet of `key`. */
+  beginUnseen(slot: number, nowUs: number): void {
+    this.table.flags[slot]! |= Flow.mayBeTwice
+    this.starts.set(slot, { sinceUs: nowUs, segments: [], othersInARow: 0 })
+  }
+
+  /** One of Copy, for a connection that began unseen. */
+  private judgeStart(key: number, segment: Segment, nowUs: number): number {
+    const slot = key >> 1
+    const start = this.starts.get(slot)
+    if (start === undefined) return Copy.none
+    const { segments } = start
+    const isOver =
+      (this.table.flags[slot]! & Flow.mayBeTwice) === 0 ||
+      segments.length >= FIRST_SEGMENTS ||
+      nowUs - start.sinceUs >= this.windowUs ||
+      segment.isSyn
+    // Before anything of a direction came, what it acknowledges of the other must do.
+    const isPlaced = this.half.has(key, Direction.known)
+    const isOther = isPlaced
+      ? this.isFarther(key, segment.start)
+      : segment.hasAck && this.isFarther(key ^ 1, segment.ack)
+    start.othersInARow = isOther ? start.othersInARow + 1 : 0
+    if (isOver || start.othersInARow > MOST_IN_A_ROW) {
+      this.starts.delete(slot)
+      this.table.flags[slot]! &= ~Flow.mayBeTwice
+      return Copy.none
+    }
+    if (segment.length >= COMPARABLE_BYTES && segment.hasAck) {
+      segments.push({ key, seq: segment.start, ack: segment.ack, fingerprint: fingerprintOf(segment), isOther })
+    }
+    if (isOther) this.findCopy(slot, segments)
+    return isOther ? Copy.passedOver : Copy.none
   }
 
   /** The numbers that were kept, and are not any more. */
@@ -109,6 +176,8 @@ export class SecondCopies {
 
   /** One of Copy. */
   judge(key: number, segment: Segment, nowUs: number): number {
+    const start = this.judgeStart(key, segment, nowUs)
+    if (start !== Copy.none) return start
     const copy = this.of(key >> 1)
     if (copy === undefined) return Copy.none
     const { opening } = copy
@@ -120,12 +189,49 @@ export class SecondCopies {
     const { firstData } = this.table
     const isFirst = isClient && segment.start === opening.clientFirst && firstData[key >> 1] !== 0
     copy.isCopy = isFirst ? firstData[key >> 1] === fingerprintOf(segment) : this.hasGoneOn(key, copy)
-    return copy.isCopy ? Copy.passedOver : Copy.begins
+    if (!copy.isCopy) return Copy.begins
+    this.counters.add(Counter.flowsRepeated)
+    return Copy.passedOver
   }
 
-  /** The copy's packet is the first that shows what it is: see `judge`. */
+  /** What was kept is a copy: that was decided. */
   isKnown(slot: number): boolean {
     return this.copies.get(slot)?.isCopy ?? false
+  }
+
+  /** Further from where the direction is than an unscaled window reaches. */
+  private isFarther(key: number, seq: number): boolean {
+    const distance = seqDistance(this.table.nextSeq[key]!, seq)
+    return this.half.has(key, Direction.known) && Math.abs(distance) > UNSCALED_WINDOW
+  }
+
+  /** A segment of the other numbers and one of those that are read have the same bytes, and no third has. */
+  private findCopy(slot: number, segments: readonly FirstSegment[]): void {
+    const { base } = this.table
+    const client = slot * 2
+    if (!this.half.has(client, Direction.known) || !this.half.has(client + 1, Direction.known)) return
+    for (const other of segments) {
+      if (!other.isOther) continue
+      const alike = segments.filter(({ key, fingerprint }) => key === other.key && fingerprint === other.fingerprint)
+      const own = alike.find(({ isOther }) => !isOther)
+      if (alike.length !== 2 || own === undefined) continue
+      const moved = seqDistance(own.seq, other.seq)
+      const peerMoved = seqDistance(own.ack, other.ack)
+      const isClient = other.key === client
+      this.starts.delete(slot)
+      this.table.flags[slot]! &= ~Flow.mayBeTwice
+      this.keep({
+        client,
+        clientFirst: seqAdd(base[client]!, isClient ? moved : peerMoved),
+        clientOptions: null,
+        serverFirst: seqAdd(base[client + 1]!, isClient ? peerMoved : moved),
+        serverOptions: null,
+        sinceUs: 0,
+      })
+      this.copies.get(slot)!.isCopy = true
+      this.counters.add(Counter.flowsRepeated)
+      return
+    }
   }
 
   private of(slot: number): SecondCopy | undefined {

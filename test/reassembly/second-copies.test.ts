@@ -98,6 +98,35 @@ describe('a connection captured on both sides of a firewall that changes its num
     )
   })
 
+  test('is read once where the capture begins behind the handshake of both', () => {
+    fc.assert(
+      fc.property(
+        exchanges,
+        fc.record({ client: shift, server: shift }),
+        fc.integer({ min: 0, max: 1 << 30 }),
+        fc.record({ mirror: fc.integer({ min: 0, max: 2000 }), way: fc.integer({ min: 10, max: 490 }) }),
+        (parts, shifts, isn, late) => {
+          const own = parts.map(([q, a], i) => [`request ${i} ${q}`, `response ${i} ${a}`] as const)
+          const rig = new Rig()
+          const packets = conversation(own, false).slice(3)
+          play(
+            rig,
+            packets.flatMap((packet, i) => [
+              { at: i * GAP_US, give: () => give(rig, packet, isn, isn + 77) },
+              {
+                at: i * GAP_US + late.mirror + (packet.isServer ? -late.way : late.way),
+                give: () => give(rig, packet, isn + shifts.client, isn + 77 + shifts.server),
+              },
+            ]),
+          )
+          rig.closeAll()
+          expect(rig.streams.map((stream) => stream.text(0))).toEqual([own.map(([q]) => q).join('')])
+        },
+      ),
+      { numRuns: 200 },
+    )
+  })
+
   test('another connection with other data is read, also when the end of the first was not captured', () => {
     for (const isn of [100, 100_000, 900_000_000]) {
       const rig = new Rig()
