@@ -30,6 +30,8 @@ const MAY_BE_TRUE: ReadonlySet<number> = new Set([
   Doubt.unanswered,
   Doubt.unclearAck,
   Doubt.authentication,
+  // Older kernels take it.
+  Doubt.newerEcho,
 ])
 /** What shows one of them shows all of them that acknowledge the same. */
 const IS_DECIDED_ALIKE: ReadonlySet<number> = new Set([Doubt.ackAhead, Doubt.newerEcho])
