@@ -26,6 +26,8 @@ export const Flow = {
   unanswered: 2048,
   /** Closed, and its client's SYN came again: a copy of the first, or of a connection that begins with the same number. */
   askedAgain: 4096,
+  /** Whoever had answered its SYN sent a RST that does not fit: it may have given the connection up, until it acknowledges data of it. */
+  refused: 8192,
 } as const
 
 /** Bits of FlowTable.directionFlags: of what one side sends. */
@@ -60,4 +62,6 @@ export const Direction = {
   sack: 8192,
   /** The last byte before nextSeq is in a gap: a FIN that came late may stand in its place. */
   behindGap: 16_384,
+  /** Sent a SYN+ACK, and acknowledged it once more instead of what came: it refused that, and its later timestamps are no SYN+ACK's. */
+  challenged: 32_768,
 } as const

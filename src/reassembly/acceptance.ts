@@ -14,7 +14,7 @@ import type { FlowTable } from '../flow/flow-table.ts'
 import { Counter } from '../metrics/counters.ts'
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import { Doubt } from './doubtful-segments.ts'
-import { type HalfStreams, isShortlyBefore } from './half-stream.ts'
+import type { HalfStreams } from './half-stream.ts'
 import type { Segment } from './segment.ts'
 
 /** Linux lets a timestamp be older by one tick (TCP_PAWS_WINDOW). */
@@ -93,7 +93,9 @@ export class Acceptance {
   judgeSignature(key: number, segment: Segment): number {
     const flags = this.table.flags[key >> 1]!
     if ((flags & Flow.signingKnown) === 0) return Verdict.taken
-    const { hasMd5, hasAuthentication } = segment.options
+    const { hasMd5, hasAuthentication, isBroken } = segment.options
+    // Linux has looked for signatures of either kind since 6.7, and so far as either would fit; before that only for MD5's.
+    if (isBroken) return DOUBTFUL + Doubt.authentication
     const isSigned = hasMd5 || hasAuthentication
     if (isSigned === ((flags & Flow.signed) !== 0)) return Verdict.taken
     return hasAuthentication ? DOUBTFUL + Doubt.authentication : REFUSED + Counter.segmentsUnsigned
@@ -116,8 +118,15 @@ export class Acceptance {
       const behindFin = seqDistance(table.finSeq[key]!, seq)
       if (behindFin === 0 || behindFin === 1) return true
     }
-    if (seq === next) return true
-    return half.has(key, Direction.acked) && seq === table.highAck[key] && isShortlyBefore(next, seq)
+    return seq === next
+  }
+
+  /** A bare acknowledgement by a server whose connection is not open yet says that it refused what it was sent. */
+  noteChallenge(server: number, segment: Segment): void {
+    const { table } = this
+    const isBare = segment.length === 0 && !segment.isFin
+    if (isBare && this.isOpening(server) && segment.ack === table.base[server ^ 1])
+      table.directionFlags[server]! |= Direction.challenged
   }
 
   /** The timestamp of what came in order is the one that the next is compared with (RFC 7323 section 4.3). */
@@ -139,6 +148,7 @@ export class Acceptance {
     if (!half.isWithinWindow(key, seqAdd(segment.start, segment.length))) return Doubt.beyondWindow
     if (!half.has(peer, Direction.known | Direction.seen))
       return (table.flags[key >> 1]! & Flow.unanswered) !== 0 ? Doubt.unanswered : -1
+    if ((table.flags[key >> 1]! & Flow.refused) !== 0 && half.has(key, Direction.opened)) return Doubt.unanswered
     if (this.isRefusedByHandshake(key, segment)) return Doubt.handshake
     const sent = half.sentEnd(peer)
     if (seqBefore(sent, segment.ack)) return segment.length === 0 && !segment.isFin ? -1 : Doubt.ackAhead
@@ -168,11 +178,13 @@ export class Acceptance {
     if (segment.ack !== table.base[peer] || seqBefore(segment.start, table.base[key]!)) return true
     const { hasTimestamps, tsecr } = segment.options
     const answered = table.tsRecent[peer]! | 0
-    return hasTimestamps && segment.length > 0 && tsecr !== 0 && answered !== 0 && seqBefore(answered, tsecr)
+    if (!hasTimestamps || tsecr === 0 || answered === 0 || !seqBefore(answered, tsecr)) return false
+    // Else the mirror may have lost a second SYN+ACK.
+    return segment.length > 0 || half.has(peer, Direction.challenged)
   }
 
   /** The SYN+ACK was sent, and nothing seen that completes the handshake. */
-  private isOpening(server: number): boolean {
+  isOpening(server: number): boolean {
     return (this.table.directionFlags[server]! & (Direction.syn | Direction.opened | Direction.acked)) === Direction.syn
   }
 

@@ -8,7 +8,7 @@ import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import { seqAdd, seqDistance } from '../wire/seq.ts'
+import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import type { Disorders } from './disorders.ts'
 import { type HalfStreams, MAX_JUMP } from './half-stream.ts'
 import type { OverlapPolicy } from './out-of-order-store.ts'
@@ -91,9 +91,10 @@ export class Delivery {
     let length = trueLength
     const { table, counters } = this
     if (this.half.has(key, Direction.fin)) {
+      if (this.isFinCovered(key, piece.seq, seqAdd(piece.seq, length))) this.half.forgetFin(key)
       // The stream ends at the FIN: what claims to stand behind it (the garbage byte of a keep-alive probe) is none of it.
       const left = Math.max(0, seqDistance(piece.seq, table.finSeq[key]!))
-      if (left < length) {
+      if (left < length && this.half.has(key, Direction.fin)) {
         length = left
         piece.end = Math.min(piece.end, piece.at + left)
       }
@@ -118,8 +119,10 @@ export class Delivery {
     if (piece.end === piece.at) return
     const store = this.disorders.storeOf(key)
     const isInOrder = behind >= 0
-    // Under `first` a stored copy came before this one, so the store decides.
-    const mayPass = isInOrder && (store === null || store.length === 0 || this.overlap !== 'first')
+    // What waits came before this one: where they overlap, the store decides.
+    const first = store?.first()
+    const mayPass =
+      isInOrder && (first === undefined || this.overlap === 'last' || !seqBefore(first.seq, seqAdd(piece.seq, length)))
     if (mayPass && !this.mustWait(key, piece)) {
       const present = piece.end - piece.at
       const taken = this.deliver(key, piece)
@@ -207,7 +210,7 @@ export class Delivery {
     const store = this.disorders.needStore(key)
     const before = store.cost
     const differing = store.differing
-    store.insert({
+    const segment = {
       seq: piece.seq,
       bytes: piece.bytes,
       at: piece.at,
@@ -219,7 +222,10 @@ export class Delivery {
       arrivedUs: this.nowUs,
       startsSegment: piece.startsSegment,
       isAckedTo: piece.isAckedTo,
-    })
+      isWhole: true,
+    }
+    store.insert(segment, table.nextSeq[key]!)
+    for (const { seq, length } of store.conflicts) this.disorders.needMarks(key).add(seq, length, GapReason.conflict)
     this.counters.add(Counter.overlapsDiffering, store.differing - differing)
     this.disorders.account(store.cost - before)
     this.watched.add(slot)
@@ -234,8 +240,10 @@ export class Delivery {
     let moved = false
     store.trimBefore(table.nextSeq[key]!)
     for (let first = store.first(); first !== undefined; first = store.first()) {
-      if (first.seq !== table.nextSeq[key] || this.mustWait(key, first)) break
+      if (first.seq !== table.nextSeq[key] || this.isAtFin(key) || this.mustWait(key, first)) break
       store.shift()
+      if (this.half.has(key, Direction.fin))
+        first.end = Math.min(first.end, first.at + seqDistance(first.seq, table.finSeq[key]!))
       const length = first.end - first.at
       piece.bytes = first.bytes
       piece.at = first.at
@@ -251,7 +259,7 @@ export class Delivery {
       if (taken < length) {
         const { seq, at, startsSegment, isAckedTo } = piece
         const isWhole = taken === 0
-        store.insert({
+        store.putBack({
           ...first,
           seq: isWhole ? first.seq : seq,
           at: isWhole ? first.at : at,
@@ -267,6 +275,18 @@ export class Delivery {
     return moved
   }
 
+  /**
+   * A FIN of a segment that begins at `start`. Behind a gap it waits as data does: what covers the whole segment takes its place, the FIN
+   * with it, whichever came first.
+   */
+  finish(key: number, start: number, finSeq: number): void {
+    const { half, disorders } = this
+    if (disorders.storeOf(key)?.covers(start, seqAdd(finSeq, 1)) ?? false) return
+    half.finish(key, finSeq)
+    if (half.has(key, Direction.fin) && this.table.finSeq[key] === finSeq && !this.isAtFin(key))
+      disorders.need(key >> 1).finStarts[key & 1] = start
+  }
+
   /** Everything in front of the FIN was delivered: the direction ends. */
   endIfFinished(key: number): boolean {
     const { table } = this
@@ -280,6 +300,20 @@ export class Delivery {
     this.disorders.forgetStore(key)
     this.parsers[key >> 1]?.end(key & 1, End.fin)
     return true
+  }
+
+  /** The FIN waits behind a gap, and the segment [from, to) takes its place: see `finish`. */
+  private isFinCovered(key: number, from: number, to: number): boolean {
+    const { nextSeq, finSeq } = this.table
+    const fin = finSeq[key]!
+    if (!seqBefore(nextSeq[key]!, fin) || !seqBefore(fin, to)) return false
+    if (!seqBefore(nextSeq[key]!, from)) return true
+    const start = this.disorders.of(key >> 1)?.finStarts[key & 1] ?? fin
+    return seqBefore(from, start) || (from === start && seqBefore(seqAdd(fin, 1), to))
+  }
+
+  private isAtFin(key: number): boolean {
+    return this.half.has(key, Direction.fin) && !seqBefore(this.table.nextSeq[key]!, this.table.finSeq[key]!)
   }
 
   private deliverUnmarked(key: number, piece: SegmentPiece): number {

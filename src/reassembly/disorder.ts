@@ -27,6 +27,8 @@ export class Disorder {
   readonly holeUs: [number, number] = [0, 0]
   /** A RST that stands behind a pending gap: it counts where exactly that is filled. */
   readonly resets: [number | null, number | null] = [null, null]
+  /** Where the segment began whose FIN waits behind a gap; valid with Direction.fin. */
+  readonly finStarts: [number, number] = [0, 0]
   opening: Opening | null = null
 
   get isEmpty(): boolean {

@@ -1,5 +1,5 @@
 /** What becomes of doubtful segments: see Doubt. Nothing that its receiver may have discarded is delivered before that is known. */
-import { Direction } from '../flow/flow-state.ts'
+import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
@@ -7,7 +7,7 @@ import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import type { Delivery } from './delivery.ts'
 import type { Disorders } from './disorders.ts'
 import { Doubt, type DoubtfulSegment, differs, endOf, overlapOf } from './doubtful-segments.ts'
-import type { HalfStreams } from './half-stream.ts'
+import { type HalfStreams, isNear } from './half-stream.ts'
 import { type Segment, SegmentPiece } from './segment.ts'
 import { GapReason } from './stream-parser.ts'
 
@@ -276,9 +276,11 @@ export class Doubts {
       this.half.acknowledge(key ^ 1, kept.ack)
     )
       this.watched.add(key >> 1)
+    // Its peer knows of the connection.
+    if (kept.doubt === Doubt.unanswered) this.table.flags[key >> 1]! &= ~Flow.refused
     const length = kept.bytes.length + kept.missing
     if (length > 0) this.delivery.take(key, this.piece, length)
-    if (kept.isFin) this.half.finish(key, seqAdd(kept.seq, length))
+    if (kept.isFin) this.delivery.finish(key, kept.seq, seqAdd(kept.seq, length))
     this.half.noteSent(key, endOf(kept))
   }
 
@@ -328,7 +330,11 @@ function verdictOf(kept: DoubtfulSegment, proof: Segment): number {
   if (kept.doubt === Doubt.synData) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
   if (!acknowledgesUnseen(kept)) return 0
   const isLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
-  if (kept.doubt === Doubt.unanswered) return isLater && !seqBefore(proof.start, kept.ack) ? 1 : 0
+  // Near both: numbers of an older connection on the five-tuple are none.
+  if (kept.doubt === Doubt.unanswered) {
+    const isNearBoth = isNear(kept.seq, proof.ack) && isNear(kept.ack, proof.start)
+    return isLater && isNearBoth && !seqBefore(proof.start, kept.ack) ? 1 : 0
+  }
   if (!isLater) return seqBefore(proof.end, kept.ack) ? 0 : 1
   if (!seqBefore(proof.start, kept.ack)) return 1
   // A bare acknowledgement stands where its sender goes on; a keep-alive probe one byte back.

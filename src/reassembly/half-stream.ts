@@ -130,6 +130,11 @@ export class HalfStreams {
     table.finSeq[key] = finSeq
   }
 
+  /** The FIN was none that its receiver took. */
+  forgetFin(key: number): void {
+    this.table.directionFlags[key]! &= ~Direction.fin
+  }
+
   /** The end of what is known to have been sent, a FIN included: what the other side can acknowledge. */
   sentEnd(key: number): number {
     const { table } = this

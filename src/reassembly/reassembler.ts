@@ -313,6 +313,7 @@ export class Reassembler implements FlowOwner {
     const { segment, half, doubts, delivery } = this
     const peer = key ^ 1
     this.resets.contradict(key, segment)
+    this.acceptance.noteChallenge(key, segment)
     this.acknowledge(peer, segment)
     half.noteWindow(key, segment)
     doubts.meetBehindSyn(key, segment.start)
@@ -331,7 +332,7 @@ export class Reassembler implements FlowOwner {
       this.gaps.enforceBounds(key)
     }
     this.acceptance.noteTimestamp(key, segment)
-    if (segment.isFin) half.finish(key, seqAdd(segment.start, segment.length))
+    if (segment.isFin) delivery.finish(key, segment.start, seqAdd(segment.start, segment.length))
     half.noteSent(key, segment.end)
     doubts.settle(peer, segment)
   }
@@ -377,7 +378,9 @@ export class Reassembler implements FlowOwner {
     if (half.isFar(key, segment.start)) return true
     const ahead = (segment.start - table.nextSeq[key]!) | 0
     if ((flags & Flow.reset) === 0) return ahead >= 2
-    return ahead >= 0 && half.has(key, Direction.acked) && isShortlyBefore(table.nextSeq[key]!, table.highAck[key]!)
+    // The acknowledgement of its FIN says nothing of what comes behind.
+    const end = half.has(key, Direction.ended) ? seqAdd(table.finSeq[key]!, 1) : table.nextSeq[key]!
+    return ahead >= 0 && half.has(key, Direction.acked) && isShortlyBefore(end, table.highAck[key]!)
   }
 
   private mayBegin(segment: Segment): boolean {

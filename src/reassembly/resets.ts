@@ -10,7 +10,7 @@ import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { seqBefore, seqDistance } from '../wire/seq.ts'
 import { type Acceptance, REFUSED } from './acceptance.ts'
 import type { Disorders } from './disorders.ts'
-import type { HalfStreams } from './half-stream.ts'
+import { type HalfStreams, isShortlyBefore } from './half-stream.ts'
 import type { Segment } from './segment.ts'
 import { End } from './stream-parser.ts'
 
@@ -56,7 +56,9 @@ export class Resets {
       this.end(slot)
       return
     }
-    this.counters.add(Counter.resetsIgnored)
+    if (!this.isExpected(key, segment.seq)) this.counters.add(Counter.resetsIgnored)
+    // A SYN in its window ends a connection that is not open yet; the answer stands at number 0 (RFC 9293 sections 3.10.7.1 and 3.10.7.4).
+    if (acceptance.isOpening(key)) table.flags[slot]! |= Flow.refused
     const ahead = seqDistance(table.nextSeq[key]!, segment.seq)
     if (ahead > 0 && half.has(key, Direction.known) && !half.isFar(key, segment.seq)) {
       this.disorders.need(slot).resets[key & 1] = segment.seq
@@ -69,7 +71,9 @@ export class Resets {
     const resets = this.disorders.of(key >> 1)?.resets
     if (resets === undefined) return
     // An answer of the receiver, or data of the sender behind the RST.
-    resets[(key & 1) ^ 1] = NO_RESET
+    const peers = resets[(key & 1) ^ 1] ?? NO_RESET
+    if (peers !== NO_RESET && (!this.isExpected(key ^ 1, peers) || seqBefore(peers, segment.ack)))
+      resets[(key & 1) ^ 1] = NO_RESET
     const own = resets[key & 1] ?? NO_RESET
     if (own !== NO_RESET && seqBefore(own, segment.end)) resets[key & 1] = NO_RESET
   }
@@ -77,6 +81,12 @@ export class Resets {
   /** What stood in front of a RST may have come. */
   settle(slot: number): void {
     if (this.isNow(slot * 2) || this.isNow(slot * 2 + 1)) this.end(slot)
+  }
+
+  /** It stands where its receiver goes on: what is missing in front of it only the mirror has not brought yet. */
+  private isExpected(key: number, seq: number): boolean {
+    const { table, half } = this
+    return half.has(key, Direction.acked) && seq === table.highAck[key] && isShortlyBefore(table.nextSeq[key]!, seq)
   }
 
   private isNow(key: number): boolean {
