@@ -131,7 +131,7 @@ export class Handshake {
           if (isClosed) table.flags[slot]! |= Flow.askedAgain
           else if (!half.has(key, Direction.syn)) this.opens(key, segment)
           // Or another connection with the same number: then the server's is another.
-          else if (half.hasMoved(key ^ 1)) this.keepSyn(key, segment)
+          else if (half.hasMoved(key) || half.hasMoved(key ^ 1)) this.keepSyn(key, segment)
           return
         }
       } else if (!isClosed && this.isOf(key, first)) {

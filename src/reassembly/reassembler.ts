@@ -25,7 +25,7 @@ import { type FlowOwner, Lifecycle, type LifecycleOptions } from '../flow/lifecy
 import { ProgressRegister } from '../flow/progress-register.ts'
 import { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import { seqAdd } from '../wire/seq.ts'
+import { seqAdd, seqBefore } from '../wire/seq.ts'
 import { Acceptance, DOUBTFUL, REFUSED, Verdict } from './acceptance.ts'
 import { Delivery } from './delivery.ts'
 import { Disorders } from './disorders.ts'
@@ -280,7 +280,10 @@ export class Reassembler implements FlowOwner {
   private inWindow(key: number): void {
     const { table, segment, half, acceptance, counters } = this
     const slot = key >> 1
-    if (!half.has(key, Direction.known)) this.startAt(key, segment.seq, false)
+    if (!half.has(key, Direction.known)) {
+      if (this.isOfOlder(key, segment)) return
+      this.startAt(key, segment.seq, false)
+    }
     acceptance.noteHandshake(key, segment)
     const verdict = acceptance.judge(key, segment)
     if (verdict >= REFUSED) {
@@ -306,6 +309,13 @@ export class Reassembler implements FlowOwner {
       if ((table.flags[slot]! & Flow.closed) !== 0) return
     }
     this.accept(key)
+  }
+
+  /** The connection began by numbers alone, and this answer acknowledges others: it is one to what was on the five-tuple before. */
+  private isOfOlder(key: number, segment: Segment): boolean {
+    const { table, half } = this
+    if ((table.flags[key >> 1]! & Flow.unanswered) === 0 || !segment.hasAck) return false
+    return half.has(key ^ 1, Direction.known) && half.isFar(key ^ 1, segment.ack)
   }
 
   /** The receiver takes the segment, if it is the first with its bytes. */
@@ -360,10 +370,16 @@ export class Reassembler implements FlowOwner {
     return table.outOfWindow[key]! >= OUT_OF_WINDOW_BEFORE_RESTART ? Kind.other : Kind.outOfWindow
   }
 
-  /** The peer's numbers that it acknowledges are none of the open connection's either. */
+  /**
+   * The peer's numbers that it acknowledges are none of the open connection's either: they are far, or, where the client begins again with
+   * the number it had, of what the peer has not sent.
+   */
   private isBegun(key: number, segment: Segment): boolean {
+    const { half } = this
     const peer = key ^ 1
-    return segment.hasAck && (!this.half.has(peer, Direction.known) || this.half.isFar(peer, segment.ack))
+    if (!segment.hasAck) return false
+    if (!half.has(peer, Direction.known) || half.isFar(peer, segment.ack)) return true
+    return half.hasMoved(key) && this.table.base[key] === segment.start && seqBefore(half.sentEnd(peer), segment.ack)
   }
 
   /**

@@ -52,11 +52,12 @@ export class Resets {
       this.counters.add(Counter.segmentsUnsigned)
       return
     }
-    if (acceptance.isResetTaken(key, segment) || this.isAtSackEdge(key, segment)) {
+    const isExpected = this.isExpected(key, segment.seq)
+    if (acceptance.isResetTaken(key, segment) || (!isExpected && this.isAtSackEdge(key, segment))) {
       this.end(slot)
       return
     }
-    if (!this.isExpected(key, segment.seq)) this.counters.add(Counter.resetsIgnored)
+    if (!isExpected) this.counters.add(Counter.resetsIgnored)
     // A SYN in its window ends a connection that is not open yet; the answer stands at number 0 (RFC 9293 sections 3.10.7.1 and 3.10.7.4).
     if (acceptance.isOpening(key)) table.flags[slot]! |= Flow.refused
     const ahead = seqDistance(table.nextSeq[key]!, segment.seq)
