@@ -135,7 +135,9 @@ export class Acceptance {
     const { options } = segment
     // What a server refuses before its connection is open it answers with new timestamps: they are not those of its SYN+ACK.
     if (segment.end === segment.start && !segment.isSyn && this.isOpening(key)) return
-    if (!options.hasTimestamps || seqBefore(table.nextSeq[key]!, segment.start)) return
+    if (!options.hasTimestamps) return
+    const isAcknowledged = this.half.has(key, Direction.acked) && !seqBefore(table.highAck[key]!, segment.start)
+    if (!isAcknowledged && seqBefore(table.nextSeq[key]!, segment.start)) return
     const recent = table.tsRecent[key]! | 0
     if (recent === 0 || ((options.tsval - recent) | 0) > 0) table.tsRecent[key] = options.tsval
   }

@@ -281,10 +281,13 @@ export class Delivery {
    */
   finish(key: number, start: number, finSeq: number): void {
     const { half, disorders } = this
-    if (disorders.storeOf(key)?.covers(start, seqAdd(finSeq, 1)) ?? false) return
+    const store = disorders.storeOf(key)
+    if (store?.covers(start, seqAdd(finSeq, 1)) ?? false) return
     half.finish(key, finSeq)
-    if (half.has(key, Direction.fin) && this.table.finSeq[key] === finSeq && !this.isAtFin(key))
-      disorders.need(key >> 1).finStarts[key & 1] = start
+    if (half.has(key, Direction.fin) && this.table.finSeq[key] === finSeq && !this.isAtFin(key)) {
+      const touches = store?.covers(seqAdd(start, -1), start) ?? false
+      disorders.need(key >> 1).finStarts[key & 1] = touches ? null : start
+    }
   }
 
   /** Everything in front of the FIN was delivered: the direction ends. */
@@ -304,11 +307,14 @@ export class Delivery {
 
   /** The FIN waits behind a gap, and the segment [from, to) takes its place: see `finish`. */
   private isFinCovered(key: number, from: number, to: number): boolean {
-    const { nextSeq, finSeq } = this.table
+    const { nextSeq, finSeq, highAck } = this.table
     const fin = finSeq[key]!
     if (!seqBefore(nextSeq[key]!, fin) || !seqBefore(fin, to)) return false
+    // Its receiver had it in order.
+    if (this.half.has(key, Direction.acked) && highAck[key] === seqAdd(fin, 1)) return false
     if (!seqBefore(nextSeq[key]!, from)) return true
-    const start = this.disorders.of(key >> 1)?.finStarts[key & 1] ?? fin
+    const start = this.disorders.of(key >> 1)?.finStarts[key & 1] ?? null
+    if (start === null) return false
     return seqBefore(from, start) || (from === start && seqBefore(seqAdd(fin, 1), to))
   }
 

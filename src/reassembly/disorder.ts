@@ -27,8 +27,8 @@ export class Disorder {
   readonly holeUs: [number, number] = [0, 0]
   /** A RST that stands behind a pending gap: it counts where exactly that is filled. */
   readonly resets: [number | null, number | null] = [null, null]
-  /** Where the segment began whose FIN waits behind a gap; valid with Direction.fin. */
-  readonly finStarts: [number, number] = [0, 0]
+  /** Where the segment began whose FIN waits behind a gap; null: it may be a part of the one in front of it. Valid with Direction.fin. */
+  readonly finStarts: [number | null, number | null] = [null, null]
   opening: Opening | null = null
 
   get isEmpty(): boolean {

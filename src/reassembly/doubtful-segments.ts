@@ -44,6 +44,8 @@ export interface DoubtfulSegment {
   /** Offset of the urgent byte from the first, where it has the flag; -1: not urgent. */
   readonly urgentPointer: number
   startsSegment: boolean
+  /** Of two copies this may be the one that the receiver took. */
+  mayBeTrue: boolean
 }
 
 /** Chosen: what a window holds in segments of the usual size; few enough to look at each for every packet. */

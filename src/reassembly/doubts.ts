@@ -74,6 +74,10 @@ export class Doubts {
       timeUs: view.timeUs,
       urgentPointer: segment.isUrgent ? segment.urgentPointer : NOT_URGENT,
       startsSegment: true,
+      // With header prediction Linux looks at no acknowledgement of what comes in order.
+      mayBeTrue:
+        MAY_BE_TRUE.has(doubt) ||
+        (doubt === Doubt.oldAck && segment.start === this.table.nextSeq[key] && !segment.isFin),
     }
     this.fillPiece(kept, false)
     // What ends where delivery has come to is a repetition, whoever sent it.
@@ -99,10 +103,14 @@ export class Doubts {
     const before = doubtful.cost
     for (let i = doubtful.segments.length - 1; i >= 0; i--) {
       const kept = doubtful.segments[i]!
+      // It ended the stream, as its receiver says, before what goes on behind it came.
+      const isEnd = kept.isFin && this.half.has(key, Direction.acked) && this.table.highAck[key] === endOf(kept)
+      if (isEnd && seqBefore(endOf(kept), seqAdd(piece.seq, piece.end - piece.at)))
+        this.delivery.finish(key, kept.seq, seqAdd(endOf(kept), -1))
       if (overlapOf(kept, piece) === 0) continue
       if (differs(kept, piece)) {
         // Acknowledged before the other copy came: it was the one. Then all of its bytes were, also those that are still to come otherwise.
-        const mayBeTrue = MAY_BE_TRUE.has(kept.doubt) || this.isAcknowledged(key, kept)
+        const mayBeTrue = kept.mayBeTrue || this.isAcknowledged(key, kept)
         const length = kept.bytes.length + kept.missing
         if (mayBeTrue && seqBefore(this.table.nextSeq[key]!, seqAdd(kept.seq, length)))
           this.disorders.needMarks(key).add(kept.seq, length, GapReason.conflict)
@@ -138,6 +146,8 @@ export class Doubts {
     if (doubtful === null) return
     for (let i = 0; i < doubtful.segments.length; ) {
       const kept = doubtful.segments[i]!
+      // Its peer's answer to it is an acknowledgement of what it had before.
+      if (kept.doubt === Doubt.oldAck && proof.hasAck && !seqBefore(kept.seq, proof.ack)) kept.mayBeTrue = false
       const verdict = verdictOf(kept, proof)
       if (verdict === 0) i++
       else if (verdict > 0) {
@@ -239,7 +249,7 @@ export class Doubts {
    * @returns whether some of it may have been: then nobody knows where in a message its stream stands
    */
   dropAll(key: number): boolean {
-    const mayHaveBeen = this.disorders.doubtfulOf(key)?.segments.some((kept) => MAY_BE_TRUE.has(kept.doubt)) ?? false
+    const mayHaveBeen = this.disorders.doubtfulOf(key)?.segments.some((kept) => kept.mayBeTrue) ?? false
     while (this.dropOldest(key));
     return mayHaveBeen
   }

@@ -61,6 +61,11 @@ export class ModelledPeer {
     return this.receiver.hasHole
   }
 
+  /** Number of the next byte that it sends. */
+  get next(): number {
+    return this.seq
+  }
+
   get streams(): readonly ModelledStream[] {
     return this.receiver.streams
   }
