@@ -15,6 +15,9 @@ import type { OverlapPolicy } from './out-of-order-store.ts'
 import { SegmentPiece } from './segment.ts'
 import { Demand, End, GapReason, type StreamParser, type StreamParserFactory } from './stream-parser.ts'
 
+/** FINs of one direction that wait: a sender has one. */
+const MOST_FINS = 16
+
 /** What of a piece, or of a segment that waits, says when its time has come. */
 interface Acknowledging {
   readonly hasAck: boolean
@@ -91,7 +94,7 @@ export class Delivery {
     let length = trueLength
     const { table, counters } = this
     if (this.half.has(key, Direction.fin)) {
-      if (this.isFinCovered(key, piece.seq, seqAdd(piece.seq, length))) this.half.forgetFin(key)
+      this.dropCoveredFins(key, piece.seq, seqAdd(piece.seq, length))
       // The stream ends at the FIN: what claims to stand behind it (the garbage byte of a keep-alive probe) is none of it.
       const left = Math.max(0, seqDistance(piece.seq, table.finSeq[key]!))
       if (left < length && this.half.has(key, Direction.fin)) {
@@ -280,14 +283,17 @@ export class Delivery {
    * with it, whichever came first.
    */
   finish(key: number, start: number, finSeq: number): void {
-    const { half, disorders } = this
+    const { half, disorders, table } = this
     const store = disorders.storeOf(key)
     if (store?.covers(start, seqAdd(finSeq, 1)) ?? false) return
+    const isFirst = !half.has(key, Direction.fin)
     half.finish(key, finSeq)
-    if (half.has(key, Direction.fin) && this.table.finSeq[key] === finSeq && !this.isAtFin(key)) {
-      const touches = store?.covers(seqAdd(start, -1), start) ?? false
-      disorders.need(key >> 1).finStarts[key & 1] = touches ? null : start
-    }
+    if (!half.has(key, Direction.fin) || this.isAtFin(key) || !seqBefore(table.nextSeq[key]!, finSeq)) return
+    const { fins } = disorders.need(key >> 1)
+    if (isFirst) fins[key & 1] = []
+    if (fins[key & 1]!.length >= MOST_FINS) return
+    const touches = store?.covers(seqAdd(start, -1), start) ?? false
+    fins[key & 1]!.push({ seq: finSeq, start: touches ? null : start })
   }
 
   /** Everything in front of the FIN was delivered: the direction ends. */
@@ -305,17 +311,25 @@ export class Delivery {
     return true
   }
 
-  /** The FIN waits behind a gap, and the segment [from, to) takes its place: see `finish`. */
-  private isFinCovered(key: number, from: number, to: number): boolean {
-    const { nextSeq, finSeq, highAck } = this.table
-    const fin = finSeq[key]!
-    if (!seqBefore(nextSeq[key]!, fin) || !seqBefore(fin, to)) return false
+  /** The segment [from, to) comes while FINs wait behind a gap: see `finish`. */
+  private dropCoveredFins(key: number, from: number, to: number): void {
+    const { half, table } = this
+    const next = table.nextSeq[key]!
+    if (!seqBefore(next, table.finSeq[key]!) || !seqBefore(table.finSeq[key]!, to)) return
     // Its receiver had it in order.
-    if (this.half.has(key, Direction.acked) && highAck[key] === seqAdd(fin, 1)) return false
-    if (!seqBefore(nextSeq[key]!, from)) return true
-    const start = this.disorders.of(key >> 1)?.finStarts[key & 1] ?? null
-    if (start === null) return false
-    return seqBefore(from, start) || (from === start && seqBefore(seqAdd(fin, 1), to))
+    if (half.has(key, Direction.acked) && table.highAck[key] === seqAdd(table.finSeq[key]!, 1)) return
+    const isInOrder = !seqBefore(next, from)
+    const { fins } = this.disorders.need(key >> 1)
+    const left = fins[key & 1]!.filter(({ seq, start }) => {
+      if (isInOrder) return !seqBefore(seq, to)
+      return (
+        start === null ||
+        !(seqBefore(from, start) ? seqBefore(seq, to) : from === start && seqBefore(seqAdd(seq, 1), to))
+      )
+    })
+    fins[key & 1] = left
+    if (left.length === 0) half.forgetFin(key)
+    else table.finSeq[key] = left.reduce((first, { seq }) => (seqBefore(seq, first) ? seq : first), left[0]!.seq)
   }
 
   private isAtFin(key: number): boolean {

@@ -164,8 +164,11 @@ export class OutOfOrderStore {
     const left = this.segments[i]
     segment.isWhole = !touches
     if (left !== undefined && seqDistance(left.seq, segment.seq) >= 0) {
-      this.compare(left, segment, left.isWhole && !touches)
       const leftEnd = seqAdd(left.seq, left.end - left.at)
+      // Longer than it alone, but maybe not than it with what touches it.
+      const right = this.segments[i + 1]
+      const isLonger = left.seq === segment.seq && right?.seq === leftEnd && !right.isWhole
+      this.compare(left, segment, left.isWhole && !touches && !isLonger)
       if (seqDistance(end, leftEnd) >= 0) return
       if (left.seq === segment.seq) this.removeAt(i)
       else {
