@@ -5,7 +5,8 @@
  *   no ACK flag, and neither SYN nor RST        discarded
  *   MD5 option without a key, or none with it   discarded (RFC 2385)
  *   timestamp older than the last in order      doubtful: discarded, unless the mirror brings it late
- *   beyond the window                           doubtful: discarded, unless the mirror brings the window late
+ *   beyond the window                           doubtful: discarded, unless the mirror brings the window late; where none is known, beyond
+ *                                               one without scaling
  *   acknowledges what was not sent              doubtful: discarded, unless the mirror lost or delays what was sent
  *   acknowledges what is older than any window  doubtful, as an old timestamp is
  */
@@ -14,7 +15,7 @@ import type { FlowTable } from '../flow/flow-table.ts'
 import { Counter } from '../metrics/counters.ts'
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import { Doubt } from './doubtful-segments.ts'
-import type { HalfStreams } from './half-stream.ts'
+import { type HalfStreams, UNSCALED_WINDOW } from './half-stream.ts'
 import type { Segment } from './segment.ts'
 
 /** Linux lets a timestamp be older by one tick (TCP_PAWS_WINDOW). */
@@ -22,9 +23,6 @@ const PAWS_TOLERANCE = 1
 
 /** So many of the last window are beyond the largest, too. Chosen: windows grow by less while they are seen. */
 const CLEARLY_OLD = 4
-
-/** The largest window without scaling (RFC 7323 section 2.1). */
-const UNSCALED_WINDOW = 65_535
 
 /** What a SYN says of the connection besides its number. */
 export interface OfferedOptions {
@@ -148,6 +146,7 @@ export class Acceptance {
     const peer = key ^ 1
     if (this.isTimestampOld(key, segment)) return Doubt.oldTimestamp
     if (!half.isWithinWindow(key, seqAdd(segment.start, segment.length))) return Doubt.beyondWindow
+    if (half.isFarAhead(key, segment.start)) return Doubt.farAhead
     if (!half.has(peer, Direction.known | Direction.seen))
       return (table.flags[key >> 1]! & Flow.unanswered) !== 0 ? Doubt.unanswered : -1
     if ((table.flags[key >> 1]! & Flow.refused) !== 0 && half.has(key, Direction.opened)) return Doubt.unanswered

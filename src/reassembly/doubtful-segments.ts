@@ -28,6 +28,8 @@ export const Doubt = {
   handshake: 7,
   /** Of a connection of which the other side has shown nothing. As ackAhead, but only an acknowledgement of it decides. */
   unanswered: 8,
+  /** It lies further ahead than a window without scaling, and what was agreed on is not known. Taken when its peer acknowledges it. */
+  farAhead: 9,
 } as const
 
 /** One of them: its bytes are a copy. */

@@ -22,6 +22,7 @@ const REFUSED: readonly number[] = [
   Counter.segmentsAckOld,
   Counter.segmentsAckUnsent,
   Counter.segmentsAckUnsent,
+  Counter.segmentsOutOfWindow,
 ]
 /** Of these the first copy may be the one that the receiver took. */
 const MAY_BE_TRUE: ReadonlySet<number> = new Set([
@@ -29,6 +30,7 @@ const MAY_BE_TRUE: ReadonlySet<number> = new Set([
   Doubt.unanswered,
   Doubt.unclearAck,
   Doubt.authentication,
+  Doubt.farAhead,
 ])
 const NOT_URGENT = -1
 
@@ -338,6 +340,7 @@ function acknowledgesUnseen({ doubt }: DoubtfulSegment): boolean {
 function verdictOf(kept: DoubtfulSegment, proof: Segment): number {
   // Data of a SYN that its receiver acknowledges was taken (RFC 7413 section 4.2).
   if (kept.doubt === Doubt.synData) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
+  if (kept.doubt === Doubt.farAhead) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
   if (!acknowledgesUnseen(kept)) return 0
   const isLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
   // Near both: numbers of an older connection on the five-tuple are none.

@@ -16,6 +16,8 @@ import { MIDSTREAM_OFFSET, NO_OFFSET } from './stream-parser.ts'
 
 /** Beyond any window a real sender uses between two packets we see: such a packet belongs to another connection. */
 export const MAX_JUMP = 1 << 24
+/** The largest window without scaling (RFC 7323 section 2.1). */
+export const UNSCALED_WINDOW = 65_535
 /** Streams longer than this are compared with no number of their beginning: it has come round again. */
 const COMPARABLE = 2 ** 31
 
@@ -166,6 +168,15 @@ export class HalfStreams {
   isWithinWindow(key: number, end: number): boolean {
     const edge = this.table.rightEdge[key]!
     return !this.has(key, Direction.bounded) || !seqBefore(edge, end) || seqBefore(edge, this.table.nextSeq[key]!)
+  }
+
+  /** Where no window is known: the number lies ahead of all that the receiver has shown to have by more than one without scaling. */
+  isFarAhead(key: number, seq: number): boolean {
+    const { nextSeq, highAck } = this.table
+    if (this.has(key, Direction.bounded) || !this.has(key, Direction.acked) || !this.has(key ^ 1, Direction.seen))
+      return false
+    const has = isShortlyBefore(nextSeq[key]!, highAck[key]!) ? highAck[key]! : nextSeq[key]!
+    return seqDistance(has, seq) > UNSCALED_WINDOW
   }
 
   /** The window that the other side of `key` advertised, as far as it is known: for directions that are acknowledged and bounded. */
