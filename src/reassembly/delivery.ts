@@ -95,9 +95,11 @@ export class Delivery {
     const { table, counters } = this
     if (this.half.has(key, Direction.fin)) {
       this.dropCoveredFins(key, piece.seq, seqAdd(piece.seq, length))
-      // The stream ends at the FIN: what claims to stand behind it (the garbage byte of a keep-alive probe) is none of it.
+      // The stream ends at the FIN: what claims to stand behind it (the garbage byte of a keep-alive probe) is none of it. Behind one that waits
+      // it waits too: the FIN may still be covered.
       const left = Math.max(0, seqDistance(piece.seq, table.finSeq[key]!))
-      if (left < length && this.half.has(key, Direction.fin)) {
+      const isInOrder = !seqBefore(table.nextSeq[key]!, piece.seq) || this.isAtFin(key)
+      if (left < length && isInOrder && this.half.has(key, Direction.fin)) {
         length = left
         piece.end = Math.min(piece.end, piece.at + left)
       }
@@ -294,6 +296,7 @@ export class Delivery {
     if (fins[key & 1]!.length >= MOST_FINS) return
     const touches = store?.covers(seqAdd(start, -1), start) ?? false
     fins[key & 1]!.push({ seq: finSeq, start: touches ? null : start })
+    if (seqBefore(finSeq, table.finSeq[key]!)) table.finSeq[key] = finSeq
   }
 
   /** Everything in front of the FIN was delivered: the direction ends. */

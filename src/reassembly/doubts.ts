@@ -33,6 +33,8 @@ const MAY_BE_TRUE: ReadonlySet<number> = new Set([
   Doubt.farAhead,
 ])
 const NOT_URGENT = -1
+/** Ticks of a timestamp clock, a millisecond each or more: acknowledgements are not delayed for longer (RFC 9293 section 3.8.6.3). */
+const SLIGHTLY_OLD = 500
 
 export class Doubts {
   private readonly table: FlowTable
@@ -76,10 +78,7 @@ export class Doubts {
       timeUs: view.timeUs,
       urgentPointer: segment.isUrgent ? segment.urgentPointer : NOT_URGENT,
       startsSegment: true,
-      // With header prediction Linux looks at no acknowledgement of what comes in order.
-      mayBeTrue:
-        MAY_BE_TRUE.has(doubt) ||
-        (doubt === Doubt.oldAck && segment.start === this.table.nextSeq[key] && !segment.isFin),
+      mayBeTrue: MAY_BE_TRUE.has(doubt) || this.mayBeTaken(key, segment, doubt),
     }
     this.fillPiece(kept, false)
     // What ends where delivery has come to is a repetition, whoever sent it.
@@ -264,6 +263,16 @@ export class Doubts {
     if (seqBefore(seqAdd(first, 1), table.nextSeq[key]!)) return
     this.disorders.needMarks(key).add(first, pointer === 0 ? 1 : 2, GapReason.urgent)
     this.watched.add(key >> 1)
+  }
+
+  /**
+   * With header prediction Linux looks at no acknowledgement of what comes in order, and it compares with the timestamp of what came before its
+   * last acknowledgement.
+   */
+  private mayBeTaken(key: number, segment: Segment, doubt: number): boolean {
+    const { nextSeq, tsRecent } = this.table
+    if (doubt === Doubt.oldAck) return segment.start === nextSeq[key] && !segment.isFin
+    return doubt === Doubt.oldTimestamp && ((tsRecent[key]! - segment.options.tsval) | 0) <= SLIGHTLY_OLD
   }
 
   private isAcknowledged(key: number, kept: DoubtfulSegment): boolean {

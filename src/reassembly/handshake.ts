@@ -206,7 +206,12 @@ export class Handshake {
         }
         this.rebase(key, first)
       }
-    } else if (half.has(client, Direction.syn) || half.hasMoved(client) || half.hasMoved(key)) {
+    } else if (
+      half.has(client, Direction.syn) ||
+      half.hasMoved(client) ||
+      half.hasMoved(key) ||
+      this.isUnanswered(slot)
+    ) {
       this.keepInMind({
         client,
         clientFirst: ack,

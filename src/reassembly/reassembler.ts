@@ -249,7 +249,10 @@ export class Reassembler implements FlowOwner {
     const slot = key >> 1
     table.lastSeenUs[slot] = this.nowUs
     table.packets[slot] = (table.packets[slot]! + 1) | 0
-    if (kind === Kind.handshake) this.handshake.synchronize(key, segment)
+    if (kind === Kind.handshake) {
+      if (!segment.hasAck) this.resets.conclude(key)
+      this.handshake.synchronize(key, segment)
+    }
     if (segment.options.mptcpAt >= 0) this.noteMultipath(key)
     if ((table.flags[slot]! & Flow.ignored) !== 0 && kind !== Kind.handshake) return
     switch (kind) {

@@ -53,13 +53,19 @@ export class Resets {
       return
     }
     const isExpected = this.isExpected(key, segment.seq)
-    if (acceptance.isResetTaken(key, segment) || (!isExpected && this.isAtSackEdge(key, segment))) {
+    if (acceptance.isResetTaken(key, segment)) {
+      this.end(slot)
+      return
+    }
+    if (!isExpected && this.isAtSackEdge(key, segment)) {
+      // The gap is the receiver's: what waits behind it nobody read.
+      this.disorders.forgetStore(key)
       this.end(slot)
       return
     }
     if (!isExpected) this.counters.add(Counter.resetsIgnored)
     // A SYN in its window ends a connection that is not open yet; the answer stands at number 0 (RFC 9293 sections 3.10.7.1 and 3.10.7.4).
-    if (acceptance.isOpening(key)) table.flags[slot]! |= Flow.refused
+    if (segment.hasAck && acceptance.isOpening(key)) table.flags[slot]! |= Flow.refused
     const ahead = seqDistance(table.nextSeq[key]!, segment.seq)
     if (ahead > 0 && half.has(key, Direction.known) && !half.isFar(key, segment.seq)) {
       this.disorders.need(slot).resets[key & 1] = segment.seq
@@ -77,6 +83,12 @@ export class Resets {
       resets[(key & 1) ^ 1] = NO_RESET
     const own = resets[key & 1] ?? NO_RESET
     if (own !== NO_RESET && seqBefore(own, segment.end)) resets[key & 1] = NO_RESET
+  }
+
+  /** A SYN of `key`: a RST of it that waits only for what the mirror lost was taken. */
+  conclude(key: number): void {
+    const seq = this.disorders.of(key >> 1)?.resets[key & 1] ?? NO_RESET
+    if (seq !== NO_RESET && this.isExpected(key, seq)) this.end(key >> 1)
   }
 
   /** What stood in front of a RST may have come. */
