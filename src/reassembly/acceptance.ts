@@ -24,6 +24,9 @@ const PAWS_TOLERANCE = 1
 /** So many of the last window are beyond the largest, too. Chosen: windows grow by less while they are seen. */
 const CLEARLY_OLD = 4
 
+/** Ticks of a timestamp clock, a millisecond each or more, that no reordering by a mirror spans. Chosen. */
+const FAR_FUTURE = 500
+
 /** What a SYN says of the connection besides its number. */
 export interface OfferedOptions {
   readonly windowScale: number
@@ -134,9 +137,12 @@ export class Acceptance {
     // What a server refuses before its connection is open it answers with new timestamps: they are not those of its SYN+ACK.
     if (segment.end === segment.start && !segment.isSyn && this.isOpening(key)) return
     if (!options.hasTimestamps) return
-    const isAcknowledged = this.half.has(key, Direction.acked) && !seqBefore(table.highAck[key]!, segment.start)
-    if (!isAcknowledged && seqBefore(table.nextSeq[key]!, segment.start)) return
     const recent = table.tsRecent[key]! | 0
+    if (seqBefore(table.nextSeq[key]!, segment.start)) {
+      // Its receiver had all in front of it; what the mirror brings late is hardly older than this, unless it was forged.
+      const isAcknowledged = this.half.has(key, Direction.acked) && !seqBefore(table.highAck[key]!, segment.start)
+      if (!isAcknowledged || ((options.tsval - recent) | 0) <= FAR_FUTURE) return
+    }
     if (recent === 0 || ((options.tsval - recent) | 0) > 0) table.tsRecent[key] = options.tsval
   }
 
