@@ -119,6 +119,9 @@ export class Doubts {
         continue
       }
       const covered = seqDistance(kept.seq, seqAdd(piece.seq, piece.end - piece.at))
+      // The receiver may have taken this one, and with it what its pointer says.
+      if (kept.urgentPointer !== NOT_URGENT && (kept.mayBeTrue || this.isAcknowledged(key, kept)))
+        this.markUrgent(key, kept.seq, kept.urgentPointer)
       // Of the same bytes the front goes; what stands before the piece, and a FIN, stay in doubt.
       if (seqBefore(kept.seq, piece.seq)) continue
       if (covered >= kept.bytes.length && !kept.isFin) doubtful.takeAt(i)
