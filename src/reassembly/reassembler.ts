@@ -250,7 +250,7 @@ export class Reassembler implements FlowOwner {
     table.lastSeenUs[slot] = this.nowUs
     table.packets[slot] = (table.packets[slot]! + 1) | 0
     if (kind === Kind.handshake) {
-      if (!segment.hasAck) this.resets.conclude(key)
+      if (!segment.hasAck) this.resets.conclude(key, segment)
       this.handshake.synchronize(key, segment)
     }
     if (segment.options.mptcpAt >= 0) this.noteMultipath(key)
@@ -325,6 +325,7 @@ export class Reassembler implements FlowOwner {
   private accept(key: number): void {
     const { segment, half, doubts, delivery } = this
     const peer = key ^ 1
+    if (this.resets.conclude(key, segment)) return
     this.resets.contradict(key, segment)
     this.acceptance.noteChallenge(key, segment)
     this.acknowledge(peer, segment)

@@ -85,10 +85,13 @@ export class Resets {
     if (own !== NO_RESET && seqBefore(own, segment.end)) resets[key & 1] = NO_RESET
   }
 
-  /** A SYN of `key`: a RST of it that waits only for what the mirror lost was taken. */
-  conclude(key: number): void {
+  /** A SYN of `key`, or data behind a RST of it that waits only for what the mirror lost: it was taken. Returns whether that ended it. */
+  conclude(key: number, segment: Segment): boolean {
     const seq = this.disorders.of(key >> 1)?.resets[key & 1] ?? NO_RESET
-    if (seq !== NO_RESET && this.isExpected(key, seq)) this.end(key >> 1)
+    if (seq === NO_RESET || !this.isExpected(key, seq)) return false
+    if (!segment.isSyn && !seqBefore(seq, segment.end)) return false
+    this.end(key >> 1)
+    return true
   }
 
   /** What stood in front of a RST may have come. */
