@@ -28,6 +28,8 @@ export const Flow = {
   askedAgain: 4096,
   /** It began unseen, and not long ago: it may be captured twice with different numbers. */
   mayBeTwice: 8192,
+  /** Whoever had answered its SYN sent a RST that does not fit: it may have given the connection up, until it acknowledges data of it. */
+  refused: 16_384,
 } as const
 
 /** Bits of FlowTable.directionFlags: of what one side sends. */
@@ -62,4 +64,6 @@ export const Direction = {
   sack: 8192,
   /** The last byte before nextSeq is in a gap: a FIN that came late may stand in its place. */
   behindGap: 16_384,
+  /** Sent a SYN+ACK, and acknowledged it once more instead of what came: it refused that, and its later timestamps are no SYN+ACK's. */
+  challenged: 32_768,
 } as const

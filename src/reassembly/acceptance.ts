@@ -5,7 +5,8 @@
  *   no ACK flag, and neither SYN nor RST        discarded
  *   MD5 option without a key, or none with it   discarded (RFC 2385)
  *   timestamp older than the last in order      doubtful: discarded, unless the mirror brings it late
- *   beyond the window                           doubtful: discarded, unless the mirror brings the window late
+ *   beyond the window                           doubtful: discarded, unless the mirror brings the window late; where none is known, beyond
+ *                                               one without scaling
  *   acknowledges what was not sent              doubtful: discarded, unless the mirror lost or delays what was sent
  *   acknowledges what is older than any window  doubtful, as an old timestamp is
  */
@@ -14,7 +15,7 @@ import type { FlowTable } from '../flow/flow-table.ts'
 import { Counter } from '../metrics/counters.ts'
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import { Doubt } from './doubtful-segments.ts'
-import { type HalfStreams, isShortlyBefore, UNSCALED_WINDOW } from './half-stream.ts'
+import { type HalfStreams, UNSCALED_WINDOW } from './half-stream.ts'
 import type { Segment } from './segment.ts'
 
 /** Linux lets a timestamp be older by one tick (TCP_PAWS_WINDOW). */
@@ -22,6 +23,9 @@ const PAWS_TOLERANCE = 1
 
 /** So many of the last window are beyond the largest, too. Chosen: windows grow by less while they are seen. */
 const CLEARLY_OLD = 4
+
+/** Ticks of a timestamp clock, a millisecond each or more, that no reordering by a mirror spans. Chosen. */
+const FAR_FUTURE = 500
 
 /** What a SYN says of the connection besides its number. */
 export interface OfferedOptions {
@@ -90,7 +94,9 @@ export class Acceptance {
   judgeSignature(key: number, segment: Segment): number {
     const flags = this.table.flags[key >> 1]!
     if ((flags & Flow.signingKnown) === 0) return Verdict.taken
-    const { hasMd5, hasAuthentication } = segment.options
+    const { hasMd5, hasAuthentication, isBroken } = segment.options
+    // Linux has looked for signatures of either kind since 6.7, and so far as either would fit; before that only for MD5's.
+    if (isBroken) return DOUBTFUL + Doubt.authentication
     const isSigned = hasMd5 || hasAuthentication
     if (isSigned === ((flags & Flow.signed) !== 0)) return Verdict.taken
     return hasAuthentication ? DOUBTFUL + Doubt.authentication : REFUSED + Counter.segmentsUnsigned
@@ -113,8 +119,15 @@ export class Acceptance {
       const behindFin = seqDistance(table.finSeq[key]!, seq)
       if (behindFin === 0 || behindFin === 1) return true
     }
-    if (seq === next) return true
-    return half.has(key, Direction.acked) && seq === table.highAck[key] && isShortlyBefore(next, seq)
+    return seq === next
+  }
+
+  /** A bare acknowledgement by a server whose connection is not open yet says that it refused what it was sent. */
+  noteChallenge(server: number, segment: Segment): void {
+    const { table } = this
+    const isBare = segment.length === 0 && !segment.isFin
+    if (isBare && this.isOpening(server) && segment.ack === table.base[server ^ 1])
+      table.directionFlags[server]! |= Direction.challenged
   }
 
   /** The timestamp of what came in order is the one that the next is compared with (RFC 7323 section 4.3). */
@@ -123,8 +136,13 @@ export class Acceptance {
     const { options } = segment
     // What a server refuses before its connection is open it answers with new timestamps: they are not those of its SYN+ACK.
     if (segment.end === segment.start && !segment.isSyn && this.isOpening(key)) return
-    if (!options.hasTimestamps || seqBefore(table.nextSeq[key]!, segment.start)) return
+    if (!options.hasTimestamps) return
     const recent = table.tsRecent[key]! | 0
+    if (seqBefore(table.nextSeq[key]!, segment.start)) {
+      // Its receiver had all in front of it; what the mirror brings late is hardly older than this, unless it was forged.
+      const isAcknowledged = this.half.has(key, Direction.acked) && !seqBefore(table.highAck[key]!, segment.start)
+      if (!isAcknowledged || ((options.tsval - recent) | 0) <= FAR_FUTURE) return
+    }
     if (recent === 0 || ((options.tsval - recent) | 0) > 0) table.tsRecent[key] = options.tsval
   }
 
@@ -134,8 +152,10 @@ export class Acceptance {
     const peer = key ^ 1
     if (this.isTimestampOld(key, segment)) return Doubt.oldTimestamp
     if (!half.isWithinWindow(key, seqAdd(segment.start, segment.length))) return Doubt.beyondWindow
+    if (half.isFarAhead(key, segment.start)) return Doubt.farAhead
     if (!half.has(peer, Direction.known | Direction.seen))
       return (table.flags[key >> 1]! & Flow.unanswered) !== 0 ? Doubt.unanswered : -1
+    if ((table.flags[key >> 1]! & Flow.refused) !== 0 && half.has(key, Direction.opened)) return Doubt.unanswered
     const refused = this.isOpening(peer) ? this.doubtOfHandshake(key, segment) : -1
     if (refused >= 0) return refused
     const sent = half.sentEnd(peer)
@@ -166,12 +186,14 @@ export class Acceptance {
     if (segment.ack !== table.base[peer] || seqBefore(segment.start, table.base[key]!)) return Doubt.handshake
     const { hasTimestamps, tsecr } = segment.options
     const answered = table.tsRecent[peer]! | 0
-    const isNewer = hasTimestamps && segment.length > 0 && tsecr !== 0 && answered !== 0 && seqBefore(answered, tsecr)
-    return isNewer ? Doubt.newerEcho : -1
+    if (!hasTimestamps || tsecr === 0 || answered === 0 || !seqBefore(answered, tsecr)) return -1
+    if (segment.length > 0) return Doubt.newerEcho
+    // Else the mirror may have lost a second SYN+ACK.
+    return half.has(peer, Direction.challenged) ? Doubt.handshake : -1
   }
 
   /** The SYN+ACK was sent, and nothing seen that completes the handshake: neither its acknowledgement, nor one of the server behind the SYN. */
-  private isOpening(server: number): boolean {
+  isOpening(server: number): boolean {
     const { table } = this
     const client = server ^ 1
     if ((table.directionFlags[server]! & (Direction.syn | Direction.opened | Direction.acked)) !== Direction.syn)

@@ -8,12 +8,15 @@ import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import { seqAdd, seqDistance } from '../wire/seq.ts'
+import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import type { Disorders } from './disorders.ts'
 import { type HalfStreams, MAX_JUMP } from './half-stream.ts'
 import type { OverlapPolicy } from './out-of-order-store.ts'
 import { SegmentPiece } from './segment.ts'
 import { Demand, End, GapReason, type StreamParser, type StreamParserFactory } from './stream-parser.ts'
+
+/** FINs of one direction that wait: a sender has one. */
+const MOST_FINS = 16
 
 /** What of a piece, or of a segment that waits, says when its time has come. */
 interface Acknowledging {
@@ -91,9 +94,12 @@ export class Delivery {
     let length = trueLength
     const { table, counters } = this
     if (this.half.has(key, Direction.fin)) {
-      // The stream ends at the FIN: what claims to stand behind it (the garbage byte of a keep-alive probe) is none of it.
+      this.dropCoveredFins(key, piece.seq, seqAdd(piece.seq, length))
+      // The stream ends at the FIN: what claims to stand behind it (the garbage byte of a keep-alive probe) is none of it. Behind one that waits
+      // it waits too: the FIN may still be covered.
       const left = Math.max(0, seqDistance(piece.seq, table.finSeq[key]!))
-      if (left < length) {
+      const isInOrder = !seqBefore(table.nextSeq[key]!, piece.seq) || this.isAtFin(key)
+      if (left < length && isInOrder && this.half.has(key, Direction.fin)) {
         length = left
         piece.end = Math.min(piece.end, piece.at + left)
       }
@@ -118,8 +124,10 @@ export class Delivery {
     if (piece.end === piece.at) return
     const store = this.disorders.storeOf(key)
     const isInOrder = behind >= 0
-    // Under `first` a stored copy came before this one, so the store decides.
-    const mayPass = isInOrder && (store === null || store.length === 0 || this.overlap !== 'first')
+    // What waits came before this one: where they overlap, the store decides.
+    const first = store?.first()
+    const mayPass =
+      isInOrder && (first === undefined || this.overlap === 'last' || !seqBefore(first.seq, seqAdd(piece.seq, length)))
     if (mayPass && !this.mustWait(key, piece)) {
       const present = piece.end - piece.at
       const taken = this.deliver(key, piece)
@@ -207,7 +215,7 @@ export class Delivery {
     const store = this.disorders.needStore(key)
     const before = store.cost
     const differing = store.differing
-    store.insert({
+    const segment = {
       seq: piece.seq,
       bytes: piece.bytes,
       at: piece.at,
@@ -219,7 +227,10 @@ export class Delivery {
       arrivedUs: this.nowUs,
       startsSegment: piece.startsSegment,
       isAckedTo: piece.isAckedTo,
-    })
+      isWhole: true,
+    }
+    store.insert(segment, table.nextSeq[key]!)
+    for (const { seq, length } of store.conflicts) this.disorders.needMarks(key).add(seq, length, GapReason.conflict)
     this.counters.add(Counter.overlapsDiffering, store.differing - differing)
     this.disorders.account(store.cost - before)
     this.watched.add(slot)
@@ -234,8 +245,10 @@ export class Delivery {
     let moved = false
     store.trimBefore(table.nextSeq[key]!)
     for (let first = store.first(); first !== undefined; first = store.first()) {
-      if (first.seq !== table.nextSeq[key] || this.mustWait(key, first)) break
+      if (first.seq !== table.nextSeq[key] || this.isAtFin(key) || this.mustWait(key, first)) break
       store.shift()
+      if (this.half.has(key, Direction.fin))
+        first.end = Math.min(first.end, first.at + seqDistance(first.seq, table.finSeq[key]!))
       const length = first.end - first.at
       piece.bytes = first.bytes
       piece.at = first.at
@@ -251,7 +264,7 @@ export class Delivery {
       if (taken < length) {
         const { seq, at, startsSegment, isAckedTo } = piece
         const isWhole = taken === 0
-        store.insert({
+        store.putBack({
           ...first,
           seq: isWhole ? first.seq : seq,
           at: isWhole ? first.at : at,
@@ -267,6 +280,25 @@ export class Delivery {
     return moved
   }
 
+  /**
+   * A FIN of a segment that begins at `start`. Behind a gap it waits as data does: what covers the whole segment takes its place, the FIN
+   * with it, whichever came first.
+   */
+  finish(key: number, start: number, finSeq: number): void {
+    const { half, disorders, table } = this
+    const store = disorders.storeOf(key)
+    if (store?.covers(start, seqAdd(finSeq, 1)) ?? false) return
+    const isFirst = !half.has(key, Direction.fin)
+    half.finish(key, finSeq)
+    if (!half.has(key, Direction.fin) || this.isAtFin(key) || !seqBefore(table.nextSeq[key]!, finSeq)) return
+    const { fins } = disorders.need(key >> 1)
+    if (isFirst) fins[key & 1] = []
+    if (fins[key & 1]!.length >= MOST_FINS) return
+    const touches = store?.covers(seqAdd(start, -1), start) ?? false
+    fins[key & 1]!.push({ seq: finSeq, start: touches ? null : start })
+    if (seqBefore(finSeq, table.finSeq[key]!)) table.finSeq[key] = finSeq
+  }
+
   /** Everything in front of the FIN was delivered: the direction ends. */
   endIfFinished(key: number): boolean {
     const { table } = this
@@ -280,6 +312,31 @@ export class Delivery {
     this.disorders.forgetStore(key)
     this.parsers[key >> 1]?.end(key & 1, End.fin)
     return true
+  }
+
+  /** The segment [from, to) comes while FINs wait behind a gap: see `finish`. */
+  private dropCoveredFins(key: number, from: number, to: number): void {
+    const { half, table } = this
+    const next = table.nextSeq[key]!
+    if (!seqBefore(next, table.finSeq[key]!) || !seqBefore(table.finSeq[key]!, to)) return
+    // Its receiver had it in order.
+    if (half.has(key, Direction.acked) && table.highAck[key] === seqAdd(table.finSeq[key]!, 1)) return
+    const isInOrder = !seqBefore(next, from)
+    const { fins } = this.disorders.need(key >> 1)
+    const left = fins[key & 1]!.filter(({ seq, start }) => {
+      if (isInOrder) return !seqBefore(seq, to)
+      return (
+        start === null ||
+        !(seqBefore(from, start) ? seqBefore(seq, to) : from === start && seqBefore(seqAdd(seq, 1), to))
+      )
+    })
+    fins[key & 1] = left
+    if (left.length === 0) half.forgetFin(key)
+    else table.finSeq[key] = left.reduce((first, { seq }) => (seqBefore(seq, first) ? seq : first), left[0]!.seq)
+  }
+
+  private isAtFin(key: number): boolean {
+    return this.half.has(key, Direction.fin) && !seqBefore(this.table.nextSeq[key]!, this.table.finSeq[key]!)
   }
 
   private deliverUnmarked(key: number, piece: SegmentPiece): number {

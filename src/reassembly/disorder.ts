@@ -17,6 +17,12 @@ export interface Opening {
   readonly sinceUs: number
 }
 
+export interface WaitingFin {
+  readonly seq: number
+  /** Where its segment began; null: it may be a part of the one in front of it. */
+  readonly start: number | null
+}
+
 /** By direction: index 0 and 1. */
 export class Disorder {
   readonly stores: [OutOfOrderStore | null, OutOfOrderStore | null] = [null, null]
@@ -27,6 +33,8 @@ export class Disorder {
   readonly gapUs: [number, number] = [0, 0]
   /** A RST that follows a pending gap: it counts where exactly that is filled. */
   readonly resets: [number | null, number | null] = [null, null]
+  /** FINs that wait behind a gap, the first of them at finSeq; valid with Direction.fin. */
+  readonly fins: [WaitingFin[], WaitingFin[]] = [[], []]
   opening: Opening | null = null
 
   get isEmpty(): boolean {

@@ -30,6 +30,8 @@ export const Doubt = {
   unanswered: 8,
   /** It opens the connection, but for its echo of a timestamp that was not seen. Taken where it was acknowledged. */
   newerEcho: 9,
+  /** It lies further ahead than a window without scaling, and what was agreed on is not known. Taken when its peer acknowledges it. */
+  farAhead: 10,
 } as const
 
 /** One of them: its bytes are a copy. */
@@ -46,6 +48,8 @@ export interface DoubtfulSegment {
   /** Offset of the urgent byte from the first, where it has the flag; -1: not urgent. */
   readonly urgentPointer: number
   startsSegment: boolean
+  /** Of two copies this may be the one that the receiver took. */
+  mayBeTrue: boolean
 }
 
 /** Chosen: what a window holds in segments of the usual size; few enough to look at each for every packet. */

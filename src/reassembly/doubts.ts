@@ -1,5 +1,5 @@
 /** What becomes of doubtful segments: see Doubt. Nothing that its receiver may have discarded is delivered before that is known. */
-import { Direction } from '../flow/flow-state.ts'
+import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
@@ -7,7 +7,7 @@ import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import type { Delivery } from './delivery.ts'
 import type { Disorders } from './disorders.ts'
 import { Doubt, type DoubtfulSegment, differs, endOf, overlapOf } from './doubtful-segments.ts'
-import type { HalfStreams } from './half-stream.ts'
+import { type HalfStreams, isNear } from './half-stream.ts'
 import { type Segment, SegmentPiece } from './segment.ts'
 import { GapReason } from './stream-parser.ts'
 
@@ -23,6 +23,7 @@ const REFUSED: readonly number[] = [
   Counter.segmentsAckUnsent,
   Counter.segmentsAckUnsent,
   Counter.segmentsAckUnsent,
+  Counter.segmentsOutOfWindow,
 ]
 /** Of these the first copy may be the one that the receiver took. */
 const MAY_BE_TRUE: ReadonlySet<number> = new Set([
@@ -32,9 +33,11 @@ const MAY_BE_TRUE: ReadonlySet<number> = new Set([
   Doubt.authentication,
   // Older kernels take it.
   Doubt.newerEcho,
+  Doubt.farAhead,
 ])
 /** What shows one of them shows all of them that acknowledge the same. */
 const IS_DECIDED_ALIKE: ReadonlySet<number> = new Set([Doubt.ackAhead, Doubt.newerEcho])
+const IS_DECIDED_BY_ACK: ReadonlySet<number> = new Set([Doubt.synData, Doubt.newerEcho, Doubt.farAhead])
 /** Their acknowledgement was not known otherwise. */
 const SHOWS_PROGRESS: ReadonlySet<number> = new Set([
   Doubt.ackAhead,
@@ -43,6 +46,8 @@ const SHOWS_PROGRESS: ReadonlySet<number> = new Set([
   Doubt.newerEcho,
 ])
 const NOT_URGENT = -1
+/** Ticks of a timestamp clock, a millisecond each or more: acknowledgements are not delayed for longer (RFC 9293 section 3.8.6.3). */
+const SLIGHTLY_OLD = 500
 
 export class Doubts {
   private readonly table: FlowTable
@@ -86,6 +91,7 @@ export class Doubts {
       timeUs: view.timeUs,
       urgentPointer: segment.isUrgent ? segment.urgentPointer : NOT_URGENT,
       startsSegment: true,
+      mayBeTrue: MAY_BE_TRUE.has(doubt) || this.mayBeTaken(key, segment, doubt),
     }
     this.fillPiece(kept, false)
     // What ends where delivery has come to is a repetition, whoever sent it.
@@ -112,12 +118,16 @@ export class Doubts {
     const before = doubtful.cost
     for (let i = doubtful.segments.length - 1; i >= 0; i--) {
       const kept = doubtful.segments[i]!
+      // It ended the stream, as its receiver says, before what goes on behind it came.
+      const isEnd = kept.isFin && this.half.has(key, Direction.acked) && this.table.highAck[key] === endOf(kept)
+      if (isEnd && seqBefore(endOf(kept), seqAdd(piece.seq, piece.end - piece.at)))
+        this.delivery.finish(key, kept.seq, seqAdd(endOf(kept), -1))
       if (overlapOf(kept, piece) === 0) continue
       // Both acknowledged the same, and were doubted for the same alone: the receiver took both or none, so the first is the one it read.
       const isAlike = IS_DECIDED_ALIKE.has(doubt) && kept.doubt === doubt && kept.ack === piece.ack
       if (!isAlike && differs(kept, piece)) {
         // Acknowledged before the other copy came: it was the one. Then all of its bytes were, also those that are still to come otherwise.
-        const mayBeTrue = MAY_BE_TRUE.has(kept.doubt) || this.isAcknowledged(key, kept)
+        const mayBeTrue = kept.mayBeTrue || this.isAcknowledged(key, kept)
         const length = kept.bytes.length + kept.missing
         if (mayBeTrue && seqBefore(this.table.nextSeq[key]!, seqAdd(kept.seq, length)))
           this.disorders.needMarks(key).add(kept.seq, length, GapReason.conflict)
@@ -125,6 +135,9 @@ export class Doubts {
         continue
       }
       const covered = seqDistance(kept.seq, seqAdd(piece.seq, piece.end - piece.at))
+      // The receiver may have taken this one, and with it what its pointer says.
+      if (kept.urgentPointer !== NOT_URGENT && (kept.mayBeTrue || this.isAcknowledged(key, kept)))
+        this.markUrgent(key, kept.seq, kept.urgentPointer)
       // Of the same bytes the front goes; what stands before the piece, and a FIN, stay in doubt.
       if (seqBefore(kept.seq, piece.seq)) continue
       if (covered >= kept.bytes.length && !kept.isFin) doubtful.takeAt(i)
@@ -153,6 +166,8 @@ export class Doubts {
     if (doubtful === null) return
     for (let i = 0; i < doubtful.segments.length; ) {
       const kept = doubtful.segments[i]!
+      // Its peer's answer to it is an acknowledgement of what it had before.
+      if (kept.doubt === Doubt.oldAck && proof.hasAck && !seqBefore(kept.seq, proof.ack)) kept.mayBeTrue = false
       const verdict = verdictOf(kept, proof, this.table.base[key ^ 1]!)
       if (verdict === 0) i++
       else if (verdict > 0) {
@@ -254,7 +269,7 @@ export class Doubts {
    * @returns whether some of it may have been: then nobody knows where in a message its stream stands
    */
   dropAll(key: number): boolean {
-    const mayHaveBeen = this.disorders.doubtfulOf(key)?.segments.some((kept) => MAY_BE_TRUE.has(kept.doubt)) ?? false
+    const mayHaveBeen = this.disorders.doubtfulOf(key)?.segments.some((kept) => kept.mayBeTrue) ?? false
     while (this.dropOldest(key));
     return mayHaveBeen
   }
@@ -267,6 +282,16 @@ export class Doubts {
     if (seqBefore(seqAdd(first, 1), table.nextSeq[key]!)) return
     this.disorders.needMarks(key).add(first, pointer === 0 ? 1 : 2, GapReason.urgent)
     this.watched.add(key >> 1)
+  }
+
+  /**
+   * With header prediction Linux looks at no acknowledgement of what comes in order, and it compares with the timestamp of what came before its
+   * last acknowledgement.
+   */
+  private mayBeTaken(key: number, segment: Segment, doubt: number): boolean {
+    const { nextSeq, tsRecent } = this.table
+    if (doubt === Doubt.oldAck) return segment.start === nextSeq[key] && !segment.isFin
+    return doubt === Doubt.oldTimestamp && ((tsRecent[key]! - segment.options.tsval) | 0) <= SLIGHTLY_OLD
   }
 
   private isAcknowledged(key: number, kept: DoubtfulSegment): boolean {
@@ -287,9 +312,11 @@ export class Doubts {
     this.meet(key, this.piece, kept.doubt)
     const isNews = kept.hasAck && SHOWS_PROGRESS.has(kept.doubt)
     if (isNews && this.half.acknowledge(key ^ 1, kept.ack)) this.watched.add(key >> 1)
+    // Its peer knows of the connection.
+    if (kept.doubt === Doubt.unanswered) this.table.flags[key >> 1]! &= ~Flow.refused
     const length = kept.bytes.length + kept.missing
     if (length > 0) this.delivery.take(key, this.piece, length)
-    if (kept.isFin) this.half.finish(key, seqAdd(kept.seq, length))
+    if (kept.isFin) this.delivery.finish(key, kept.seq, seqAdd(kept.seq, length))
     this.half.noteSent(key, endOf(kept))
   }
 
@@ -337,14 +364,16 @@ function acknowledgesUnseen({ doubt }: DoubtfulSegment): boolean {
  */
 function verdictOf(kept: DoubtfulSegment, proof: Segment, peerBase: number): number {
   // What its receiver acknowledges was taken; of the data of a SYN see RFC 7413 section 4.2.
-  const isDecidedByAck = kept.doubt === Doubt.synData || kept.doubt === Doubt.newerEcho
-  if (isDecidedByAck) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
+  if (IS_DECIDED_BY_ACK.has(kept.doubt)) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
   const isLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
   const isProven = isLater && !seqBefore(proof.start, kept.ack)
   // The mirror brings the end of the handshake late, and what the server sent behind it.
   if (kept.doubt === Doubt.handshake) return isProven && seqBefore(peerBase, kept.ack) ? 1 : 0
   if (!acknowledgesUnseen(kept)) return 0
-  if (kept.doubt === Doubt.unanswered) return isProven ? 1 : 0
+  if (kept.doubt === Doubt.unanswered) {
+    // Near both: numbers of an older connection on the five-tuple are none.
+    return isProven && isNear(kept.seq, proof.ack) && isNear(kept.ack, proof.start) ? 1 : 0
+  }
   if (!isLater) return seqBefore(proof.end, kept.ack) ? 0 : 1
   if (isProven) return 1
   // A bare acknowledgement stands where its sender goes on; a keep-alive probe one byte back.

@@ -96,6 +96,8 @@ export class FastPath {
       payloadAt += 12
     }
     const length = view.end - payloadAt
+    // A server's bare acknowledgement while its connection is not open: see Acceptance.noteChallenge.
+    if (length <= 0 && (own & (Direction.syn | Direction.acked)) === Direction.syn) return false
     // What lies beyond the window may have been discarded.
     if ((own & Direction.bounded) !== 0 && seqBefore(table.rightEdge[key]! | 0, seqAdd(seq, length))) return false
     // What it acknowledges: nothing new, or more of what was delivered of the other direction.

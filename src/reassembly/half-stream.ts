@@ -132,6 +132,11 @@ export class HalfStreams {
     table.finSeq[key] = finSeq
   }
 
+  /** The FIN was none that its receiver took. */
+  forgetFin(key: number): void {
+    this.table.directionFlags[key]! &= ~Direction.fin
+  }
+
   /** The end of what is known to have been sent, a FIN included: what the other side can acknowledge. */
   sentEnd(key: number): number {
     const { table } = this
@@ -163,6 +168,15 @@ export class HalfStreams {
   isWithinWindow(key: number, end: number): boolean {
     const edge = this.table.rightEdge[key]!
     return !this.has(key, Direction.bounded) || !seqBefore(edge, end) || seqBefore(edge, this.table.nextSeq[key]!)
+  }
+
+  /** Where no window is known: the number lies ahead of all that the receiver has shown to have by more than one without scaling. */
+  isFarAhead(key: number, seq: number): boolean {
+    const { nextSeq, highAck } = this.table
+    if (this.has(key, Direction.bounded) || !this.has(key, Direction.acked) || !this.has(key ^ 1, Direction.seen))
+      return false
+    const has = isShortlyBefore(nextSeq[key]!, highAck[key]!) ? highAck[key]! : nextSeq[key]!
+    return seqDistance(has, seq) > UNSCALED_WINDOW
   }
 
   /** The window that the other side of `key` advertised, as far as it is known: for directions that are acknowledged and bounded. */

@@ -217,7 +217,12 @@ export class Handshake {
         this.rebase(key, first)
         if (before !== null) this.keepBeside(client, ack, before, offered)
       }
-    } else if (half.has(client, Direction.syn) || half.hasMoved(client) || half.hasMoved(key)) {
+    } else if (
+      half.has(client, Direction.syn) ||
+      half.hasMoved(client) ||
+      half.hasMoved(key) ||
+      this.isUnanswered(slot)
+    ) {
       this.keepInMind({
         client,
         clientFirst: ack,

@@ -26,7 +26,7 @@ import { type FlowOwner, Lifecycle, type LifecycleOptions } from '../flow/lifecy
 import { ProgressRegister } from '../flow/progress-register.ts'
 import { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import { seqAdd } from '../wire/seq.ts'
+import { seqAdd, seqBefore } from '../wire/seq.ts'
 import { Acceptance, DOUBTFUL, REFUSED, Verdict } from './acceptance.ts'
 import { Delivery } from './delivery.ts'
 import { Disorders } from './disorders.ts'
@@ -254,7 +254,10 @@ export class Reassembler implements FlowOwner {
     const slot = key >> 1
     table.lastSeenUs[slot] = this.nowUs
     table.packets[slot] = (table.packets[slot]! + 1) | 0
-    if (kind === Kind.handshake) this.handshake.synchronize(key, segment)
+    if (kind === Kind.handshake) {
+      if (!segment.hasAck) this.resets.conclude(key, segment)
+      this.handshake.synchronize(key, segment)
+    }
     if (segment.options.mptcpAt >= 0) this.noteMultipath(key)
     if ((table.flags[slot]! & Flow.ignored) !== 0 && kind !== Kind.handshake) return
     switch (kind) {
@@ -289,6 +292,7 @@ export class Reassembler implements FlowOwner {
     const { table, segment, half, acceptance, counters } = this
     const slot = key >> 1
     if (!half.has(key, Direction.known)) {
+      if (this.isOfOlder(key, segment)) return
       const isFirst = !half.has(key ^ 1, Direction.known) && (table.flags[slot]! & Flow.recovered) === 0
       if (isFirst) this.copies.beginUnseen(slot, this.nowUs)
       this.startAt(key, segment.seq, false)
@@ -320,11 +324,20 @@ export class Reassembler implements FlowOwner {
     this.accept(key)
   }
 
+  /** The connection began by numbers alone, and this answer acknowledges others: it is one to what was on the five-tuple before. */
+  private isOfOlder(key: number, segment: Segment): boolean {
+    const { table, half } = this
+    if ((table.flags[key >> 1]! & Flow.unanswered) === 0 || !segment.hasAck) return false
+    return half.has(key ^ 1, Direction.known) && half.isFar(key ^ 1, segment.ack)
+  }
+
   /** The receiver takes the segment, if it is the first with its bytes. */
   private accept(key: number): void {
     const { segment, half, doubts, delivery } = this
     const peer = key ^ 1
+    if (this.resets.conclude(key, segment)) return
     this.resets.contradict(key, segment)
+    this.acceptance.noteChallenge(key, segment)
     this.acknowledge(peer, segment)
     half.noteWindow(key, segment)
     doubts.meetBehindSyn(key, segment.start)
@@ -344,7 +357,7 @@ export class Reassembler implements FlowOwner {
       this.gaps.enforceBounds(key)
     }
     this.acceptance.noteTimestamp(key, segment)
-    if (segment.isFin) half.finish(key, seqAdd(segment.start, segment.length))
+    if (segment.isFin) delivery.finish(key, segment.start, seqAdd(segment.start, segment.length))
     half.noteSent(key, segment.end)
     doubts.settle(peer, segment)
   }
@@ -380,10 +393,16 @@ export class Reassembler implements FlowOwner {
     return what === Copy.passedOver
   }
 
-  /** The peer's numbers that it acknowledges are none of the open connection's either. */
+  /**
+   * The peer's numbers that it acknowledges are none of the open connection's either: they are far, or, where the client begins again with
+   * the number it had, of what the peer has not sent.
+   */
   private isBegun(key: number, segment: Segment): boolean {
+    const { half } = this
     const peer = key ^ 1
-    return segment.hasAck && (!this.half.has(peer, Direction.known) || this.half.isFar(peer, segment.ack))
+    if (!segment.hasAck) return false
+    if (!half.has(peer, Direction.known) || half.isFar(peer, segment.ack)) return true
+    return half.hasMoved(key) && this.table.base[key] === segment.start && seqBefore(half.sentEnd(peer), segment.ack)
   }
 
   /**
@@ -398,7 +417,9 @@ export class Reassembler implements FlowOwner {
     if (half.isFar(key, segment.start)) return true
     const ahead = (segment.start - table.nextSeq[key]!) | 0
     if ((flags & Flow.reset) === 0) return ahead >= 2
-    return ahead >= 0 && half.has(key, Direction.acked) && isShortlyBefore(table.nextSeq[key]!, table.highAck[key]!)
+    // The acknowledgement of its FIN says nothing of what comes behind.
+    const end = half.has(key, Direction.ended) ? seqAdd(table.finSeq[key]!, 1) : table.nextSeq[key]!
+    return ahead >= 0 && half.has(key, Direction.acked) && isShortlyBefore(end, table.highAck[key]!)
   }
 
   private mayBegin(segment: Segment): boolean {

@@ -10,7 +10,7 @@ import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { seqBefore, seqDistance } from '../wire/seq.ts'
 import { type Acceptance, REFUSED } from './acceptance.ts'
 import type { Disorders } from './disorders.ts'
-import type { HalfStreams } from './half-stream.ts'
+import { type HalfStreams, isShortlyBefore } from './half-stream.ts'
 import type { Segment } from './segment.ts'
 import { End } from './stream-parser.ts'
 
@@ -52,11 +52,20 @@ export class Resets {
       this.counters.add(Counter.segmentsUnsigned)
       return
     }
-    if (acceptance.isResetTaken(key, segment) || this.isAtSackEdge(key, segment)) {
+    const isExpected = this.isExpected(key, segment.seq)
+    if (acceptance.isResetTaken(key, segment)) {
       this.end(slot)
       return
     }
-    this.counters.add(Counter.resetsIgnored)
+    if (!isExpected && this.isAtSackEdge(key, segment)) {
+      // The gap is the receiver's: what waits behind it nobody read.
+      this.disorders.forgetStore(key)
+      this.end(slot)
+      return
+    }
+    if (!isExpected) this.counters.add(Counter.resetsIgnored)
+    // A SYN in its window ends a connection that is not open yet; the answer stands at number 0 (RFC 9293 sections 3.10.7.1 and 3.10.7.4).
+    if (segment.hasAck && acceptance.isOpening(key)) table.flags[slot]! |= Flow.refused
     const ahead = seqDistance(table.nextSeq[key]!, segment.seq)
     if (ahead > 0 && half.has(key, Direction.known) && !half.isFar(key, segment.seq)) {
       this.disorders.need(slot).resets[key & 1] = segment.seq
@@ -69,14 +78,31 @@ export class Resets {
     const resets = this.disorders.of(key >> 1)?.resets
     if (resets === undefined) return
     // An acknowledgement by the receiver, or data of the sender after the RST.
-    resets[(key & 1) ^ 1] = NO_RESET
+    const peers = resets[(key & 1) ^ 1] ?? NO_RESET
+    if (peers !== NO_RESET && (!this.isExpected(key ^ 1, peers) || seqBefore(peers, segment.ack)))
+      resets[(key & 1) ^ 1] = NO_RESET
     const own = resets[key & 1] ?? NO_RESET
     if (own !== NO_RESET && seqBefore(own, segment.end)) resets[key & 1] = NO_RESET
+  }
+
+  /** A SYN of `key`, or data behind a RST of it that waits only for what the mirror lost: it was taken. Returns whether that ended it. */
+  conclude(key: number, segment: Segment): boolean {
+    const seq = this.disorders.of(key >> 1)?.resets[key & 1] ?? NO_RESET
+    if (seq === NO_RESET || !this.isExpected(key, seq)) return false
+    if (!segment.isSyn && !seqBefore(seq, segment.end)) return false
+    this.end(key >> 1)
+    return true
   }
 
   /** What stood before a RST may have come. */
   settle(slot: number): void {
     if (this.isNow(slot * 2) || this.isNow(slot * 2 + 1)) this.end(slot)
+  }
+
+  /** It stands where its receiver goes on: what is missing in front of it only the mirror has not brought yet. */
+  private isExpected(key: number, seq: number): boolean {
+    const { table, half } = this
+    return half.has(key, Direction.acked) && seq === table.highAck[key] && isShortlyBefore(table.nextSeq[key]!, seq)
   }
 
   private isNow(key: number): boolean {

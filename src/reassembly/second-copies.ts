@@ -28,6 +28,9 @@ export const Copy = {
   begins: 2,
 } as const
 
+/** A second copy comes with the first, but for the way through the firewall. Chosen; the reorder window, where that is shorter. */
+const MOST_LAG_US = 1_000_000
+
 /** Of the first data so much is compared, bytes. Chosen: a request line and the first fields. */
 const COMPARED_BYTES = 512
 
@@ -83,7 +86,7 @@ export class SecondCopies {
     this.table = table
     this.half = half
     this.counters = counters
-    this.windowUs = windowUs
+    this.windowUs = Math.min(windowUs, MOST_LAG_US)
   }
 
   /** There is none: nothing needs to be looked at. */

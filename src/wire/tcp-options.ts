@@ -18,6 +18,8 @@ const Kind = { end: 0, nop: 1, windowScale: 3, sackPermitted: 4, timestamps: 8, 
 /** RFC 7323 section 2.3: more is taken for 14. */
 const MAX_WINDOW_SCALE = 14
 const NONE = -1
+/** Bytes that an authentication option (RFC 5925) takes at least, with a byte of its code. */
+const SHORTEST_SIGNATURE = 5
 
 /** What the options of one segment say. Reused. */
 export class TcpOptions {
@@ -31,6 +33,8 @@ export class TcpOptions {
   isSackPermitted = false
   hasMd5 = false
   hasAuthentication = false
+  /** A length does not fit, where a signature would still have room: whoever looks for one discards the segment. */
+  isBroken = false
   /** Where the multipath options begin, up to two of them in one segment (DSS and another), and their lengths; -1: none. */
   mptcpAt = NONE
   mptcpLength = 0
@@ -49,8 +53,11 @@ export class TcpOptions {
         continue
       }
       const length = bytes[i + 1]!
-      // What cannot be told apart from the payload ends the list; Linux reads on with what it has.
-      if (i + 1 >= end || length < 2 || length > end - i) return
+      // What cannot be told apart from the payload ends the list.
+      if (i + 1 >= end || length < 2 || length > end - i) {
+        this.isBroken = end - i >= SHORTEST_SIGNATURE
+        return
+      }
       this.option(kind, length, bytes, i)
       i += length
     }
@@ -94,6 +101,7 @@ export class TcpOptions {
     this.isSackPermitted = false
     this.hasMd5 = false
     this.hasAuthentication = false
+    this.isBroken = false
     this.mptcpAt = NONE
     this.secondMptcpAt = NONE
   }

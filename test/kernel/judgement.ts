@@ -1,7 +1,7 @@
 /** Ours against the receiver's, scenario by scenario, added up by kind. */
-import { createHash } from 'node:crypto'
 import { release } from 'node:os'
 import type { Random } from '../../src/demo/traffic/random.ts'
+import { isInBytes } from './in-bytes.ts'
 import { NOISES } from './mirror-noise.ts'
 import { disagreement } from './modelled.ts'
 import { notAmong, readAsInspect, readCapture } from './our-reading.ts'
@@ -155,7 +155,9 @@ export class Judgement {
   ): string[] {
     const label = noise === '' ? '' : `${noise}: `
     const problems: string[] = []
-    const altered = notAmong(ours, theirs).filter((request) => !isInBytes(scenario, request))
+    const altered = notAmong(ours, theirs).filter(
+      (request) => !scenario.connections.some(({ bytes }) => isInBytes(bytes, request)),
+    )
     if (altered.length > 0) {
       tally.altered.set(noise, (tally.altered.get(noise) ?? 0) + 1)
       problems.push(
@@ -167,34 +169,6 @@ export class Judgement {
       problems.push(`${label}${ours.length} of ${theirs.length} honest requests`)
     }
     return problems
-  }
-}
-
-/**
- * The server read the request's bytes, head and body, but where its HTTP parser had given up before. TCP is asked what the receiver took;
- * that its parser answered an error and closes only the answer says, for which a replay does not wait. `inspect` does.
- */
-function isInBytes({ connections }: Scenario, key: string): boolean {
-  const [, text = '', length = '', sha256 = ''] = /^(.*)\n\n(\d+) bytes, SHA-256 ([0-9a-f]+)$/s.exec(key) ?? []
-  const head = `${text.replaceAll('\n', '\r\n')}\r\n\r\n`
-  return connections.some(({ bytes }) => {
-    for (let at = bytes.indexOf(head, 0, 'latin1'); at >= 0; at = bytes.indexOf(head, at + 1, 'latin1')) {
-      const behind = bytes.subarray(at + head.length)
-      const body = /^transfer-encoding:/im.test(text) ? dechunked(behind) : behind.subarray(0, Number(length))
-      if (body.length === Number(length) && createHash('sha256').update(body).digest('hex') === sha256) return true
-    }
-    return false
-  })
-}
-
-function dechunked(bytes: Buffer): Buffer {
-  const chunks: Buffer[] = []
-  for (let at = 0; ; ) {
-    const line = bytes.indexOf('\r\n', at)
-    const length = line < 0 ? 0 : Number.parseInt(bytes.toString('latin1', at, line), 16) || 0
-    if (length === 0) return Buffer.concat(chunks)
-    chunks.push(bytes.subarray(line + 2, line + 2 + length))
-    at = line + 2 + length + 2
   }
 }
 

@@ -166,6 +166,10 @@ export class LinuxReceiver {
     return this.state === 'synReceived'
   }
 
+  get isWaiting(): boolean {
+    return this.state === 'timeWait'
+  }
+
   get isEstablished(): boolean {
     return this.state === 'open' || this.state === 'peerClosed'
   }

@@ -24,7 +24,7 @@ export interface PeerSettings {
   readonly acksEach: number
 }
 
-const { syn, ack, psh } = TcpFlag
+const { syn, fin, rst, ack, psh } = TcpFlag
 const ISS = 0x1234_5678
 const MSS = 1460
 const WINDOW_SCALE = 7
@@ -61,6 +61,11 @@ export class ModelledPeer {
     return this.receiver.hasHole
   }
 
+  /** Number of the next byte that it sends. */
+  get next(): number {
+    return this.seq
+  }
+
   get streams(): readonly ModelledStream[] {
     return this.receiver.streams
   }
@@ -69,8 +74,11 @@ export class ModelledPeer {
   take(packet: Buffer): Buffer[] {
     const seen = readSegment(packet)
     if (seen === null || !hasRightChecksums(packet)) return []
+    const { isEstablished, isHandshaking, isWaiting } = this.receiver
     const verdict = this.receiver.segment(seen)
     const out: Buffer[] = []
+    const isUnknown = !isEstablished && !isHandshaking && !isWaiting && (seen.flags & ack) !== 0
+    if ((isUnknown || (isHandshaking && verdict === 'reset')) && (seen.flags & rst) === 0) return [this.reset(seen)]
     if (this.receiver.isHandshaking) {
       if (verdict === 'accepted' && (seen.flags & syn) !== 0) out.push(this.synAck(seen))
       else if (verdict === 'challenge') out.push(this.plain())
@@ -99,6 +107,17 @@ export class ModelledPeer {
     const packet = this.send({ flags: syn | ack, window: WINDOW, options: Buffer.concat(options) })
     this.seq = seqAdd(this.seq, 1)
     return packet
+  }
+
+  /** There is no such connection, or no more (RFC 9293 section 3.10.7.1). */
+  private reset(seen: Seen): Buffer {
+    const { flags, seq, data } = seen
+    const length = data.length + ((flags & syn) !== 0 ? 1 : 0) + ((flags & fin) !== 0 ? 1 : 0)
+    const fields =
+      (flags & ack) !== 0
+        ? { flags: rst, seq: seen.ack, ack: 0 }
+        : { flags: rst | ack, seq: 0, ack: seqAdd(seq, length) }
+    return segment(this.server, this.client, { ...fields, window: 0 })
   }
 
   private plain(): Buffer {

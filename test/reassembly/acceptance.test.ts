@@ -440,6 +440,137 @@ describe('what both sides show decides', () => {
   })
 })
 
+describe('where the window is not known', () => {
+  /** As much of both directions as shows that both are seen. */
+  function midstream(): Rig {
+    const rig = new Rig()
+    rig.client({ seq: 101, ack: 901, data: 'a' })
+    rig.server({ seq: 901, ack: 102, data: 'A' })
+    // In its first moments far numbers may be those of a second copy: see SecondCopies.
+    rig.pass(SECOND)
+    return rig
+  }
+
+  test('of two copies further ahead than a window without scaling neither is delivered', () => {
+    const rig = midstream()
+    rig.client({ seq: 102 + 70_000, ack: 902, data: 'evil' })
+    rig.client({ seq: 102, ack: 902, data: 'b'.repeat(40_000) })
+    rig.server({ seq: 902, ack: 102 + 40_000 })
+    rig.client({ seq: 102 + 40_000, ack: 902, data: 'b'.repeat(30_000) })
+    rig.client({ seq: 102 + 70_000, ack: 902, data: 'good' })
+    rig.client({ seq: 102 + 70_004, ack: 902, data: 'next' })
+    expect(delivered(rig)).toBe(`a${'b'.repeat(70_000)}<4>next`)
+  })
+
+  test('what came early is delivered once its receiver has acknowledged it', () => {
+    const rig = midstream()
+    for (const at of [70_000, 80_000]) rig.client({ seq: 102 + at, ack: 902, data: `${at}` })
+    rig.client({ seq: 102 + 70_005, ack: 902, data: 'c'.repeat(9995) })
+    rig.server({ seq: 902, ack: 102 + 80_005 })
+    rig.client({ seq: 102, ack: 902, data: 'b'.repeat(50_000) })
+    rig.client({ seq: 102 + 50_000, ack: 902, data: 'b'.repeat(20_000) })
+    expect(rig.stream.text(0)).toBe(`a${'b'.repeat(70_000)}70000${'c'.repeat(9995)}80000`)
+    rig.closeAll()
+  })
+})
+
+describe('a FIN behind a gap', () => {
+  test('counts no more when data covers it, whichever came first', () => {
+    const rig = opened()
+    rig.client({ seq: 104, ack: 901, data: 'xx', flags: FIN | ACK })
+    rig.server({ seq: 901, ack: 101 })
+    rig.client({ seq: 101, ack: 901, data: 'abcdefgh' })
+    rig.client({ seq: 109, ack: 901, data: 'i' })
+    expect(rig.stream.text(0)).toBe('abcdefghi')
+    expect(delivered(rig)).toBe('abcdefghi')
+    const covered = opened()
+    covered.client({ seq: 103, ack: 901, data: 'cdefgh' })
+    covered.client({ seq: 104, ack: 901, data: 'xx', flags: FIN | ACK })
+    covered.client({ seq: 101, ack: 901, data: 'ab' })
+    covered.client({ seq: 109, ack: 901, data: 'i' })
+    expect(delivered(covered)).toBe('abcdefghi')
+  })
+
+  test('ends the stream where it is reached, and nothing that waits behind it is read', () => {
+    const rig = opened()
+    rig.client({ seq: 104, ack: 901, data: 'waits' })
+    rig.client({ seq: 101, ack: 901, data: 'abc', flags: FIN | ACK })
+    expect(rig.stream.log).toEqual(['0 abc', '0 end fin'])
+    rig.closeAll()
+  })
+})
+
+describe('a handshake that its server gave up', () => {
+  test('a RST at number 0 answers a SYN in its window: data counts only when it is acknowledged', () => {
+    const rig = new Rig()
+    rig.client({ flags: SYN, seq: 100 })
+    rig.server({ flags: SYN | ACK, seq: 900, ack: 101 })
+    rig.client({ flags: SYN, seq: 100, data: 'evil' })
+    rig.server({ flags: RST | ACK, seq: 0, ack: 105 })
+    rig.client({ seq: 101, ack: 901, data: 'lost' })
+    rig.server({ flags: RST, seq: 901 })
+    expect(delivered(rig)).toBe('')
+  })
+
+  test('where it goes on after all its acknowledgement says so', () => {
+    const rig = new Rig()
+    rig.client({ flags: SYN, seq: 100 })
+    rig.server({ flags: SYN | ACK, seq: 900, ack: 101 })
+    rig.server({ flags: RST | ACK, seq: 0, ack: 105 })
+    rig.client({ seq: 101, ack: 901, data: 'abc' })
+    expect(rig.streams).toEqual([])
+    rig.server({ seq: 901, ack: 104 })
+    rig.client({ seq: 104, ack: 901, data: 'def' })
+    expect(delivered(rig)).toBe('abcdef')
+  })
+
+  test('behind a bare acknowledgement of its SYN a later timestamp is that of a refusal, and completes nothing', () => {
+    const stamps = (tsval: number, tsecr: number) =>
+      Buffer.concat([Buffer.from([1, 1, 8, 10]), int32(tsval), int32(tsecr)])
+    const rig = new Rig()
+    rig.client({ flags: SYN, seq: 100, options: stamps(1000, 0) })
+    rig.server({ flags: SYN | ACK, seq: 900, ack: 101, options: stamps(5, 1000) })
+    rig.server({ seq: 901, ack: 101, options: stamps(7, 1000) })
+    rig.client({ seq: 101, ack: 901, options: stamps(1001, 7) })
+    rig.server({ seq: 901, ack: 101, options: stamps(8, 1000) })
+    rig.client({ seq: 101, ack: 901, data: 'refused', options: stamps(1002, 8) })
+    rig.server({ seq: 901, ack: 101, options: stamps(9, 1000) })
+    expect(delivered(rig)).toBe('')
+  })
+})
+
+test('behind a connection that the receiver reset, the acknowledgement of its FIN begins no other', () => {
+  const rig = opened()
+  rig.client({ seq: 101, ack: 901, flags: FIN | ACK })
+  rig.server({ seq: 901, ack: 102 })
+  rig.server({ flags: RST, seq: 901 })
+  rig.client({ seq: 300, ack: 901, data: 'lost' })
+  rig.server({ flags: RST, seq: 901 })
+  expect(rig.get('flowsOpened')).toBe(1)
+  expect(delivered(rig)).toBe('')
+})
+
+test('a RST where the receiver goes on waits for what the mirror brings late', () => {
+  const rig = opened()
+  rig.client({ seq: 104, ack: 901, data: 'def' })
+  rig.server({ seq: 901, ack: 107 })
+  rig.client({ seq: 107, flags: RST })
+  rig.server({ seq: 901, ack: 101 })
+  rig.client({ seq: 101, ack: 901, data: 'abc' })
+  expect(rig.get('resetsIgnored')).toBe(0)
+  expect(rig.stream.log.slice(0, 2)).toEqual(['0 abc', '0 def'])
+  expect(rig.stream.log.at(-1)).toBe('close reset')
+  rig.closeAll()
+})
+
+test('options of which a length does not fit: the receiver may have discarded the segment', () => {
+  const rig = opened()
+  rig.client({ seq: 101, ack: 901, data: 'evil', options: Buffer.from([99, 60, 0, 0, 0, 0, 0, 0]) })
+  rig.client({ seq: 101, ack: 901, data: 'good' })
+  rig.client({ seq: 105, ack: 901, data: 'next' })
+  expect(delivered(rig)).toBe('<4>next')
+})
+
 describe('multipath TCP (RFC 8684)', () => {
   const key = Buffer.alloc(8, 3)
   const capable = Buffer.concat([Buffer.from([30, 12, 1, 0x81]), key])

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { OutOfOrderStore, type OverlapPolicy, type StoredSegment } from '../../src/reassembly/out-of-order-store.ts'
 import { seqAdd, seqDistance } from '../../src/wire/seq.ts'
+import { AheadOfHole, type Coalescing } from '../kernel/ahead-of-hole.ts'
 import { privates, SEGMENT_OVERHEAD } from './rig.ts'
 
 function segment(seq: number, text: string): StoredSegment {
@@ -19,6 +20,7 @@ function segment(seq: number, text: string): StoredSegment {
     arrivedUs: 0,
     startsSegment: true,
     isAckedTo: true,
+    isWhole: true,
   }
 }
 
@@ -53,23 +55,25 @@ interface Piece {
   text: string
 }
 
-/**
- * The rules of a Linux receiver's queue, one after the other, on the pieces as they lie:
- * inside or equal to an old one: loses. Same start and longer: replaces it. Starts inside one: keeps what is behind it.
- * Starts earlier than one: wins what they share.
- */
-function linuxInsert(pieces: readonly Piece[], at: number, text: string): Piece[] {
-  const end = at + text.length
-  const endOf = (p: Piece) => p.at + p.text.length
-  if (pieces.some((p) => p.at <= at && end <= endOf(p))) return [...pieces]
-  const others = pieces.filter((p) => p.at !== at)
-  const holder = others.find((p) => p.at < at && at < endOf(p))
-  const from = holder === undefined ? at : endOf(holder)
-  const kept = others.flatMap((p) => {
-    if (p.at < from || p.at >= end) return [p]
-    return endOf(p) <= end ? [] : [{ at: end, text: p.text.slice(end - p.at) }]
-  })
-  return [...kept, { at: from, text: text.slice(from - at) }].sort((a, b) => a.at - b.at)
+/** What a receiver reads that keeps its segments whole, once the gap in front of `from` is filled: by offset. */
+function linuxReads(list: readonly [number, string][], from: number, coalescing: Coalescing): Map<number, string> {
+  const queue = new AheadOfHole(coalescing)
+  for (const [at, text] of list) queue.insert(at, Buffer.from(text, 'latin1'), false)
+  const read = new Map<number, string>()
+  let next = from
+  for (;;) {
+    const waiting = queue.next(next)
+    const end = queue.end
+    if (waiting === null) {
+      if (end === null) return read
+      // Another gap, that is filled in turn.
+      next++
+      continue
+    }
+    for (const [i, char] of [...waiting.data.toString('latin1')].entries())
+      if (waiting.seq + i >= next) read.set(waiting.seq + i, char)
+    next = waiting.seq + waiting.data.length
+  }
 }
 
 const base = fc.constantFrom(0, 1000, -20, 0x7fffffff - 20, -0x80000000)
@@ -102,7 +106,7 @@ describe.each(['first', 'last'] as const)('policy %s', (policy) => {
         const store = new OutOfOrderStore(policy)
         const bitmap = new Bitmap(policy)
         for (const [at, text] of list) {
-          store.insert(segment(start + at, text))
+          store.insert(segment(start + at, text), seqAdd(start, -1))
           bitmap.insert(at, text)
           checkStore(store)
         }
@@ -118,21 +122,56 @@ describe.each(['first', 'last'] as const)('policy %s', (policy) => {
 })
 
 describe('policy linux', () => {
-  test('any order of overlapping segments leaves what the rules leave, piece by piece', () => {
+  test('any order of overlapping segments leaves what a receiver reads, whether it joins them or not, but for conflicts', () => {
+    let decided = 0
     fc.assert(
       fc.property(base, inserts, (start, list) => {
         const store = new OutOfOrderStore('linux')
-        let model: Piece[] = []
+        const unknown = new Set<number>()
         for (const [at, text] of list) {
-          store.insert(segment(start + at, text))
-          model = linuxInsert(model, at, text)
+          store.insert(segment(start + at, text), seqAdd(start, -1))
+          for (const { seq, length } of store.conflicts)
+            for (let i = 0; i < length; i++) unknown.add(seqDistance(start, seq) + i)
           checkStore(store)
         }
-        expect(drain(store, start).map(({ at, text }) => ({ at, text }))).toEqual(model)
+        const ours = drain(store, start).flatMap(({ at, text }) => [...text].map((char, i) => [at + i, char] as const))
+        for (const coalescing of ['always', 'never'] as const) {
+          const theirs = linuxReads(list, -1, coalescing)
+          expect(ours.map(([at]) => at)).toEqual([...theirs.keys()])
+          for (const [at, char] of ours) if (!unknown.has(at)) expect([at, char]).toEqual([at, theirs.get(at)])
+        }
+        decided += ours.filter(([at]) => !unknown.has(at)).length
         expect(store.cost).toBe(0)
       }),
       { numRuns: 500 },
     )
+    expect(decided).toBeGreaterThan(1000)
+  })
+
+  test('what is whole from the next byte on was read: a later copy changes nothing of it', () => {
+    const store = new OutOfOrderStore('linux')
+    store.insert(segment(0, 'aaaa'), 0)
+    store.insert(segment(0, 'bbbbbb'), 0)
+    store.insert(segment(8, 'cc'), 0)
+    store.insert(segment(6, 'dddd'), 0)
+    expect(store.conflicts).toEqual([])
+    expect(drain(store, 0).map((p) => p.text)).toEqual(['aaaa', 'bb', 'dddd'])
+  })
+
+  test('of three copies, or of one that touches another, nobody can tell which is kept', () => {
+    const three = new OutOfOrderStore('linux')
+    for (const [at, text] of [
+      [4, 'aaaa'],
+      [2, 'bbbb'],
+      [6, 'cccc'],
+    ] as const)
+      three.insert(segment(at, text), 0)
+    expect(three.conflicts).toEqual([{ seq: 6, length: 2 }])
+    const touching = new OutOfOrderStore('linux')
+    touching.insert(segment(2, 'aa'), 0)
+    touching.insert(segment(4, 'bb'), 0)
+    touching.insert(segment(3, 'ac'), 0)
+    expect(touching.conflicts).toEqual([{ seq: 4, length: 1 }])
   })
 
   const cases: [string, Piece[], string][] = [
@@ -196,7 +235,7 @@ describe('policy linux', () => {
   for (const [name, list, expected] of cases) {
     test(name, () => {
       const store = new OutOfOrderStore('linux')
-      for (const { at, text } of list) store.insert(segment(at, text))
+      for (const { at, text } of list) store.insert(segment(at, text), -1)
       expect(
         drain(store, 0)
           .map((p) => p.text)
@@ -210,26 +249,26 @@ describe('the store', () => {
   test('counts overlaps whose bytes differ, and no others', () => {
     for (const policy of ['first', 'last', 'linux'] as OverlapPolicy[]) {
       const store = new OutOfOrderStore(policy)
-      store.insert(segment(0, 'abcd'))
-      store.insert(segment(2, 'cdef'))
-      store.insert(segment(0, 'abcd'))
-      store.insert(segment(10, 'xy'))
+      store.insert(segment(0, 'abcd'), -1)
+      store.insert(segment(2, 'cdef'), -1)
+      store.insert(segment(0, 'abcd'), -1)
+      store.insert(segment(10, 'xy'), -1)
       expect(store.differing, policy).toBe(0)
-      store.insert(segment(2, 'c!'))
+      store.insert(segment(2, 'c!'), -1)
       expect(store.differing, policy).toBe(1)
     }
   })
 
   test('a piece that lost its beginning is not where its segment starts any more', () => {
     const store = new OutOfOrderStore('linux')
-    store.insert(segment(0, 'aaaa'))
-    store.insert(segment(2, 'bbbb'))
+    store.insert(segment(0, 'aaaa'), -1)
+    store.insert(segment(2, 'bbbb'), -1)
     expect(drain(store, 0)).toMatchObject([{ startsSegment: true }, { startsSegment: false }])
   })
 
   test('marks the segment that begins where the other side has acknowledged to, and only that one', () => {
     const store = new OutOfOrderStore('linux')
-    for (const at of [10, 20, 30]) store.insert({ ...segment(at, 'xx'), isAckedTo: false })
+    for (const at of [10, 20, 30]) store.insert({ ...segment(at, 'xx'), isAckedTo: false }, 0)
     for (const seq of [20, 11, 12, 99]) store.markAckedTo(seq)
     expect([store.shift(), store.shift(), store.shift()].map((s) => s.isAckedTo)).toEqual([false, true, false])
   })
@@ -240,7 +279,7 @@ describe('the store', () => {
         const store = new OutOfOrderStore('first')
         const bitmap = new Bitmap('first')
         for (const [at, text] of list) {
-          store.insert(segment(start + at, text))
+          store.insert(segment(start + at, text), seqAdd(start, -1))
           bitmap.insert(at, text)
         }
         store.trimBefore(seqAdd(start, mark))
@@ -254,7 +293,7 @@ describe('the store', () => {
   test('continues through thousands of inserts and takings', () => {
     const store = new OutOfOrderStore('linux')
     for (let i = 0; i < 5000; i++) {
-      store.insert(segment(i * 10, '0123456789'))
+      store.insert(segment(i * 10, '0123456789'), -1)
       if (i % 3 > 0) expect(store.shift().end).toBe(10)
     }
     checkStore(store)
