@@ -6,12 +6,13 @@ import { Probe } from './first-line.ts'
 import { RequestLineSearch } from './request-line-search.ts'
 
 export class DoubtfulBody {
-  private readonly search = new RequestLineSearch()
+  readonly search = new RequestLineSearch()
+  /** As the search stood behind the body, where a request line may have begun in it. */
+  atEnd: RequestLineSearch | null = null
 
   /** How far the body may be read: to the end of the first request line in [at, end). */
   limit(bytes: Buffer, at: number, end: number): number {
-    TRIAL.copyFrom(this.search)
-    const found = TRIAL.find(bytes, at, end)
+    const found = this.search.ahead(bytes, at, end)
     return found < 0 ? end : found
   }
 
@@ -23,7 +24,10 @@ export class DoubtfulBody {
   /** The body is whole. True: a request line may have begun in it, and the bytes after it decide. */
   ends(): boolean {
     this.search.bodyEnds()
-    return this.search.isOpen
+    if (!this.search.isOpen) return false
+    this.atEnd = new RequestLineSearch()
+    this.atEnd.copyFrom(this.search)
+    return true
   }
 
   /** Bytes after the body. One of Probe: whether a request line that began in it ends in them. */
@@ -32,5 +36,3 @@ export class DoubtfulBody {
     return this.search.isOpen ? Probe.more : Probe.no
   }
 }
-
-const TRIAL = new RequestLineSearch()

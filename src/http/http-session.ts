@@ -60,7 +60,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.flowHash = owner.flowHash
     this.serverPort = owner.serverPort
     this.isMidMessage = owner.isMidMessage
-    this.transactions = new Transactions(context.memory, this)
+    this.transactions = new Transactions(context.memory, this, beganInMiddle)
     this.requestRole = new RequestRole(context, this)
     this.requests = new MessageReader(context, this.requestRole, beganInMiddle, requestMayBegin)
     this.responses = new MessageReader(context, new ResponseRole(context, this), beganInMiddle, responseMayBegin)
@@ -90,7 +90,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
   }
 
   serverGap(length: number, fault: number): void {
-    this.server.gap(length)
+    this.requests.answersHidden(this.server.gap(length))
     this.responses.gap(length, fault)
   }
 
@@ -136,7 +136,8 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.context.requestsInParsing++
   }
 
-  requestHead(view: MessageView, peerOffset: number): number {
+  requestHead(view: MessageView, start: MessageStart): number {
+    const { startOffset, startPeerOffset: peerOffset } = start
     const { server, transactions, context } = this
     server.requestBegins(peerOffset, this.responses.isUntouched)
     const { last } = transactions
@@ -145,7 +146,7 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
       last !== null && (last.is & Pending.last) !== 0 && peerOffset <= last.peerOffset && peerOffset !== NO_OFFSET
     const { closesAt } = server
     const isBehindClose = closesAt !== NO_OFFSET
-    transactions.begin(view, peerOffset, isBehindClose)
+    transactions.begin(view, peerOffset, server.hadAllBefore(startOffset, peerOffset), isBehindClose)
     if (isPipelined) return Fault.behindClose
     return isBehindClose && (peerOffset <= closesAt || !context.showsUnanswered) ? Fault.behindClose : 0
   }
@@ -175,9 +176,12 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     this.context.tunnels.add(this.flowHash)
   }
 
-  requestsLost(isRefused: boolean): void {
+  requestsLost(): void {
     this.transactions.requestsLost()
-    if (isRefused) this.server.requireAnswer()
+  }
+
+  requestsFound(unanswered: number): void {
+    this.transactions.requestsFound(unanswered)
   }
 
   requestsAreOther(bytes: Buffer, at: number, end: number): boolean {
@@ -196,8 +200,8 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     return this.server.mayHaveAnswered(peerOffset, start.startPeerOffset, this.transactions.last)
   }
 
-  mayResume(peerOffset: number): boolean {
-    return this.server.mayResume(peerOffset)
+  get unanswered(): number {
+    return this.transactions.count
   }
 
   requestBytesSkipped(bytes: number, why: number): void {
@@ -217,10 +221,11 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
 
   serverData(piece: StreamPiece): number {
     this.switching.hasResumed = false
-    const { server } = this
+    const { server, responses } = this
     server.at = piece.offset
-    const taken = this.responses.data(piece)
-    server.delivered(piece.offset + taken, this.responses.isReadable)
+    const taken = responses.data(piece)
+    server.delivered(piece.offset + taken, responses.isReadable)
+    if (!responses.isReadable) this.requests.answersHidden(piece.offset)
     return taken
   }
 
@@ -235,8 +240,9 @@ export class HttpSession implements RequestEvents, ResponseEvents, TransactionOw
     const isInterim = status < 200 && status !== 101
     const request = transactions.answer(isInterim, offset, peerOffset)
     if (!isInterim) {
-      if (request === null) counters.add(Counter.unaskedResponses)
-      this.server.finalAnswer(offset, request)
+      if (request === null && !transactions.mayBeOfOneWaiting()) counters.add(Counter.unaskedResponses)
+      this.server.finalAnswer(offset, peerOffset, request)
+      this.requests.answered(offset, peerOffset)
     }
     this.open.responseHead(view, request)
     switching.isAccepted = switching.isAcceptedBy(status, request)

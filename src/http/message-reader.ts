@@ -16,34 +16,24 @@ import { BodyReader } from './body-reader.ts'
 import { CR, LF } from './characters.ts'
 import { DoubtfulBody } from './doubtful-body.ts'
 import { Fault, faultOfEnd } from './fault.ts'
-import { type LineProbe, Probe } from './first-line.ts'
+import { Probe } from './first-line.ts'
 import { Gathered } from './gathered.ts'
-import { HeadAssembly, State } from './head-assembly.ts'
+import { State } from './head-assembly.ts'
 import { Body, type MessageRole, Skipped } from './message-role.ts'
+import { OpenQuestion, Question } from './open-question.ts'
 import type { ParserContext } from './parser-context.ts'
+import { PossibleReadings } from './possible-readings.ts'
+import type { RequestLineSearch } from './request-line-search.ts'
 
-/** What is decided by the bytes that are gathered. */
-const Question = {
-  /** Is this the first line of a message at a proven boundary? */
-  boundary: 0,
-  /** Is this the body, or the next response? */
-  bodyOrAnswer: 1,
-  /** Did a request line begin in what was taken for the body? */
-  endOfBody: 2,
-} as const
-
-export class MessageReader extends HeadAssembly {
-  private readonly body: BodyReader
+export class MessageReader extends OpenQuestion {
+  private body: BodyReader
   /** The next piece is the first data of a stream that began in the middle: its own first line is evidence enough. */
   private mayBeginHere: boolean
-  private hadNoData = true
   private readonly startsInMiddle: boolean
-  /** Bytes that wait until a question is decided, and which question. */
-  private gathered: Gathered | null = null
-  private question: number = Question.boundary
-  private probe: LineProbe | null = null
   /** Of a body whose sender may have given it up. */
   private doubt: DoubtfulBody | null = null
+  /** Behind a body that was refused, until a boundary is proven. */
+  private possible: PossibleReadings | null = null
   private gapWhileWaiting = false
   /** Gathered bytes are read: the time for them to wait is over. */
   private isReplaying = false
@@ -51,62 +41,12 @@ export class MessageReader extends HeadAssembly {
   private endUs = 0
   /** Time of the last piece. */
   lastUs = 0
-  private stopReason: number = Skipped.ambiguous
 
   constructor(context: ParserContext, role: MessageRole, startsInMiddle: boolean, mayBeginHere: boolean) {
     super(context, role, startsInMiddle ? State.resync : State.idle)
     this.body = new BodyReader(context.maxHeadBytes)
     this.mayBeginHere = mayBeginHere
     this.startsInMiddle = startsInMiddle
-  }
-
-  /** Nothing is read any more, because nobody can tell what follows. */
-  get isAmbiguous(): boolean {
-    return this.state === State.stopped && this.stopReason === Skipped.ambiguous
-  }
-
-  /** Nothing is read any more, because the connection ends. */
-  get isClosed(): boolean {
-    return this.state === State.stopped && this.stopReason === Skipped.behindClose
-  }
-
-  get isWaiting(): boolean {
-    return this.state === State.waiting
-  }
-
-  /** No message is in hand. */
-  get isIdle(): boolean {
-    return this.state === State.idle || this.state === State.stopped || this.isLost
-  }
-
-  /** No message boundary is known. */
-  get isLost(): boolean {
-    return this.state === State.resync || (this.state === State.gather && this.question === Question.boundary)
-  }
-
-  /** A body is being read, or what may be one. */
-  get isInBody(): boolean {
-    return this.state === State.body || (this.state === State.gather && this.question !== Question.boundary)
-  }
-
-  /** What comes next begins a message. */
-  get isAtBoundary(): boolean {
-    return this.state === State.idle
-  }
-
-  /** No message is in hand, as far as anything was seen. */
-  get isUntouched(): boolean {
-    return this.state === State.idle || this.hadNoData
-  }
-
-  /** What comes next will be recognised for what it is. */
-  get isReadable(): boolean {
-    return this.state !== State.stopped && !this.isLost
-  }
-
-  /** A body is whole, unless the next bytes continue with a request line that began in it. */
-  get isUndecided(): boolean {
-    return this.state === State.gather && this.question === Question.endOfBody
   }
 
   /** Takes the piece; returns the bytes taken, fewer only where the next message must wait for the other direction. */
@@ -167,6 +107,7 @@ export class MessageReader extends HeadAssembly {
   gap(length: number, fault: number): void {
     // After a gap before all data, what follows is the first data seen, as in a mid-stream start.
     this.mayBeginHere = this.role.isRequest && !this.startsInMiddle && this.hadNoData
+    this.possible?.gap()
     if (this.state === State.head) this.tryPartialHead()
     switch (this.state) {
       case State.body:
@@ -209,9 +150,19 @@ export class MessageReader extends HeadAssembly {
     this.gapWhileWaiting = false
   }
 
-  /** What would have spoken against the body did not come. */
+  /** The other direction: a final answer begins at `offset`, sent with so much of this stream. */
+  answered(offset: number, peerOffset: number): void {
+    this.possible?.answered(offset, peerOffset)
+  }
+
+  /** The other direction: answers may have been sent from `offset` on that were not recognised. */
+  answersHidden(offset: number): void {
+    this.possible?.answersHidden(offset)
+  }
+
+  /** What would have spoken against the body did not come: it is one, unless bytes behind it may still go on with what began in it. */
   decide(): void {
-    if (this.isUndecided) this.settle(false)
+    if (this.isUndecided) this.settle(this.gathered !== null)
   }
 
   /** ReservationOwner: what is kept has to make room. */
@@ -263,21 +214,26 @@ export class MessageReader extends HeadAssembly {
     const { doubt } = this
     const i = this.body.read(bytes, at, doubt === null ? end : doubt.limit(bytes, at, end), this.role)
     if (i < 0) {
-      if (doubt !== null) this.refuse()
-      else {
-        this.role.bodyLost(this.body.fault, piece.timeUs)
+      const { fault, faultAt } = this.body
+      if (doubt !== null) {
+        doubt.took(bytes, at, faultAt)
+        this.refuse(piece.offset + (faultAt - piece.at), doubt.search, true)
+      } else {
+        this.role.bodyLost(fault, piece.timeUs)
         this.stopped()
       }
-      return this.body.faultAt
+      return faultAt
     }
-    if (doubt?.took(bytes, at, i) === true) this.refuse()
+    if (doubt?.took(bytes, at, i) === true)
+      this.refuse(piece.offset + (i - piece.at), doubt.search).requestLineEnds(doubt.search)
     else if (this.body.isDone) this.bodyEnds(piece.offset + (i - piece.at), piece.timeUs)
     return i
   }
 
   private bodyEnds(endOffset: number, timeUs: number): void {
-    if (this.doubt === null || !this.doubt.ends()) this.finish(endOffset, timeUs)
-    else if (this.role.waits) this.refuse()
+    const { doubt } = this
+    if (doubt === null || !doubt.ends()) this.finish(endOffset, timeUs)
+    else if (this.role.waits) this.refuse(endOffset, doubt.search)
     else {
       this.endOffset = endOffset
       this.endUs = timeUs
@@ -290,24 +246,30 @@ export class MessageReader extends HeadAssembly {
     return at < piece.end && this.role.isInDoubt(piece.peerOffset, this)
   }
 
-  /** A body and a request are both possible: neither is passed on, and reading continues at a boundary that a further response proves. */
-  private refuse(): void {
-    this.role.bodyGap(Fault.earlyAnswer)
-    this.role.bodyLost(Fault.earlyAnswer, this.lastUs)
+  /** A body and a request are both possible: neither is passed on, and reading goes on where a boundary is proven. */
+  private refuse(offset: number, search: RequestLineSearch, isBroken = false): PossibleReadings {
+    const { context, role, body } = this
+    role.bodyGap(Fault.earlyAnswer)
+    role.bodyLost(Fault.earlyAnswer, this.lastUs)
+    const possible = new PossibleReadings(context, body, search, isBroken, role.unanswered, offset)
+    if (this.gathered !== null) possible.take(this.gathered.piece, 0)
     this.dropGathered()
+    this.body = new BodyReader(context.maxHeadBytes)
     this.doubt = null
     this.state = State.resync
-    this.role.lost(true)
+    this.possible = possible
+    role.lost()
+    return possible
   }
 
   private bodyGap(length: number, fault: number): void {
     const { role, body } = this
-    if (this.doubt !== null) {
-      role.bodyGap(fault)
-      this.refuse()
+    const { doubt } = this
+    role.bodyGap(fault)
+    if (doubt !== null) {
+      this.refuse(this.endOffset, doubt.search).gap()
       return
     }
-    role.bodyGap(fault)
     if (body.skip(length)) {
       if (body.isDone) this.finish(this.endOffset, this.lastUs)
       return
@@ -349,13 +311,14 @@ export class MessageReader extends HeadAssembly {
     const seen = this.boundary(piece, at)
     this.mayBeginHere = false
     if (seen === Probe.yes) {
-      this.state = State.idle
+      this.boundaryProven()
       return at
     }
     if (seen === Probe.more) {
       this.ask(Question.boundary)
       return at
     }
+    this.possible?.take(piece, at)
     this.role.skipped(piece.end - at, Skipped.unproven)
     return piece.end
   }
@@ -363,7 +326,19 @@ export class MessageReader extends HeadAssembly {
   /** Whether a message begins here, after a loss: one of Probe. */
   private boundary(piece: StreamPiece, at: number): number {
     if (at !== piece.at || !piece.startsSegment || !(piece.isAckedTo || this.mayBeginHere)) return Probe.no
-    return this.role.mayResume(piece.peerOffset) ? this.role.probe(piece.bytes, at, piece.end) : Probe.no
+    if (this.possible?.isBoundary(piece.peerOffset) === false) return Probe.no
+    return this.role.probe(piece.bytes, at, piece.end)
+  }
+
+  private boundaryProven(): void {
+    if (this.possible !== null) this.role.found(this.possible.unanswered)
+    this.forgetReadings()
+    this.state = State.idle
+  }
+
+  private forgetReadings(): void {
+    this.possible?.release()
+    this.possible = null
   }
 
   /** The piece continues with a head, or begins one beyond doubt. */
@@ -384,17 +359,10 @@ export class MessageReader extends HeadAssembly {
   protected loseBoundary(): void {
     this.releasePartial()
     this.state = State.resync
-    this.role.lost(false)
+    this.role.lost()
   }
 
   // --- bytes that wait for those after them -----------------------------------------------------------------------------------
-
-  private ask(question: number): void {
-    this.state = State.gather
-    this.question = question
-    this.gathered = null
-    this.probe = question === Question.endOfBody ? null : this.role.newProbe()
-  }
 
   private continueGathering(piece: StreamPiece, at: number): number {
     const { bytes, end } = piece
@@ -415,9 +383,10 @@ export class MessageReader extends HeadAssembly {
     switch (this.question) {
       case Question.boundary:
         if (isFirstLine) {
-          this.state = State.idle
+          this.boundaryProven()
           this.replay()
         } else {
+          if (this.gathered !== null) this.possible?.take(this.gathered.piece, 0)
           this.dropGathered()
           this.state = State.resync
         }
@@ -428,7 +397,7 @@ export class MessageReader extends HeadAssembly {
         this.replay()
         return
       default:
-        if (isFirstLine) this.refuse()
+        if (isFirstLine) this.refuse(this.endOffset, this.doubt!.atEnd!)
         else {
           this.finish(this.endOffset, this.endUs)
           this.replay()
@@ -456,17 +425,13 @@ export class MessageReader extends HeadAssembly {
       return
     }
     this.role.bodyGap(fault)
+    if (this.doubt !== null) {
+      this.refuse(this.endOffset, this.doubt.search).gap()
+      return
+    }
     this.role.bodyLost(fault, this.lastUs)
     this.dropGathered()
-    this.doubt = null
     this.loseBoundary()
-  }
-
-  private dropGathered(): void {
-    if (this.gathered !== null) this.role.skipped(this.gathered.length, Skipped.unproven)
-    this.gathered = null
-    this.probe = null
-    this.release()
   }
 
   // --- the end, and memory -----------------------------------------------------------------------------------------------------
@@ -474,7 +439,7 @@ export class MessageReader extends HeadAssembly {
   private endWith(fault: number, isOrderly: boolean): void {
     if (this.state === State.gather) {
       if (this.question === Question.boundary) this.dropGathered()
-      else this.settle(false)
+      else this.settle(this.isUndecided && this.gathered !== null)
     }
     if (this.state === State.head) this.tryPartialHead()
     const { role } = this
@@ -495,6 +460,7 @@ export class MessageReader extends HeadAssembly {
 
   private stopped(): void {
     this.releasePartial()
+    this.forgetReadings()
     this.doubt = null
     this.state = State.stopped
   }

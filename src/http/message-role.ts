@@ -81,14 +81,16 @@ export interface MessageRole extends BodyTarget {
 
   /** The sender may have known the final response to the message in hand when it sent what follows. */
   isInDoubt(peerOffset: number, start: MessageStart): boolean
-  /** A first line after a loss may be taken as evidence of a boundary. */
-  mayResume(peerOffset: number): boolean
+  /** Messages before the next one, the one in hand too, whose answer was not seen. */
+  readonly unanswered: number
   /** A segment whose beginning may be a message or part of one: nothing tells. */
   unproven(bytes: Buffer, at: number, end: number): void
   /** The first bytes of the stream are no message of this kind. True: one may still follow at a proven boundary. */
   isOther(bytes: Buffer, at: number, end: number): boolean
-  /** An unknown number of messages was lost. @param isRefused not by a gap: a body may have been another message */
-  lost(isRefused: boolean): void
+  /** An unknown number of messages was lost. */
+  lost(): void
+  /** Behind a refused body a boundary was proven. @param unanswered messages before it whose answer may still come, at most */
+  found(unanswered: number): void
   /** @param why one of Skipped */
   skipped(bytes: number, why: number): void
 }

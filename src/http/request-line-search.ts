@@ -20,8 +20,15 @@ export class RequestLineSearch {
   /** The method of that line is a known one that began in the body. */
   private isTargetKnown = false
   private isVersionKnown = false
-  /** Token bytes at hand that follow the end of the body; NONE: the body continues. */
+  /** Its method is CONNECT. */
+  private isTargetConnect = false
+  private isVersionConnect = false
+  /** Token bytes at hand that stand behind the end of the body; NONE: the body goes on. */
   private bytesBehind = NONE
+  /** Of the line found last: the last digit of its version, the byte that ended it, and whether its method may be CONNECT. */
+  minorVersion = 1
+  lineEnd = CR
+  isConnect = false
 
   begin(): void {
     this.tokenBytes = 0
@@ -37,6 +44,8 @@ export class RequestLineSearch {
     this.versionBytes = other.versionBytes
     this.isTargetKnown = other.isTargetKnown
     this.isVersionKnown = other.isVersionKnown
+    this.isTargetConnect = other.isTargetConnect
+    this.isVersionConnect = other.isVersionConnect
     this.bytesBehind = other.bytesBehind
   }
 
@@ -44,6 +53,12 @@ export class RequestLineSearch {
   find(bytes: Buffer, at: number, end: number): number {
     for (let i = at; i < end; i++) if (this.byte(bytes[i]!)) return i + 1
     return -1
+  }
+
+  /** As `find`, and looks at nothing: what is found later is found again. */
+  ahead(bytes: Buffer, at: number, end: number): number {
+    TRIAL.copyFrom(this)
+    return TRIAL.find(bytes, at, end)
   }
 
   /** The body is whole. From here on only a line that began in it counts, and of a known method: any text ends like an unknown one. */
@@ -84,9 +99,12 @@ export class RequestLineSearch {
     const wanted = REQUEST_VERSION[this.versionBytes]!
     if (wanted === '\r') {
       this.versionBytes = NONE
+      this.lineEnd = c
+      this.isConnect = this.isVersionConnect
       return c === CR || c === LF
     }
     const fits = wanted === '?' ? c === 0x30 || c === 0x31 : c === wanted.charCodeAt(0)
+    if (wanted === '?') this.minorVersion = c - 0x30
     this.versionBytes = fits ? this.versionBytes + 1 : NONE
     return false
   }
@@ -97,8 +115,10 @@ export class RequestLineSearch {
     if (this.targetBytes > 0) {
       this.versionBytes = 0
       this.isVersionKnown = this.isTargetKnown
+      this.isVersionConnect = this.isTargetConnect
     }
     const isKnown = this.endsWithKnownMethod()
+    this.isTargetConnect = isKnown && this.token().endsWith('CONNECT')
     const begins = this.bytesBehind === NONE ? this.tokenBytes > 0 : isKnown
     this.targetBytes = begins ? 0 : NONE
     this.isTargetKnown = isKnown
@@ -128,3 +148,5 @@ export class RequestLineSearch {
     return token
   }
 }
+
+const TRIAL = new RequestLineSearch()

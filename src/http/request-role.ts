@@ -13,23 +13,25 @@ export interface RequestEvents {
   requestBegan(): void
   /**
    * Its head is complete. `view` is borrowed. Returns a code of Fault where it is dropped for where it stands, else 0.
-   * @param peerOffset how far the client had the server's stream when it sent the first byte; NO_OFFSET: unknown
+   * @param start of its first byte
    */
-  requestHead(view: MessageView, peerOffset: number): number
-  /** @param endOffset offset after its last byte */
+  requestHead(view: MessageView, start: MessageStart): number
+  /** @param endOffset offset behind its last byte */
   requestComplete(view: MessageView, endOffset: number): void
   /** @param fault a code of Fault */
   requestDropped(fault: number): void
   /** After the last one, a CONNECT or an upgrade, complete or dropped: nothing is read until the reader is told to continue or to stop. */
   requestsWait(): void
-  /** An unknown number of requests was lost. @param isRefused a body may have been another request: only a further response proves a boundary */
-  requestsLost(isRefused: boolean): void
+  /** An unknown number of requests was lost. */
+  requestsLost(): void
+  /** The next request begins at a proven boundary. @param unanswered requests before it whose answer may still come, at most */
+  requestsFound(unanswered: number): void
   /** The first bytes of the stream are no HTTP/1 request. Returns whether requests may still follow at a proven boundary. */
   requestsAreOther(bytes: Buffer, at: number, end: number): boolean
   /** The client may have known the final response to the request in hand when it had the server's stream so far. */
   mayKnowAnswer(peerOffset: number, start: MessageStart): boolean
-  /** After a loss: a request line sent with so much of the server's stream may be one. */
-  mayResume(peerOffset: number): boolean
+  /** Requests whose answer was not seen, the one in hand too. */
+  readonly unanswered: number
   /** Bytes that were passed over. @param why one of Skipped */
   requestBytesSkipped(bytes: number, why: number): void
 }
@@ -110,7 +112,7 @@ export class RequestRole implements MessageRole, ReservationOwner {
     view.bodyKept = true
     this.waits = (view.flags & (MessageFlag.connect | MessageFlag.upgrade)) !== 0
     this.isLast = view.has(MessageFlag.close)
-    const fault = this.events.requestHead(view, start.startPeerOffset)
+    const fault = this.events.requestHead(view, start)
     if (fault !== 0) this.drop(fault)
     const { reader, maxBodyBytes } = this.context
     if (reader.recoverable !== 0) this.drop(reader.recoverable)
@@ -176,8 +178,8 @@ export class RequestRole implements MessageRole, ReservationOwner {
     return peerOffset !== start.startPeerOffset && this.events.mayKnowAnswer(peerOffset, start)
   }
 
-  mayResume(peerOffset: number): boolean {
-    return this.events.mayResume(peerOffset)
+  get unanswered(): number {
+    return this.events.unanswered
   }
 
   unproven(): void {}
@@ -186,8 +188,12 @@ export class RequestRole implements MessageRole, ReservationOwner {
     return this.events.requestsAreOther(bytes, at, end)
   }
 
-  lost(isRefused: boolean): void {
-    this.events.requestsLost(isRefused)
+  lost(): void {
+    this.events.requestsLost()
+  }
+
+  found(unanswered: number): void {
+    this.events.requestsFound(unanswered)
   }
 
   skipped(bytes: number, why: number): void {

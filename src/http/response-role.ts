@@ -41,6 +41,7 @@ export class ResponseRole implements MessageRole {
   readonly waits = false
   readonly isLast = false
   readonly takesWhole = false
+  readonly unanswered = 0
   private readonly context: ParserContext
   private readonly events: ResponseEvents
   private hasFirstLine = false
@@ -121,10 +122,6 @@ export class ResponseRole implements MessageRole {
     return false
   }
 
-  mayResume(): boolean {
-    return true
-  }
-
   unproven(bytes: Buffer, at: number, end: number): void {
     this.events.responseUnproven(bytes, at, end)
   }
@@ -136,6 +133,8 @@ export class ResponseRole implements MessageRole {
   lost(): void {
     this.events.responsesLost()
   }
+
+  found(): void {}
 
   skipped(bytes: number, why: number): void {
     this.events.responseBytesSkipped(bytes, why)

@@ -10,15 +10,13 @@ export class ServerProgress {
   closesAt: number = NO_OFFSET
   /** Offset of the piece being read. */
   at = 0
+  /** How far the server had the client's stream when it began its last final response; NO_OFFSET: unknown. */
+  private had: number = NO_OFFSET
   /** Everything before it was delivered, or is known to be lost. */
   private end = NO_OFFSET
   /** From `unsureFrom` on a response may have been sent that was not recognised. */
   private isUnsure = false
   private unsureFrom: number = NO_OFFSET
-  /** A client's request line is no evidence before a further response. */
-  private needsAnswer = false
-  /** It is evidence only with more of the server's stream than this; NO_OFFSET: with any. */
-  private resumeFrom: number = NO_OFFSET
 
   /** @param isReadable what comes next in it will be recognised */
   delivered(end: number, isReadable: boolean): void {
@@ -26,9 +24,18 @@ export class ServerProgress {
     if (!isReadable) this.unsure(this.at)
   }
 
-  gap(length: number): void {
-    this.unsure(this.end)
-    if (this.end !== NO_OFFSET) this.end += length
+  /** Returns where it begins; NO_OFFSET: unknown. */
+  gap(length: number): number {
+    const at = this.end
+    this.unsure(at)
+    this.had = NO_OFFSET
+    if (at !== NO_OFFSET) this.end += length
+    return at
+  }
+
+  /** What the client had when it sent a request at `startOffset` ends with a response that the server began when it had exactly all before that. */
+  hadAllBefore(startOffset: number, peerOffset: number): boolean {
+    return this.had === startOffset && this.end === peerOffset
   }
 
   /** The client sends a request, having received so much. */
@@ -36,21 +43,10 @@ export class ServerProgress {
     if (isAtBoundary && peerOffset >= this.end) this.isUnsure = false
   }
 
-  /** @param request null: whose it is is not known */
-  finalAnswer(offset: number, request: PendingRequest | null): void {
+  /** @param peerOffset how far the server had the client's stream @param request null: whose it is is not known */
+  finalAnswer(offset: number, peerOffset: number, request: PendingRequest | null): void {
+    this.had = peerOffset
     if (request === null) this.unsure(offset)
-    if (!this.needsAnswer || request?.state === 'dropped') return
-    this.needsAnswer = false
-    this.resumeFrom = offset
-  }
-
-  /** What follows may be a body or requests: only after a further response is a boundary proven. */
-  requireAnswer(): void {
-    this.needsAnswer = true
-  }
-
-  mayResume(peerOffset: number): boolean {
-    return !this.needsAnswer && (this.resumeFrom === NO_OFFSET || peerOffset > this.resumeFrom)
   }
 
   /**

@@ -17,6 +17,8 @@ class RequestRecord implements PendingRequest {
   is = 0
   peerOffset: number = NO_OFFSET
   isBehindLoss = false
+  /** What its client had of the server's stream ends with a response that began when the server had everything before the request, and nothing of it. */
+  isFirstOwed = false
   endOffset = 0
   state: PendingRequest['state'] = 'reading'
   answerOffset: number = NO_OFFSET
@@ -38,9 +40,15 @@ export class Transactions {
   private isUnsure = false
   /** A gap hid requests since the last one that was read. */
   private requestsWereLost = false
+  /** Of the requests that wait, so many may have been answered: the answers were not proven to be theirs. */
+  private unproven = 0
+  /** The client sends requests before it has the answers to those before them: behind a loss nobody can tell how many answers come first. */
+  private isPipelining = false
 
-  constructor(memory: HttpMemory, owner: TransactionOwner) {
+  /** @param beganInMiddle requests may wait that were sent before anything was seen */
+  constructor(memory: HttpMemory, owner: TransactionOwner, beganInMiddle: boolean) {
     this.memory = memory
+    this.requestsWereLost = beganInMiddle
     this.owner = owner
   }
 
@@ -58,12 +66,19 @@ export class Transactions {
     return this.pending.length === 0 || this.pending[0]!.isBehindLoss
   }
 
-  /** The head of a request was read. */
-  begin(view: MessageView, peerOffset: number, isBehindClose: boolean): void {
+  /**
+   * The head of a request was read.
+   * @param isFirstOwed see RequestRecord
+   */
+  begin(view: MessageView, peerOffset: number, isFirstOwed: boolean, isBehindClose: boolean): void {
+    const { last } = this
+    // Nothing of the answer to the one before had come.
+    if (last !== null && peerOffset !== NO_OFFSET && peerOffset <= last.peerOffset) this.isPipelining = true
     const request = this.unusedRecord()
     request.is = factsOf(view) | (isBehindClose ? Pending.behindClose : 0)
     request.peerOffset = peerOffset
     request.isBehindLoss = this.requestsWereLost
+    request.isFirstOwed = isFirstOwed
     request.endOffset = 0
     request.state = 'reading'
     request.answerOffset = NO_OFFSET
@@ -94,16 +109,36 @@ export class Transactions {
   answer(isInterim: boolean, offset: number, peerOffset: number): PendingRequest | null {
     this.isInterim = isInterim
     const request = this.pairOf(offset, peerOffset)
+    // The next one was sent without this answer.
+    if (request !== null && this.pending.length > 1 && this.pending[1]!.peerOffset <= offset) this.isPipelining = true
     this.answering = request
     if (isInterim || request === null) return request
+    this.unproven = 0
     this.pending.shift()
     this.memory.connection(-PENDING_BYTES)
     request.answerOffset = offset
     return request
   }
 
+  /** A final answer belongs to none that is known. Returns whether it may still be that of a request that waits. */
+  mayBeOfOneWaiting(): boolean {
+    if (this.unproven >= this.pending.length) return false
+    this.unproven++
+    return true
+  }
+
   requestsLost(): void {
     this.requestsWereLost = true
+  }
+
+  /** Behind a loss the next request begins where at most so many before it are unanswered. */
+  requestsFound(unanswered: number): void {
+    if (unanswered > 0) this.isPipelining = true
+    else {
+      this.miss()
+      this.requestsWereLost = false
+      this.isUnsure = false
+    }
   }
 
   responsesLost(): void {
@@ -149,10 +184,14 @@ export class Transactions {
   private pairOf(offset: number, peerOffset: number): PendingRequest | null {
     const { pending } = this
     if (this.isUnsure || pending[0]?.isBehindLoss === true) {
-      // The client had everything before this response when it sent the request, and the server had the request and nothing after it.
+      // The client had everything before this response when it sent the request, and the server had the request and nothing after it. The
+      // response before began when it had all requests before this one: those of a client that waits for its answers were answered.
+      if (this.isPipelining) return null
       const i = pending.findIndex((p) => p.peerOffset === offset)
       const request = pending[i]
       if (request === undefined || request.state !== 'complete' || request.endOffset !== peerOffset) return null
+      const isBehindLoss = this.requestsWereLost || pending.some((p, k) => k <= i && p.isBehindLoss)
+      if (isBehindLoss && !request.isFirstOwed) return null
       this.miss(i)
       this.isUnsure = false
       request.isBehindLoss = false
@@ -164,6 +203,7 @@ export class Transactions {
   private take(count: number): PendingRequest[] {
     const { pending } = this
     this.memory.connection(-count * PENDING_BYTES)
+    this.unproven = Math.max(this.unproven - count, 0)
     // Of a long array `shift` moves the beginning, `splice` a thousand elements: nine microseconds a request.
     return count === 1 ? [pending.shift()!] : pending.splice(0, count)
   }

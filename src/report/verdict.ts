@@ -49,6 +49,9 @@ export function verdict(summary: Summary): string {
   if (unread.length > 0) return `Not everything was read: ${unread.join('; ')}.${purpose}`
   const { packets, flows, requests } = summary
   if (packets.received === 0) return 'Nothing arrived: there was no packet to read.'
+  const tcpPackets = packets.processed - packets.other
+  if (flows.opened === 0 && tcpPackets > 0)
+    return `Nothing was read: ${plural(tcpPackets, 'TCP packet')}, none of which opens a connection or carries data of one.${purpose}`
   if (flows.opened === 0)
     return `Nothing was read: no TCP connection was seen in ${plural(packets.received, 'packet')}.${purpose}`
   if (requests.parsed === 0) return `No HTTP/1 request was seen in ${plural(flows.opened, 'connection')}.${purpose}`
@@ -62,7 +65,7 @@ function losses({ packets, requests, flows, targets }: Summary): string[] {
   if (flows.gaps > 0) {
     const isHarmless = !['gap', 'truncated', 'incomplete'].some((reason) => requests.dropped[reason])
     places.push(
-      `${plural(flows.gaps, 'gap')} in the captured streams${isHarmless ? ', in no request that was recognised' : ''}`,
+      `${plural(flows.gaps, 'gap')} in the captured streams${packets.truncated > 0 ? ` (${plural(packets.truncated, 'packet')} truncated)` : ''}${isHarmless ? ', in no request that was recognised' : ''}`,
     )
   }
   const [, otherPackets] = divided(packets.dropped, ASKED_FOR)

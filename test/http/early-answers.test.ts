@@ -181,7 +181,67 @@ test('an early response that closes ends the connection', () => {
   expect(rig.drops).toEqual({ incomplete: 1 })
 })
 
-test('any split of what follows an early response is read the same', () => {
+describe('behind a refused body, a second answer before a body proves nothing', () => {
+  /** A GET of so many bytes. */
+  const padded = (target: string, length: number) =>
+    get(target, `X: ${'x'.repeat(length - get(target).length - 5)}\r\n`)
+
+  test.each([EXPECT, ''])(
+    'what may be the second body is refused, and what comes before a further answer (%j)',
+    (fields) => {
+      const rig = new ConnectionRig().client(post('/a', 400, fields)).server(answer(401))
+      rig.client(post('/b', 400, fields), { isAckedTo: true }).server(answer(401))
+      rig.client(padded('/x', 400), { isAckedTo: true }).client(get('/z'), { isAckedTo: true }).server(answer(200))
+      rig.client(get('/last'), { isAckedTo: true }).server(answer(204))
+      expect(rig.close()).toEqual(['null -> 401', 'null -> 401', 'null -> 200', 'GET /last -> none', 'null -> 204'])
+      expect(rig.drops).toEqual({ earlyAnswer: 1 })
+    },
+  )
+
+  test.each([
+    ['a length', post('/b', 400)],
+    ['chunks', CHUNKED],
+    ['a length, behind another request', get('/n') + post('/b', 400)],
+    ['a length, in a segment with the rest of the first body', `some body${post('/b', 400)}`],
+  ])('a body that begins with the text of a request: %s', (_how, second) => {
+    const text = 'GET /evil HTTP/1.1\r\nHost: a\r\n\r\n'
+    const rig = new ConnectionRig().client(post('/a', 400, EXPECT)).server(answer(417))
+    rig.client(second, { isAckedTo: true }).server(answer(200))
+    rig.client(`${second === CHUNKED ? '190\r\n' : ''}${text}`, { isAckedTo: true })
+    rig.client(get('/invented'), { isAckedTo: true })
+    expect(rig.close().filter((e) => !e.startsWith('null'))).toEqual([])
+  })
+
+  test('with 100 (Continue) or without, a second body that is sent before its answer is followed to its end', () => {
+    const text = get('/in-the-body')
+    for (const interim of [CONTINUE, '']) {
+      const rig = new ConnectionRig().client(post('/a', 400, EXPECT)).server(answer(401))
+      rig.client(post('/b', text.length, EXPECT), { isAckedTo: true })
+      if (interim !== '') rig.server(interim)
+      rig.client(text, { isAckedTo: true }).server(answer(201))
+      rig.client(get('/next'), { isAckedTo: true }).server(answer(200))
+      expect(rig.close().at(-1)).toBe('GET /next -> 200')
+    }
+  })
+
+  test('behind a further loss a segment that begins with a request line has to be answered, too', () => {
+    const rig = new ConnectionRig().client(post('/a', 400, EXPECT)).server(answer(401))
+    rig.client(get('/x'), { isAckedTo: true }).gap(CLIENT, 100).server(answer(200))
+    rig.client(get('/1'), { isAckedTo: true }).server(answer(201))
+    rig.client(get('/2'), { isAckedTo: true }).server(answer(202))
+    expect(rig.close().filter((e) => !e.startsWith('null'))).toEqual(['GET /2 -> 202'])
+  })
+
+  test('text with many request lines is not followed: nothing is read behind it', () => {
+    const rig = new ConnectionRig().client(post('/a', 4000, EXPECT)).server(answer(401))
+    rig.client(`${get('/w')}GET /v HTTP`, { isAckedTo: true })
+    rig.client(get('/x').repeat(40) + 'GET /x HTTP/1.1\r\n'.repeat(100), { isAckedTo: true }).server(answer(200))
+    rig.client(get('/y'), { isAckedTo: true }).server(answer(200))
+    expect(rig.close().filter((e) => !e.startsWith('null'))).toEqual([])
+  })
+})
+
+test('any split of what follows an early answer is read the same', () => {
   const follows = fc.constantFrom(
     `hello${get('/n')}`,
     get('/n') + get('/m'),

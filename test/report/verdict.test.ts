@@ -44,6 +44,16 @@ const SITUATIONS: readonly (readonly [string, Part<Summary>, string])[] = [
     { packets: { received: 10, processed: 10, other: 10 }, flows: { opened: 0 }, ...NOTHING_READ },
     'Nothing was read: no TCP connection was seen in 10 packets.',
   ],
+  [
+    'only acknowledgements, resets or ends of connections that were open before',
+    { packets: { received: 10, processed: 10, other: 4 }, flows: { opened: 0 }, ...NOTHING_READ },
+    'Nothing was read: 6 TCP packets, none of which opens a connection or carries data of one.',
+  ],
+  [
+    'a capture with a short snap length',
+    { packets: { received: 10, processed: 10, truncated: 2 }, flows: { opened: 1, gaps: 2 }, ...NOTHING_READ },
+    'Lost: 2 gaps in the captured streams (2 packets truncated), in no request that was recognised.',
+  ],
   ['connections without a request', NOTHING_READ, 'No HTTP/1 request was seen in 1 connection.'],
   [
     'a connection that began with something else, and was answered',

@@ -111,6 +111,13 @@ export class ConnectionRig {
     return this.pump()
   }
 
+  /** Bytes of `direction` that were sent before the mirror began. */
+  before(direction: number, length: number): this {
+    this.sent[direction]! += length
+    this.delivered[direction]! += length
+    return this
+  }
+
   fin(direction: number): this {
     this.connection.end(direction, End.fin)
     return this.pump()

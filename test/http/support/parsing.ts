@@ -185,6 +185,8 @@ export class RequestLog implements RequestEvents {
     this.events.push('wait')
   }
 
+  requestsFound(): void {}
+
   requestsLost(): void {
     this.events.push('lost')
   }
@@ -199,9 +201,7 @@ export class RequestLog implements RequestEvents {
     return peerOffset > 0
   }
 
-  mayResume(): boolean {
-    return true
-  }
+  readonly unanswered = 0
 
   requestBytesSkipped(bytes: number, why: number): void {
     if (bytes <= 0) throw new Error('nothing was skipped')
