@@ -26,6 +26,8 @@ export const Flow = {
   unanswered: 2048,
   /** Closed, and its client's SYN came again: a copy of the first, or of a connection that begins with the same number. */
   askedAgain: 4096,
+  /** It began unseen, and not long ago: it may be captured twice with different numbers. */
+  mayBeTwice: 8192,
 } as const
 
 /** Bits of FlowTable.directionFlags: of what one side sends. */

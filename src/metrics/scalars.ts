@@ -101,7 +101,7 @@ export const SCALARS = {
   flowsRepeated: {
     metric: 'mirrorshard_flows_repeated_total',
     kind: 'counter',
-    help: 'Connections not read because they begin with both initial sequence numbers of one that ended: a second copy.',
+    help: 'Second copies of connections, not read: with both initial sequence numbers of one that ended, or captured beside it with other numbers.',
   },
   flowTableBytes: {
     metric: 'mirrorshard_flow_table_bytes',

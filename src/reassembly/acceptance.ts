@@ -14,7 +14,7 @@ import type { FlowTable } from '../flow/flow-table.ts'
 import { Counter } from '../metrics/counters.ts'
 import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import { Doubt } from './doubtful-segments.ts'
-import { type HalfStreams, isShortlyBefore } from './half-stream.ts'
+import { type HalfStreams, isShortlyBefore, UNSCALED_WINDOW } from './half-stream.ts'
 import type { Segment } from './segment.ts'
 
 /** Linux lets a timestamp be older by one tick (TCP_PAWS_WINDOW). */
@@ -22,9 +22,6 @@ const PAWS_TOLERANCE = 1
 
 /** So many of the last window are beyond the largest, too. Chosen: windows grow by less while they are seen. */
 const CLEARLY_OLD = 4
-
-/** The largest window without scaling (RFC 7323 section 2.1). */
-const UNSCALED_WINDOW = 65_535
 
 /** What a SYN says of the connection besides its number. */
 export interface OfferedOptions {
@@ -139,7 +136,8 @@ export class Acceptance {
     if (!half.isWithinWindow(key, seqAdd(segment.start, segment.length))) return Doubt.beyondWindow
     if (!half.has(peer, Direction.known | Direction.seen))
       return (table.flags[key >> 1]! & Flow.unanswered) !== 0 ? Doubt.unanswered : -1
-    if (this.isRefusedByHandshake(key, segment)) return Doubt.handshake
+    const refused = this.isOpening(peer) ? this.doubtOfHandshake(key, segment) : -1
+    if (refused >= 0) return refused
     const sent = half.sentEnd(peer)
     if (seqBefore(sent, segment.ack)) return segment.length === 0 && !segment.isFin ? -1 : Doubt.ackAhead
     if (!half.has(peer, Direction.acked)) return -1
@@ -158,22 +156,27 @@ export class Acceptance {
   }
 
   /**
-   * What opens the connection follows the SYN, acknowledges the SYN+ACK and nothing else (RFC 9293 section 3.10.7.4, SYN-RECEIVED),
-   * and echoes its timestamp: newer ones are those of refusals (Linux since 6.15).
+   * What opens the connection stands behind the SYN, acknowledges the SYN+ACK and nothing else (RFC 9293 section 3.10.7.4, SYN-RECEIVED),
+   * and echoes its timestamp: newer ones are those of refusals (Linux since 6.15), or of a SYN+ACK that was sent again and not captured.
    */
-  private isRefusedByHandshake(key: number, segment: Segment): boolean {
+  private doubtOfHandshake(key: number, segment: Segment): number {
     const { table, half } = this
     const peer = key ^ 1
-    if (!this.isOpening(peer) || !half.has(key, Direction.opened) || half.hasMoved(peer)) return false
-    if (segment.ack !== table.base[peer] || seqBefore(segment.start, table.base[key]!)) return true
+    if (!half.has(key, Direction.opened) || half.hasMoved(peer)) return -1
+    if (segment.ack !== table.base[peer] || seqBefore(segment.start, table.base[key]!)) return Doubt.handshake
     const { hasTimestamps, tsecr } = segment.options
     const answered = table.tsRecent[peer]! | 0
-    return hasTimestamps && segment.length > 0 && tsecr !== 0 && answered !== 0 && seqBefore(answered, tsecr)
+    const isNewer = hasTimestamps && segment.length > 0 && tsecr !== 0 && answered !== 0 && seqBefore(answered, tsecr)
+    return isNewer ? Doubt.newerEcho : -1
   }
 
-  /** The SYN+ACK was sent, and nothing seen that completes the handshake. */
+  /** The SYN+ACK was sent, and nothing seen that completes the handshake: neither its acknowledgement, nor one of the server behind the SYN. */
   private isOpening(server: number): boolean {
-    return (this.table.directionFlags[server]! & (Direction.syn | Direction.opened | Direction.acked)) === Direction.syn
+    const { table } = this
+    const client = server ^ 1
+    if ((table.directionFlags[server]! & (Direction.syn | Direction.opened | Direction.acked)) !== Direction.syn)
+      return false
+    return !this.half.has(client, Direction.acked) || !seqBefore(table.base[client]!, table.highAck[client]!)
   }
 
   private isTimestampOld(key: number, segment: Segment): boolean {

@@ -28,6 +28,8 @@ export const Doubt = {
   handshake: 7,
   /** Of a connection of which the other side has shown nothing. As ackAhead, but only an acknowledgement of it decides. */
   unanswered: 8,
+  /** It opens the connection, but for its echo of a timestamp that was not seen. Taken where it was acknowledged. */
+  newerEcho: 9,
 } as const
 
 /** One of them: its bytes are a copy. */

@@ -22,6 +22,7 @@ const REFUSED: readonly number[] = [
   Counter.segmentsAckOld,
   Counter.segmentsAckUnsent,
   Counter.segmentsAckUnsent,
+  Counter.segmentsAckUnsent,
 ]
 /** Of these the first copy may be the one that the receiver took. */
 const MAY_BE_TRUE: ReadonlySet<number> = new Set([
@@ -29,6 +30,17 @@ const MAY_BE_TRUE: ReadonlySet<number> = new Set([
   Doubt.unanswered,
   Doubt.unclearAck,
   Doubt.authentication,
+  // Older kernels take it.
+  Doubt.newerEcho,
+])
+/** What shows one of them shows all of them that acknowledge the same. */
+const IS_DECIDED_ALIKE: ReadonlySet<number> = new Set([Doubt.ackAhead, Doubt.newerEcho])
+/** Their acknowledgement was not known otherwise. */
+const SHOWS_PROGRESS: ReadonlySet<number> = new Set([
+  Doubt.ackAhead,
+  Doubt.unanswered,
+  Doubt.handshake,
+  Doubt.newerEcho,
 ])
 const NOT_URGENT = -1
 
@@ -92,15 +104,18 @@ export class Doubts {
   /**
    * A segment that the receiver takes if it is the first with its bytes: what was kept of them is no longer wanted. Where that may have
    * been the true one, and is another, nobody knows what the receiver read.
+   * @param doubt why it was in doubt itself; -1: it was not
    */
-  meet(key: number, piece: SegmentPiece): void {
+  meet(key: number, piece: SegmentPiece, doubt = -1): void {
     const doubtful = this.disorders.doubtfulOf(key)
     if (doubtful === null) return
     const before = doubtful.cost
     for (let i = doubtful.segments.length - 1; i >= 0; i--) {
       const kept = doubtful.segments[i]!
       if (overlapOf(kept, piece) === 0) continue
-      if (differs(kept, piece)) {
+      // Both acknowledged the same, and were doubted for the same alone: the receiver took both or none, so the first is the one it read.
+      const isAlike = IS_DECIDED_ALIKE.has(doubt) && kept.doubt === doubt && kept.ack === piece.ack
+      if (!isAlike && differs(kept, piece)) {
         // Acknowledged before the other copy came: it was the one. Then all of its bytes were, also those that are still to come otherwise.
         const mayBeTrue = MAY_BE_TRUE.has(kept.doubt) || this.isAcknowledged(key, kept)
         const length = kept.bytes.length + kept.missing
@@ -138,7 +153,7 @@ export class Doubts {
     if (doubtful === null) return
     for (let i = 0; i < doubtful.segments.length; ) {
       const kept = doubtful.segments[i]!
-      const verdict = verdictOf(kept, proof)
+      const verdict = verdictOf(kept, proof, this.table.base[key ^ 1]!)
       if (verdict === 0) i++
       else if (verdict > 0) {
         this.take(key, i)
@@ -269,13 +284,9 @@ export class Doubts {
     const isAckedTo = this.half.has(key, Direction.acked) && this.table.highAck[key] === kept.seq
     this.fillPiece(kept, isAckedTo)
     // Others may be copies of the same bytes.
-    this.meet(key, this.piece)
-    if (
-      kept.hasAck &&
-      (acknowledgesUnseen(kept) || kept.doubt === Doubt.handshake) &&
-      this.half.acknowledge(key ^ 1, kept.ack)
-    )
-      this.watched.add(key >> 1)
+    this.meet(key, this.piece, kept.doubt)
+    const isNews = kept.hasAck && SHOWS_PROGRESS.has(kept.doubt)
+    if (isNews && this.half.acknowledge(key ^ 1, kept.ack)) this.watched.add(key >> 1)
     const length = kept.bytes.length + kept.missing
     if (length > 0) this.delivery.take(key, this.piece, length)
     if (kept.isFin) this.half.finish(key, seqAdd(kept.seq, length))
@@ -322,15 +333,20 @@ function acknowledgesUnseen({ doubt }: DoubtfulSegment): boolean {
 /**
  * 1: the peer had sent what the segment acknowledges when it came; -1: it had not, though it has bytes of that place now; 0: neither is
  * shown. RFC 5961 section 5.2: what acknowledges data that was never sent is discarded.
+ * @param peerBase where the peer's stream begins
  */
-function verdictOf(kept: DoubtfulSegment, proof: Segment): number {
-  // Data of a SYN that its receiver acknowledges was taken (RFC 7413 section 4.2).
-  if (kept.doubt === Doubt.synData) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
-  if (!acknowledgesUnseen(kept)) return 0
+function verdictOf(kept: DoubtfulSegment, proof: Segment, peerBase: number): number {
+  // What its receiver acknowledges was taken; of the data of a SYN see RFC 7413 section 4.2.
+  const isDecidedByAck = kept.doubt === Doubt.synData || kept.doubt === Doubt.newerEcho
+  if (isDecidedByAck) return proof.hasAck && !seqBefore(proof.ack, endOf(kept)) ? 1 : 0
   const isLater = proof.hasAck && seqBefore(kept.seq, proof.ack)
-  if (kept.doubt === Doubt.unanswered) return isLater && !seqBefore(proof.start, kept.ack) ? 1 : 0
+  const isProven = isLater && !seqBefore(proof.start, kept.ack)
+  // The mirror brings the end of the handshake late, and what the server sent behind it.
+  if (kept.doubt === Doubt.handshake) return isProven && seqBefore(peerBase, kept.ack) ? 1 : 0
+  if (!acknowledgesUnseen(kept)) return 0
+  if (kept.doubt === Doubt.unanswered) return isProven ? 1 : 0
   if (!isLater) return seqBefore(proof.end, kept.ack) ? 0 : 1
-  if (!seqBefore(proof.start, kept.ack)) return 1
+  if (isProven) return 1
   // A bare acknowledgement stands where its sender goes on; a keep-alive probe one byte back.
   if (proof.length === 0 && !proof.isFin) return seqDistance(proof.start, kept.ack) > 1 ? -1 : 0
   // Data may be sent again, in other pieces: it says nothing about how far its sender had come.

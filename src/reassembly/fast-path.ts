@@ -34,7 +34,7 @@ const FLAGS_THAT_MATTER = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst | TcpFlag.urg 
 /** None of these in a direction: no packet of it needs more than this path. */
 const OUT_OF_ORDER = Direction.fin | Direction.ended | Direction.truncated | Direction.hole | Direction.behindGap
 /** What the slow path does with the first packet of a connection, and with one of a connection that is not read. */
-const NOT_UNDER_WAY = Flow.closed | Flow.ignored | Flow.mayBeCopy | Flow.signed
+const NOT_UNDER_WAY = Flow.closed | Flow.ignored | Flow.mayBeCopy | Flow.mayBeTwice | Flow.signed
 
 export class FastPath {
   private readonly table: FlowTable

@@ -16,6 +16,8 @@ import { MIDSTREAM_OFFSET, NO_OFFSET } from './stream-parser.ts'
 
 /** Beyond any window a real sender uses between two packets we see: such a packet belongs to another connection. */
 export const MAX_JUMP = 1 << 24
+/** The largest window without scaling (RFC 7323 section 2.1). */
+export const UNSCALED_WINDOW = 65_535
 /** Streams longer than this are compared with no number of their beginning: it has come round again. */
 const COMPARABLE = 2 ** 31
 

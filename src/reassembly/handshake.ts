@@ -11,19 +11,17 @@ import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { Lifecycle } from '../flow/lifecycle.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import { seqBefore, seqDistance } from '../wire/seq.ts'
-import type { Acceptance } from './acceptance.ts'
+import { seqBefore } from '../wire/seq.ts'
+import type { Acceptance, OfferedOptions } from './acceptance.ts'
 import type { Delivery } from './delivery.ts'
 import type { Opening } from './disorder.ts'
 import type { Disorders } from './disorders.ts'
 import { Doubt } from './doubtful-segments.ts'
 import type { Doubts } from './doubts.ts'
 import { type HalfStreams, isNear, isShortlyBefore } from './half-stream.ts'
-import type { Segment } from './segment.ts'
+import type { SecondCopies } from './second-copies.ts'
+import { isAnswerTo, type Segment } from './segment.ts'
 import { End } from './stream-parser.ts'
-
-/** Data that a SYN can carry: more is acknowledged by nobody. */
-const MAX_SYN_DATA = 65_535
 
 export class Handshake {
   private readonly table: FlowTable
@@ -34,6 +32,7 @@ export class Handshake {
   private readonly doubts: Doubts
   private readonly lifecycle: Lifecycle
   private readonly past: EndedConnections
+  private readonly copies: SecondCopies
   private readonly counters: CounterBlock
   private readonly startAt: (key: number, seq: number, isBeginning: boolean) => void
 
@@ -47,6 +46,7 @@ export class Handshake {
       readonly doubts: Doubts
       readonly lifecycle: Lifecycle
       readonly past: EndedConnections
+      readonly copies: SecondCopies
       readonly counters: CounterBlock
     },
     startAt: (key: number, seq: number, isBeginning: boolean) => void,
@@ -59,6 +59,7 @@ export class Handshake {
     this.doubts = parts.doubts
     this.lifecycle = parts.lifecycle
     this.past = parts.past
+    this.copies = parts.copies
     this.counters = parts.counters
     this.startAt = startAt
   }
@@ -131,7 +132,8 @@ export class Handshake {
           if (isClosed) table.flags[slot]! |= Flow.askedAgain
           else if (!half.has(key, Direction.syn)) this.opens(key, segment)
           // Or another connection with the same number: then the server's is another.
-          else if (half.hasMoved(key ^ 1)) this.keepSyn(key, segment)
+          else if (half.has(key ^ 1, Direction.syn) || half.hasMoved(key) || half.hasMoved(key ^ 1))
+            this.keepSyn(key, segment)
           return
         }
       } else if (!isClosed && this.isOf(key, first)) {
@@ -147,7 +149,12 @@ export class Handshake {
         this.counters.add(Counter.segmentsSynInWindow)
         return
       }
+      const old = this.untouched(slot)
       this.lifecycle.restart(slot)
+      this.startAt(key, first, true)
+      this.opens(key, segment)
+      if (old?.client === key) this.copies.keep(old)
+      return
     } else if (isClosed) this.lifecycle.restart(slot)
     this.startAt(key, first, true)
     this.opens(key, segment)
@@ -183,7 +190,7 @@ export class Handshake {
     }
     if (opening !== null && opening.client === client && isAnswerTo(opening.clientFirst, ack)) {
       if (opening.clientOptions !== null) {
-        this.begin(opening, first)
+        if (!this.begin({ ...opening, serverOptions: { ...segment.options } }, first)) return
         half.acknowledge(client, ack)
         this.acceptance.noteHandshake(key, segment)
         half.noteWindow(key, segment)
@@ -202,9 +209,13 @@ export class Handshake {
       if (half.has(key, Direction.known) && table.base[key] !== first) {
         if (!isUntouched || this.hasBegun(key)) {
           this.counters.add(Counter.segmentsSynInWindow)
+          this.keepBeside(client, ack, first, { ...segment.options })
           return
         }
+        const before = half.has(key, Direction.syn) ? table.base[key]! : null
+        const offered = before === null ? null : this.offeredBy(key)
         this.rebase(key, first)
+        if (before !== null) this.keepBeside(client, ack, before, offered)
       }
     } else if (half.has(client, Direction.syn) || half.hasMoved(client) || half.hasMoved(key)) {
       this.keepInMind({
@@ -306,17 +317,104 @@ export class Handshake {
     disorder.opening = { ...opening, sinceUs: this.delivery.nowUs }
   }
 
-  /** A new connection on the five-tuple of one that was open. @param serverFirst null: not known yet */
-  private begin({ client, clientFirst, clientOptions, serverOptions }: Opening, serverFirst: number | null): void {
+  /**
+   * A connection on the five-tuple of one that is open, or its second copy: where that is not clear, its numbers are kept until data comes.
+   * @param serverFirst null: not known yet
+   * @returns whether it began
+   */
+  private begin(opening: Opening, serverFirst: number | null): boolean {
+    const { client, clientFirst } = opening
     const slot = client >> 1
-    const { table } = this
-    if (serverFirst !== null && this.past.has(table.hash[slot]! | 0, clientFirst, serverFirst)) return
+    const { table, copies } = this
+    if (serverFirst !== null && this.past.has(table.hash[slot]! | 0, clientFirst, serverFirst)) return false
+    if (!copies.canBeCopied(client, this.delivery.nowUs)) {
+      this.start(opening, serverFirst)
+      return true
+    }
+    if (copies.isKnown(slot)) return false
+    const disorder = this.disorders.of(slot)
+    if (disorder !== null) disorder.opening = null
+    copies.keep({ ...opening, serverFirst })
+    return false
+  }
+
+  private start({ client, clientFirst, clientOptions, serverOptions }: Opening, serverFirst: number | null): void {
+    const slot = client >> 1
+    const old = this.untouched(slot)
     this.lifecycle.restart(slot)
+    this.copies.forget(slot)
     this.startAt(client, clientFirst, true)
-    if (clientOptions !== null) this.acceptance.noteOptions(client, clientOptions, true, false)
-    if (serverFirst !== null) this.startAt(client ^ 1, serverFirst, true)
-    if (serverOptions !== null) this.acceptance.noteOptions(client ^ 1, serverOptions, true, true)
+    if (clientOptions !== null) this.noteSyn(client, clientOptions, false)
+    if (serverFirst !== null) {
+      this.startAt(client ^ 1, serverFirst, true)
+      this.half.acknowledge(client, clientFirst)
+    }
+    if (serverOptions !== null) this.noteSyn(client ^ 1, serverOptions, true)
     this.noteClient(client)
+    if (old?.client === client) this.copies.keep(old)
+  }
+
+  /** What was kept beside the connection that is read begins: see SecondCopies. */
+  beginKept(slot: number): void {
+    const opening = this.copies.take(slot)
+    const wasSeen = this.half.has(opening.client ^ 1, Direction.seen)
+    this.start(opening, opening.serverFirst)
+    if (wasSeen && opening.serverOptions === null) this.table.flags[slot]! |= Flow.unanswered
+  }
+
+  /** The numbers of the open connection, of which nothing but the handshake came: its second copy may go on first. */
+  private untouched(slot: number): Opening | null {
+    const { table, half } = this
+    const flags = table.flags[slot]!
+    const client = slot * 2 + ((flags & Flow.clientIs1) !== 0 ? 1 : 0)
+    const server = client ^ 1
+    if ((flags & (Flow.closed | Flow.clientKnown)) !== Flow.clientKnown || !half.has(client, Direction.known))
+      return null
+    if (half.hasMoved(client) || half.hasMoved(server) || this.disorders.storeOf(client) !== null) return null
+    return {
+      client,
+      clientFirst: table.base[client]!,
+      clientOptions: half.has(client, Direction.syn) ? this.offeredBy(client) : null,
+      serverFirst: half.has(server, Direction.known) ? table.base[server]! : null,
+      serverOptions: half.has(server, Direction.syn) ? this.offeredBy(server) : null,
+      sinceUs: this.delivery.nowUs,
+    }
+  }
+
+  private offeredBy(key: number): OfferedOptions {
+    const { table, half } = this
+    const flags = table.flags[key >> 1]!
+    return {
+      windowScale: half.has(key, Direction.scales) ? table.windowScale[key]! : -1,
+      isSackPermitted: half.has(key, Direction.sack),
+      hasTimestamps: (flags & Flow.withoutTimestamps) === 0,
+      tsval: table.tsRecent[key]!,
+      hasMd5: (flags & Flow.signed) !== 0,
+      hasAuthentication: false,
+    }
+  }
+
+  /** A SYN that was kept in mind: the packets of its sender are captured. */
+  private noteSyn(key: number, options: OfferedOptions, isAnswer: boolean): void {
+    this.acceptance.noteOptions(key, options, true, isAnswer)
+    this.table.directionFlags[key]! |= Direction.seen
+  }
+
+  /** Another answer to the SYN of the open connection: of its second copy, or of another connection with the client's number of this one. */
+  private keepBeside(
+    client: number,
+    clientFirst: number,
+    serverFirst: number,
+    serverOptions: OfferedOptions | null,
+  ): void {
+    const { flags } = this.table
+    const slot = client >> 1
+    const isClient =
+      (flags[slot]! & Flow.clientKnown) !== 0 && ((flags[slot]! & Flow.clientIs1) !== 0 ? 1 : 0) === (client & 1)
+    if (!isClient || this.copies.isKnown(slot)) return
+    const clientOptions = this.offeredBy(client)
+    const sinceUs = this.delivery.nowUs
+    this.copies.keep({ client, clientFirst, clientOptions, serverFirst, serverOptions, sinceUs })
   }
 
   private isUnanswered(slot: number): boolean {
@@ -339,10 +437,4 @@ export class Handshake {
     if ((flags[slot]! & (Flow.askedAgain | Flow.ignored)) === Flow.askedAgain && base[server] !== first) return true
     return (flags[slot]! & Flow.ignored) === 0 && !half.hasMoved(slot * 2) && !half.hasMoved(slot * 2 + 1)
   }
-}
-
-/** The acknowledgement is that of a SYN whose stream begins at `first`, with data in it or without. */
-function isAnswerTo(first: number, ack: number): boolean {
-  const taken = seqDistance(first, ack)
-  return taken >= 0 && taken <= MAX_SYN_DATA && !seqBefore(ack, first)
 }

@@ -11,6 +11,7 @@
  *   late           of a connection that ended
  *   other          its numbers are those of another connection on the same five-tuple, whose beginning was lost
  *   outOfWindow    its numbers are nobody's
+ *   copy           the connection is captured twice with different numbers, and this is of the copy that is not read
  *   inWindow       everything else: judged, then taken, doubted or refused
  *
  * In-order segments are handed on where they lie: no copy and no allocation. All times are packet times (offline) or monotonic (live).
@@ -38,6 +39,7 @@ import { Multipath } from './multipath.ts'
 import type { OverlapPolicy } from './out-of-order-store.ts'
 import { type GapOptions, PendingGaps } from './pending-gaps.ts'
 import { Resets } from './resets.ts'
+import { Copy, SecondCopies } from './second-copies.ts'
 import { Segment } from './segment.ts'
 import { End, Phase, type StreamParserFactory } from './stream-parser.ts'
 
@@ -49,7 +51,7 @@ export interface ReassemblyOptions extends LifecycleOptions, GapOptions {
   readonly overlap: OverlapPolicy
 }
 
-const Kind = { handshake: 0, reset: 1, late: 2, other: 3, outOfWindow: 4, inWindow: 5 } as const
+const Kind = { handshake: 0, reset: 1, late: 2, other: 3, outOfWindow: 4, inWindow: 5, copy: 6 } as const
 
 /** So many out-of-window packets in a row are a new connection whose SYN was lost. */
 const OUT_OF_WINDOW_BEFORE_RESTART = 3
@@ -78,6 +80,7 @@ export class Reassembler implements FlowOwner {
   private readonly handshake: Handshake
   private readonly resets: Resets
   private readonly multipath = new Multipath()
+  private readonly copies: SecondCopies
   private readonly fastPath: FastPath
   private readonly windowUs: number
   private packetsSinceSweep = 0
@@ -115,7 +118,8 @@ export class Reassembler implements FlowOwner {
     this.doubts = doubts
     this.acceptance = acceptance
     this.gaps = new PendingGaps(options, table, half, disorders, delivery, doubts)
-    this.handshake = new Handshake({ ...parts, acceptance, delivery, doubts }, startAt)
+    this.copies = new SecondCopies(table, half, counters, options.reorderWindowMs * 1000)
+    this.handshake = new Handshake({ ...parts, acceptance, delivery, doubts, copies: this.copies }, startAt)
     this.resets = new Resets({ ...parts, acceptance })
     this.fastPath = new FastPath({ ...parts, delivery, gaps: this.gaps })
     this.windowUs = options.reorderWindowMs * 1000
@@ -160,6 +164,7 @@ export class Reassembler implements FlowOwner {
   opened(slot: number): void {
     this.delivery.parsers[slot] = null
     this.disorders.opened(slot)
+    this.copies.forget(slot)
   }
 
   ended(slot: number, why: number): boolean {
@@ -266,9 +271,12 @@ export class Reassembler implements FlowOwner {
       case Kind.outOfWindow:
         table.directionFlags[key]! |= Direction.seen
         break
+      case Kind.copy:
+        if (segment.length > 0) this.counters.add(Counter.segmentsDuplicate)
+        return
       case Kind.other:
         this.handshake.beginOther(key, segment)
-        this.inWindow(key)
+        if (!this.isOfCopy(key)) this.inWindow(key)
         break
       default:
         this.inWindow(key)
@@ -280,7 +288,11 @@ export class Reassembler implements FlowOwner {
   private inWindow(key: number): void {
     const { table, segment, half, acceptance, counters } = this
     const slot = key >> 1
-    if (!half.has(key, Direction.known)) this.startAt(key, segment.seq, false)
+    if (!half.has(key, Direction.known)) {
+      const isFirst = !half.has(key ^ 1, Direction.known) && (table.flags[slot]! & Flow.recovered) === 0
+      if (isFirst) this.copies.beginUnseen(slot, this.nowUs)
+      this.startAt(key, segment.seq, false)
+    }
     acceptance.noteHandshake(key, segment)
     const verdict = acceptance.judge(key, segment)
     if (verdict >= REFUSED) {
@@ -322,6 +334,7 @@ export class Reassembler implements FlowOwner {
     if (segment.length > 0) {
       const { piece } = delivery
       segment.fill(piece, half.has(key, Direction.acked) && this.table.highAck[key] === segment.start)
+      if (delivery.parsers[key >> 1] == null) this.copies.noteFirstData(key, segment)
       if (doubts.isProbe(key, piece)) this.counters.add(Counter.segmentsDuplicate)
       else {
         doubts.meet(key, piece)
@@ -339,6 +352,7 @@ export class Reassembler implements FlowOwner {
   private classify(key: number, segment: Segment): number {
     const { table, half } = this
     const slot = key >> 1
+    if (!this.copies.isEmpty && this.isOfCopy(key)) return Kind.copy
     if (segment.isRst) return Kind.reset
     if (segment.isSyn) return Kind.handshake
     if ((table.flags[slot]! & Flow.closed) !== 0) return this.isBehindEnd(key, segment) ? Kind.other : Kind.late
@@ -357,6 +371,13 @@ export class Reassembler implements FlowOwner {
     }
     table.outOfWindow[key]! += 1
     return table.outOfWindow[key]! >= OUT_OF_WINDOW_BEFORE_RESTART ? Kind.other : Kind.outOfWindow
+  }
+
+  /** The packet belongs to a second copy of the connection; one that shows to be none begins. */
+  private isOfCopy(key: number): boolean {
+    const what = this.copies.judge(key, this.segment, this.nowUs)
+    if (what === Copy.begins) this.handshake.beginKept(key >> 1)
+    return what === Copy.passedOver
   }
 
   /** The peer's numbers that it acknowledges are none of the open connection's either. */
@@ -413,6 +434,7 @@ export class Reassembler implements FlowOwner {
 
   private startAt(key: number, seq: number, isBeginning: boolean): void {
     this.half.start(key, seq, isBeginning, this.delivery.parsers[key >> 1] != null)
+    if (isBeginning) this.table.beganUs[key >> 1] = this.nowUs
     this.before.note(key)
   }
 

@@ -1,7 +1,7 @@
 /** One TCP packet, read once: what the slow path needs of it. */
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { i32 } from '../wire/bytes.ts'
-import { seqAdd } from '../wire/seq.ts'
+import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import {
   NO_OPTIONS,
   TCP_ACK,
@@ -15,6 +15,9 @@ import {
 } from '../wire/tcp.ts'
 import { TcpOptions } from '../wire/tcp-options.ts'
 import { StreamPiece } from './stream-parser.ts'
+
+/** Data that a SYN can carry: more is acknowledged by nobody. */
+const MAX_SYN_DATA = 65_535
 
 /** A piece as reassembly has it: with the numbers of the segment that brought it. */
 export class SegmentPiece extends StreamPiece {
@@ -96,4 +99,10 @@ export class Segment {
     piece.startsSegment = true
     piece.isAckedTo = isAckedTo
   }
+}
+
+/** The acknowledgement is that of a SYN whose stream begins at `first`, with data in it or without. */
+export function isAnswerTo(first: number, ack: number): boolean {
+  const taken = seqDistance(first, ack)
+  return taken >= 0 && taken <= MAX_SYN_DATA && !seqBefore(ack, first)
 }

@@ -11,7 +11,7 @@ const int32 = (n: number) => {
   b.writeInt32BE(n | 0)
   return b
 }
-const timestamps = (tsval: number) => Buffer.concat([Buffer.from([1, 1, 8, 10]), int32(tsval), int32(1)])
+const timestamps = (tsval: number, tsecr = 1) => Buffer.concat([Buffer.from([1, 1, 8, 10]), int32(tsval), int32(tsecr)])
 const MD5 = Buffer.concat([Buffer.from([19, 18]), Buffer.alloc(16, 7), Buffer.from([1, 1])])
 
 /** Handshake with timestamps of both sides; `ts` is the client's. */
@@ -172,7 +172,55 @@ describe('in doubt', () => {
     expect(delivered(rig)).toBe('ab<4>next')
   })
 
-  test('where the beginning was not seen, two copies of which the first acknowledges what is far back: neither is delivered', () => {
+  test('two copies that acknowledge the same answer, which the mirror brings late: the first is delivered, as it is without the delay', () => {
+    for (const isLate of [true, false]) {
+      const rig = opened()
+      rig.client({ seq: 101, ack: 901, data: 'a' })
+      const answer = () => rig.server({ seq: 901, ack: 102, data: 'x'.repeat(100) })
+      if (!isLate) answer()
+      rig.client({ seq: 102, ack: 1001, data: 'first' })
+      rig.client({ seq: 102, ack: 1001, data: 'other and longer' })
+      rig.server({ seq: 1001, ack: 118 })
+      if (isLate) answer()
+      rig.client({ seq: 118, ack: 1001, data: 'b' })
+      expect(delivered(rig)).toBe('afirst and longerb')
+    }
+  })
+
+  test('the end of the handshake may come late: what the server acknowledges behind it is delivered, the first of two copies', () => {
+    const rig = new Rig()
+    rig.client({ flags: SYN, seq: 100, options: timestamps(1000) })
+    rig.server({ flags: SYN | ACK, seq: 900, ack: 101, options: timestamps(5) })
+    rig.client({ seq: 101, ack: 901, data: 'first', options: timestamps(1001, 7) })
+    expect(rig.streams).toHaveLength(0)
+    rig.server({ seq: 901, ack: 106, options: timestamps(8) })
+    expect(rig.stream.text(0)).toBe('first')
+    rig.client({ seq: 101, ack: 901, data: 'other', options: timestamps(1002, 7) })
+    // Probes repeat the last byte as any other.
+    rig.client({ seq: 105, ack: 901, data: '\0', options: timestamps(1002, 7) })
+    rig.client({ seq: 101, ack: 901, options: timestamps(1001, 5) })
+    rig.client({ seq: 106, ack: 901, data: 'next', options: timestamps(1003, 8) })
+    expect(delivered(rig)).toBe('firstnext')
+  })
+
+  test('so may all that the server sent behind it, with the client’s first segment', () => {
+    const rig = opened()
+    const late = new Rig()
+    late.client({ flags: SYN, seq: 100 })
+    late.server({ flags: SYN | ACK, seq: 900, ack: 101 })
+    late.client({ seq: 104, ack: 907, data: 'def' })
+    late.server({ seq: 907, ack: 107 })
+    late.client({ seq: 101, ack: 901, data: 'abc' })
+    late.server({ seq: 901, ack: 104, data: 'answer' })
+    rig.client({ seq: 101, ack: 901, data: 'abc' })
+    rig.server({ seq: 901, ack: 104, data: 'answer' })
+    rig.client({ seq: 104, ack: 907, data: 'def' })
+    expect(late.stream.text(0)).toBe('abcdef')
+    for (const one of [rig, late]) one.closeAll()
+    expect(late.stream.text(1)).toBe(rig.stream.text(1))
+  })
+
+  test('where the beginning was not seen, two copies of which the first acknowledges what is far behind: neither is delivered', () => {
     const rig = new Rig()
     rig.client({ seq: 101, ack: 900_000_901, data: 'a' })
     rig.server({ seq: 900_000_901, ack: 102, data: 'answer' })
@@ -281,6 +329,19 @@ describe('a new connection on the same five-tuple', () => {
     rig.server({ seq: 901, ack: 104, data: 'tell' })
     rig.closeAll()
     expect(rig.streams.map((stream) => [stream.text(0), stream.text(1)])).toEqual([['ask', 'tell']])
+  })
+
+  test('begun by SYN and SYN+ACK, its answers wait for what they acknowledge of the client', () => {
+    const rig = new Rig({}, { waitsForPeer: 1 })
+    rig.handshake(100, 900)
+    rig.client({ seq: 101, ack: 901, data: 'old' })
+    rig.server({ seq: 901, ack: 104, data: 'o' })
+    rig.client({ flags: SYN, seq: 2_000_000_100 })
+    rig.server({ flags: SYN | ACK, seq: 1_000_000_900, ack: 2_000_000_101 })
+    rig.server({ seq: 1_000_000_901, ack: 2_000_000_104, data: 'answer' })
+    rig.client({ seq: 2_000_000_101, ack: 1_000_000_901, data: 'new' })
+    rig.closeAll()
+    expect(rig.streams[1]!.log.slice(0, 2)).toEqual(['0 new', '1 answer'])
   })
 
   test('a second copy of a connection that ended long ago is none; other numbers of either side are', () => {
