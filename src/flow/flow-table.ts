@@ -223,6 +223,11 @@ export class FlowTable {
       const isReverse = swapPorts(ports) === own && addresses[a] === destination && addresses[a + 4] === source
       return isReverse ? 1 : -1
     }
+    return this.matchIpv6(a, view, ports, own)
+  }
+
+  /** A method of its own: `match` stays small enough for the compiler to take it into `find`. */
+  private matchIpv6(a: number, { bytes, ipAt }: PacketView, ports: number, own: number): number {
     if (
       ports === own &&
       this.sameIpv6(a, bytes, ipAt + IPV6_SOURCE) &&

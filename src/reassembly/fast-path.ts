@@ -3,6 +3,7 @@
  * acknowledgement, within the window and no older than the last. Does what the slow path would do, in a handful of comparisons.
  */
 import type { PacketView } from '../decapsulation/packet-view.ts'
+import type { DeliveredBefore } from '../flow/delivered-before.ts'
 import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { Lifecycle } from '../flow/lifecycle.ts'
@@ -27,6 +28,7 @@ import type { Delivery } from './delivery.ts'
 import type { Disorders } from './disorders.ts'
 import { type HalfStreams, MAX_JUMP } from './half-stream.ts'
 import type { PendingGaps } from './pending-gaps.ts'
+import { NO_OFFSET } from './stream-parser.ts'
 
 const FLAGS_THAT_MATTER = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst | TcpFlag.urg | TcpFlag.ack
 /** None of these in a direction: no packet of it needs more than this path. */
@@ -39,6 +41,7 @@ export class FastPath {
   private readonly half: HalfStreams
   private readonly disorders: Disorders
   private readonly watched: WatchList
+  private readonly before: DeliveredBefore
   private readonly delivery: Delivery
   private readonly gaps: PendingGaps
   private readonly counters: CounterBlock
@@ -49,6 +52,7 @@ export class FastPath {
     readonly half: HalfStreams
     readonly disorders: Disorders
     readonly watched: WatchList
+    readonly before: DeliveredBefore
     readonly delivery: Delivery
     readonly gaps: PendingGaps
     readonly counters: CounterBlock
@@ -58,6 +62,7 @@ export class FastPath {
     this.half = parts.half
     this.disorders = parts.disorders
     this.watched = parts.watched
+    this.before = parts.before
     this.delivery = parts.delivery
     this.gaps = parts.gaps
     this.counters = parts.counters
@@ -143,7 +148,19 @@ export class FastPath {
       }
     }
     if (length <= 0 || parser == null) return true
-    if (delivery.deliver(key, piece) < length) {
+    // As Delivery.deliver, where nothing is pending in the direction and no mark lies in it.
+    const streamOffset = table.nextOffset[key]!
+    piece.offset = streamOffset
+    const peerOffset = table.nextOffset[peer]! + seqDistance(table.nextSeq[peer]! | 0, ack)
+    const isPeerKnown = (table.directionFlags[peer]! & (Direction.known | Direction.anchored)) !== 0
+    piece.peerOffset = isPeerKnown && peerOffset >= 0 ? peerOffset : NO_OFFSET
+    const taken = parser.data(key & 1, piece)
+    table.nextSeq[key] = seqAdd(seq, taken)
+    table.nextOffset[key] = streamOffset + taken
+    this.before.note(key)
+    this.counters.add(Counter.segmentBytes, taken)
+    if (taken < length) {
+      piece.skip(taken)
       delivery.store(key, piece)
       this.half.noteSent(key, seqAdd(seq, length))
       this.gaps.enforceBounds(key)
