@@ -26,7 +26,7 @@ export class EndedConnections {
     const { words } = this
     const at = setOf(hash)
     if (words[at] === hash && words[at + 1] === client && words[at + 2] === server) return
-    words.copyWithin(at + WORDS, at, at + SET_WORDS - WORDS)
+    for (let i = at + SET_WORDS - 1; i >= at + WORDS; i--) words[i] = words[i - WORDS]!
     words[at] = hash
     words[at + 1] = client
     words[at + 2] = server

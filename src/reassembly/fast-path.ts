@@ -28,7 +28,6 @@ import type { Delivery } from './delivery.ts'
 import type { Disorders } from './disorders.ts'
 import { type HalfStreams, MAX_JUMP } from './half-stream.ts'
 import type { PendingGaps } from './pending-gaps.ts'
-import { NO_OFFSET } from './stream-parser.ts'
 
 const FLAGS_THAT_MATTER = TcpFlag.syn | TcpFlag.fin | TcpFlag.rst | TcpFlag.urg | TcpFlag.ack
 /** None of these in a direction: no packet of it needs more than this path. */
@@ -149,14 +148,10 @@ export class FastPath {
     }
     if (length <= 0 || parser == null) return true
     // As Delivery.deliver, where nothing is pending in the direction and no mark lies in it.
-    const streamOffset = table.nextOffset[key]!
-    piece.offset = streamOffset
-    const peerOffset = table.nextOffset[peer]! + seqDistance(table.nextSeq[peer]! | 0, ack)
-    const isPeerKnown = (table.directionFlags[peer]! & (Direction.known | Direction.anchored)) !== 0
-    piece.peerOffset = isPeerKnown && peerOffset >= 0 ? peerOffset : NO_OFFSET
+    this.half.fillOffsets(key, piece)
     const taken = parser.data(key & 1, piece)
     table.nextSeq[key] = seqAdd(seq, taken)
-    table.nextOffset[key] = streamOffset + taken
+    table.nextOffset[key]! += taken
     this.before.note(key)
     this.counters.add(Counter.segmentBytes, taken)
     if (taken < length) {

@@ -3,16 +3,8 @@
  * any order or never, and cannot ask for them again. What the receiver took is delivered, once and in order; what is missing is
  * signalled as a gap, never hidden; and what the receiver threw away, or may have, is not delivered (see Acceptance, Doubt).
  *
- * A packet takes the fast path, or is classified:
- *
- *   new            its five-tuple is not in the table: it may open a connection
- *   handshake      SYN: begins the connection, or another on the same five-tuple
- *   reset          RST: ends it, where its receiver believes it
- *   late           of a connection that ended
- *   other          its numbers are those of another connection on the same five-tuple, whose beginning was lost
- *   outOfWindow    its numbers are nobody's
- *   copy           the connection is captured twice with different numbers, and this is of the copy that is not read
- *   inWindow       everything else: judged, then taken, doubted or refused
+ * A packet takes the fast path, or it is classified (see Classifier): handshakes, resets and data each have their way. Data are judged,
+ * then taken, doubted or refused.
  *
  * In-order segments are handed on where they lie: no copy and no allocation. All times are packet times (offline) or monotonic (live).
  */
@@ -26,20 +18,21 @@ import { type FlowOwner, Lifecycle, type LifecycleOptions } from '../flow/lifecy
 import { ProgressRegister } from '../flow/progress-register.ts'
 import { WatchList } from '../flow/watch-list.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
-import { seqAdd, seqBefore } from '../wire/seq.ts'
+import { seqAdd } from '../wire/seq.ts'
 import { Acceptance, DOUBTFUL, REFUSED, Verdict } from './acceptance.ts'
+import { Classifier, Kind } from './classifier.ts'
 import { Delivery } from './delivery.ts'
 import { Disorders } from './disorders.ts'
 import { Doubt } from './doubtful-segments.ts'
 import { Doubts } from './doubts.ts'
 import { FastPath } from './fast-path.ts'
-import { HalfStreams, isShortlyBefore } from './half-stream.ts'
+import { HalfStreams } from './half-stream.ts'
 import { Handshake } from './handshake.ts'
 import { Multipath } from './multipath.ts'
 import type { OverlapPolicy } from './out-of-order-store.ts'
 import { type GapOptions, PendingGaps } from './pending-gaps.ts'
 import { Resets } from './resets.ts'
-import { Copy, SecondCopies } from './second-copies.ts'
+import { SecondCopies } from './second-copies.ts'
 import { Segment } from './segment.ts'
 import { End, Phase, type StreamParserFactory } from './stream-parser.ts'
 
@@ -51,10 +44,6 @@ export interface ReassemblyOptions extends LifecycleOptions, GapOptions {
   readonly overlap: OverlapPolicy
 }
 
-const Kind = { handshake: 0, reset: 1, late: 2, other: 3, outOfWindow: 4, inWindow: 5, copy: 6 } as const
-
-/** So many out-of-window packets in a row are a new connection whose SYN was lost. */
-const OUT_OF_WINDOW_BEFORE_RESTART = 3
 /** How often watched flows are looked at between their packets. */
 const SWEEP_US = 50_000
 /**
@@ -81,6 +70,7 @@ export class Reassembler implements FlowOwner {
   private readonly resets: Resets
   private readonly multipath = new Multipath()
   private readonly copies: SecondCopies
+  private readonly classifier: Classifier
   private readonly fastPath: FastPath
   private readonly windowUs: number
   private packetsSinceSweep = 0
@@ -120,6 +110,7 @@ export class Reassembler implements FlowOwner {
     this.gaps = new PendingGaps(options, table, half, disorders, delivery, doubts)
     this.copies = new SecondCopies(table, half, counters, options.reorderWindowMs * 1000)
     this.handshake = new Handshake({ ...parts, acceptance, delivery, doubts, copies: this.copies }, startAt)
+    this.classifier = new Classifier(table, half, disorders, this.copies, this.handshake)
     this.resets = new Resets({ ...parts, acceptance })
     this.fastPath = new FastPath({ ...parts, delivery, gaps: this.gaps })
     this.windowUs = options.reorderWindowMs * 1000
@@ -225,7 +216,7 @@ export class Reassembler implements FlowOwner {
       lifecycle.begin(slot)
       key = slot * 2
     }
-    const kind = this.classify(key, segment)
+    const kind = this.classifier.classify(key, segment, this.nowUs)
     const isRead = kind === Kind.inWindow || kind === Kind.other || kind === Kind.handshake
     const needsParser = isRead && segment.length > 0 && this.delivery.parsers[key >> 1] == null
     if (needsParser && !this.delivery.mayOpen() && !lifecycle.evictIdle()) {
@@ -279,7 +270,7 @@ export class Reassembler implements FlowOwner {
         return
       case Kind.other:
         this.handshake.beginOther(key, segment)
-        if (!this.isOfCopy(key)) this.inWindow(key)
+        if (!this.classifier.isOfCopy(key, segment, this.nowUs)) this.inWindow(key)
         break
       default:
         this.inWindow(key)
@@ -360,66 +351,6 @@ export class Reassembler implements FlowOwner {
     if (segment.isFin) delivery.finish(key, segment.start, seqAdd(segment.start, segment.length))
     half.noteSent(key, segment.end)
     doubts.settle(peer, segment)
-  }
-
-  private classify(key: number, segment: Segment): number {
-    const { table, half } = this
-    const slot = key >> 1
-    if (!this.copies.isEmpty && this.isOfCopy(key)) return Kind.copy
-    if (segment.isRst) return Kind.reset
-    if (segment.isSyn) return Kind.handshake
-    if ((table.flags[slot]! & Flow.closed) !== 0) return this.isBehindEnd(key, segment) ? Kind.other : Kind.late
-    if (!half.has(key, Direction.known)) return Kind.inWindow
-    const opening = this.disorders.of(slot)?.opening
-    if (
-      opening != null &&
-      opening.client === key &&
-      opening.clientFirst === segment.start &&
-      this.isBegun(key, segment)
-    )
-      return Kind.other
-    if (!half.isFar(key, segment.start)) {
-      table.outOfWindow[key] = 0
-      return Kind.inWindow
-    }
-    table.outOfWindow[key]! += 1
-    return table.outOfWindow[key]! >= OUT_OF_WINDOW_BEFORE_RESTART ? Kind.other : Kind.outOfWindow
-  }
-
-  /** The packet belongs to a second copy of the connection; one that shows to be none begins. */
-  private isOfCopy(key: number): boolean {
-    const what = this.copies.judge(key, this.segment, this.nowUs)
-    if (what === Copy.begins) this.handshake.beginKept(key >> 1)
-    return what === Copy.passedOver
-  }
-
-  /**
-   * The peer's numbers that it acknowledges are none of the open connection's either: they are far, or, where the client begins again with
-   * the number it had, of what the peer has not sent.
-   */
-  private isBegun(key: number, segment: Segment): boolean {
-    const { half } = this
-    const peer = key ^ 1
-    if (!segment.hasAck) return false
-    if (!half.has(peer, Direction.known) || half.isFar(peer, segment.ack)) return true
-    return half.hasMoved(key) && this.table.base[key] === segment.start && seqBefore(half.sentEnd(peer), segment.ack)
-  }
-
-  /**
-   * Late repetitions lie at or before the FIN; data after it is of another connection. Right after a RST it is of the same, and counts
-   * only where the receiver went on acknowledging: it ignored the RST.
-   */
-  private isBehindEnd(key: number, segment: Segment): boolean {
-    const { table, half } = this
-    const flags = table.flags[key >> 1]!
-    if (segment.length === 0 || !segment.hasAck || (flags & Flow.ignored) !== 0) return false
-    if (!half.has(key, Direction.known)) return (flags & Flow.reset) === 0
-    if (half.isFar(key, segment.start)) return true
-    const ahead = (segment.start - table.nextSeq[key]!) | 0
-    if ((flags & Flow.reset) === 0) return ahead >= 2
-    // The acknowledgement of its FIN says nothing of what comes behind.
-    const end = half.has(key, Direction.ended) ? seqAdd(table.finSeq[key]!, 1) : table.nextSeq[key]!
-    return ahead >= 0 && half.has(key, Direction.acked) && isShortlyBefore(end, table.highAck[key]!)
   }
 
   private mayBegin(segment: Segment): boolean {
