@@ -168,8 +168,10 @@ export class OutOfOrderStore {
       // Longer than it alone, but maybe not than it with what touches it.
       const right = this.segments[i + 1]
       const isLonger = left.seq === segment.seq && right?.seq === leftEnd && !right.isWhole
-      this.compare(left, segment, left.isWhole && !touches && !isLonger)
-      if (seqDistance(end, leftEnd) >= 0) return
+      // What lies within it loses, joined to others or not.
+      const isWithin = seqDistance(end, leftEnd) >= 0
+      this.compare(left, segment, isWithin || (left.isWhole && !touches && !isLonger))
+      if (isWithin) return
       if (left.seq === segment.seq) this.removeAt(i)
       else {
         dropFront(segment, seqDistance(segment.seq, leftEnd))
