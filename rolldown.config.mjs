@@ -33,7 +33,7 @@ export default defineConfig({
     // At the depth of the folders of src: paths relative to a module's own place stay right.
     chunkFileNames: 'src/chunks/[name]-[hash].js',
     sourcemap: true,
-    // Doc comments are half of the text that is parsed at each start; those that name a licence stay.
+    // Doc comments are a quarter of the text that is scanned at each start; those that name a licence stay.
     comments: { legal: true, annotation: true, jsdoc: false },
     codeSplitting: {
       groups: [
