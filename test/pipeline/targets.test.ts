@@ -56,7 +56,11 @@ afterEach(() => {
   for (const origin of origins.splice(0)) origin.close()
 })
 
-async function openTargets(shards: number, to: readonly Origin[], changes: readonly object[] = []) {
+async function openTargets(
+  shards: number,
+  to: readonly Origin[],
+  { changes = [], drainTimeoutMs = 60_000 }: { changes?: readonly object[]; drainTimeoutMs?: number } = {},
+) {
   const targets: SinkConfig[] = []
   let shardConfig: ShardConfig | null = null
   let options: ReplayOptions | null = null
@@ -77,7 +81,7 @@ async function openTargets(shards: number, to: readonly Origin[], changes: reado
   )
   const deaths: string[] = []
   const pipeline = await openPipeline({
-    shardConfig: { ...shardConfig!, sinks: targets, drainTimeoutMs: 1_000 },
+    shardConfig: { ...shardConfig!, sinks: targets, drainTimeoutMs },
     shards,
     producers: 1,
     ringCapacity: 1 << 22,
@@ -140,12 +144,15 @@ describe.each([0, 1])('with %i worker threads', (shards) => {
 
   test('one that does not answer takes nothing from the other', async () => {
     const [fast, silent] = [await Origin.open(true), await Origin.open(false)]
-    const { pipeline, stats, packets } = await openTargets(
-      shards,
-      [fast, silent],
-      [{}, { queueRequests: 20, connections: 4 }],
-    )
+    const { pipeline, stats, packets } = await openTargets(shards, [fast, silent], {
+      changes: [{}, { queueRequests: 20, connections: 4 }],
+      drainTimeoutMs: 1_000,
+    })
     give(packets, sampleFrames(REQUESTS).frames)
+    await until('the other has all of its own', () => {
+      const of = stats.summary().targets?.[fast.url]
+      return of !== undefined && stats.totals().packetsInRings() === 0 && of.given > 0 && of.held === 0
+    })
     await pipeline.drain()
     const summary = stats.summary()
     checkSums(summary)
@@ -163,7 +170,7 @@ describe.each([0, 1])('with %i worker threads', (shards) => {
 
 test('what a shard that died had given to its targets is lost at those that had not ended it', async () => {
   const [fast, silent] = [await Origin.open(true), await Origin.open(false)]
-  const { pipeline, stats, packets, deaths } = await openTargets(1, [fast, silent])
+  const { pipeline, stats, packets, deaths } = await openTargets(1, [fast, silent], { drainTimeoutMs: 1_000 })
   give(packets, sampleFrames(REQUESTS).frames)
   await until('requests are under way', () => silent.arrived >= 32 && stats.totals().packetsInRings() === 0)
   pipeline.injectFault(0, 'throw')
