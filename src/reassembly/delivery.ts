@@ -339,16 +339,22 @@ export class Delivery {
     return this.half.has(key, Direction.fin) && !seqBefore(this.table.nextSeq[key]!, this.table.finSeq[key]!)
   }
 
-  private deliverUnmarked(key: number, piece: SegmentPiece): number {
-    const { table } = this
+  /** Where no mark lies in the direction and nothing of it is pending: the piece as it is. Returns how much was taken. */
+  deliverInOrder(key: number, piece: SegmentPiece, parser: StreamParser): number {
     this.half.fillOffsets(key, piece)
-    const taken = this.parser(key >> 1).data(key & 1, piece)
+    const taken = parser.data(key & 1, piece)
     this.half.moveNext(key, taken)
     this.before.note(key)
+    this.counters.add(Counter.segmentBytes, taken)
+    return taken
+  }
+
+  private deliverUnmarked(key: number, piece: SegmentPiece): number {
+    const { table } = this
+    const taken = this.deliverInOrder(key, piece, this.parser(key >> 1))
     // The pending gap is filled; the next one has a window of its own.
     const filled = Direction.hole | Direction.behindGap
     if (taken > 0 && (table.directionFlags[key]! & filled) !== 0) table.directionFlags[key]! &= ~filled
-    this.counters.add(Counter.segmentBytes, taken)
     return taken
   }
 

@@ -3,7 +3,6 @@
  * acknowledgement, within the window and no older than the last. Does what the slow path would do, in a handful of comparisons.
  */
 import type { PacketView } from '../decapsulation/packet-view.ts'
-import type { DeliveredBefore } from '../flow/delivered-before.ts'
 import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import type { Lifecycle } from '../flow/lifecycle.ts'
@@ -40,7 +39,6 @@ export class FastPath {
   private readonly half: HalfStreams
   private readonly disorders: Disorders
   private readonly watched: WatchList
-  private readonly before: DeliveredBefore
   private readonly delivery: Delivery
   private readonly gaps: PendingGaps
   private readonly counters: CounterBlock
@@ -51,7 +49,6 @@ export class FastPath {
     readonly half: HalfStreams
     readonly disorders: Disorders
     readonly watched: WatchList
-    readonly before: DeliveredBefore
     readonly delivery: Delivery
     readonly gaps: PendingGaps
     readonly counters: CounterBlock
@@ -61,7 +58,6 @@ export class FastPath {
     this.half = parts.half
     this.disorders = parts.disorders
     this.watched = parts.watched
-    this.before = parts.before
     this.delivery = parts.delivery
     this.gaps = parts.gaps
     this.counters = parts.counters
@@ -147,13 +143,7 @@ export class FastPath {
       }
     }
     if (length <= 0 || parser == null) return true
-    // As Delivery.deliver, where nothing is pending in the direction and no mark lies in it.
-    this.half.fillOffsets(key, piece)
-    const taken = parser.data(key & 1, piece)
-    table.nextSeq[key] = seqAdd(seq, taken)
-    table.nextOffset[key]! += taken
-    this.before.note(key)
-    this.counters.add(Counter.segmentBytes, taken)
+    const taken = delivery.deliverInOrder(key, piece, parser)
     if (taken < length) {
       piece.skip(taken)
       delivery.store(key, piece)

@@ -57,6 +57,27 @@ function play(rig: Rig, packets: readonly { at: number; give: () => void }[]): v
 }
 
 const GAP_US = 1000
+
+/** Every packet twice: as the client's side has it, and with other numbers as the other side's mirror brings it. */
+function playTwice(
+  rig: Rig,
+  packets: readonly Packet[],
+  isn: number,
+  shifts: { client: number; server: number },
+  late: { mirror: number; way: number },
+): void {
+  play(
+    rig,
+    packets.flatMap((packet, i) => [
+      { at: i * GAP_US, give: () => give(rig, packet, isn, isn + 77) },
+      {
+        at: i * GAP_US + late.mirror + (packet.isServer ? -late.way : late.way),
+        give: () => give(rig, packet, isn + shifts.client, isn + 77 + shifts.server),
+      },
+    ]),
+  )
+}
+
 const exchanges = fc.array(
   fc
     .tuple(fc.integer({ min: 1, max: 350 }), fc.integer({ min: 1, max: 950 }))
@@ -78,16 +99,7 @@ describe('a connection captured on both sides of a firewall that changes its num
           const own = parts.map(([q, a], i) => [`${i}${q}`, `${i}${a}`] as const)
           const rig = new Rig()
           const packets = conversation(own)
-          play(
-            rig,
-            packets.flatMap((packet, i) => [
-              { at: i * GAP_US, give: () => give(rig, packet, isn, isn + 77) },
-              {
-                at: i * GAP_US + late.mirror + (packet.isServer ? -late.way : late.way),
-                give: () => give(rig, packet, isn + shifts.client, isn + 77 + shifts.server),
-              },
-            ]),
-          )
+          playTwice(rig, packets, isn, shifts, late)
           rig.closeAll()
           expect(rig.streams.map((stream) => [stream.text(0), stream.text(1)])).toEqual([
             [own.map(([q]) => q).join(''), own.map(([, a]) => a).join('')],
@@ -109,16 +121,7 @@ describe('a connection captured on both sides of a firewall that changes its num
           const own = parts.map(([q, a], i) => [`request ${i} ${q}`, `response ${i} ${a}`] as const)
           const rig = new Rig()
           const packets = conversation(own, false).slice(3)
-          play(
-            rig,
-            packets.flatMap((packet, i) => [
-              { at: i * GAP_US, give: () => give(rig, packet, isn, isn + 77) },
-              {
-                at: i * GAP_US + late.mirror + (packet.isServer ? -late.way : late.way),
-                give: () => give(rig, packet, isn + shifts.client, isn + 77 + shifts.server),
-              },
-            ]),
-          )
+          playTwice(rig, packets, isn, shifts, late)
           rig.closeAll()
           expect(rig.streams.map((stream) => stream.text(0))).toEqual([own.map(([q]) => q).join('')])
         },
