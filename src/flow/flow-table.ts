@@ -9,7 +9,7 @@ import type { PacketView } from '../decapsulation/packet-view.ts'
 import { i32 } from '../wire/bytes.ts'
 import { IPV4_DESTINATION, IPV4_SOURCE, IPV6_DESTINATION, IPV6_SOURCE } from '../wire/ip.ts'
 
-const FIRST_CAPACITY = 1024
+const FIRST_CAPACITY = 512
 /** Words of the two addresses in `addresses`; IPv4 uses the first of each four. */
 const ADDRESS_WORDS = 8
 const LAST_GENERATION = 2 ** 29 - 1
@@ -91,6 +91,9 @@ export class FlowTable {
     this.maxFlows = maxFlows
     this.vniInKey = vniInKey
     this.vlanInKey = vlanInKey
+    // V8 compiles a field that was written once into its readers as a constant. Growing under load would throw all of them away, the
+    // whole path, and compile it once more; growing once before there are any leaves nothing to throw away.
+    this.grow()
   }
 
   /** The key of the packet's direction, or -1 when its flow is not here. */
@@ -98,7 +101,8 @@ export class FlowTable {
     const { index, hash: hashes } = this
     const mask = index.length - 1
     const hash = view.hash
-    for (let i = hash & mask; ; i = (i + 1) & mask) {
+    for (let i = (hash & mask) - 1; ; ) {
+      i = (i + 1) & mask
       const slot = index[i]! - 1
       if (slot < 0) return -1
       if (hashes[slot] === hash) {
