@@ -13,7 +13,7 @@ import { Direction, Flow } from '../flow/flow-state.ts'
 import type { FlowTable } from '../flow/flow-table.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
 import { i32 } from '../wire/bytes.ts'
-import { seqAdd, seqDistance } from '../wire/seq.ts'
+import { seqAdd, seqBefore, seqDistance } from '../wire/seq.ts'
 import type { Opening } from './disorder.ts'
 import { type HalfStreams, MAX_JUMP, UNSCALED_WINDOW } from './half-stream.ts'
 import { isAnswerTo, type Segment } from './segment.ts'
@@ -260,11 +260,22 @@ export class SecondCopies {
 
   /** By its numbers the packet stands nearer to where the copy is than to where the connection is. */
   private isNearer(key: number, copy: SecondCopy, segment: Segment): boolean {
+    if (this.isInOrder(key, segment)) return false
     const own = this.distances(key, copy, segment.start)
     if (own.toCopy > MAX_JUMP) return false
     if (!segment.hasAck) return own.toCopy < own.toOwn
     const acknowledged = this.distances(key ^ 1, copy, segment.ack)
     return own.toCopy + acknowledged.toCopy < own.toOwn + acknowledged.toOwn
+  }
+
+  /** Exactly what comes next of the connection that is read, as the fast path takes it: whatever else is near. */
+  private isInOrder(key: number, segment: Segment): boolean {
+    const { half } = this
+    const { nextSeq, highAck } = this.table
+    const peer = key ^ 1
+    if (!half.has(key, Direction.known) || segment.start !== nextSeq[key] || !segment.hasAck) return false
+    if (!half.has(peer, Direction.acked) || seqBefore(segment.ack, highAck[peer]!)) return false
+    return !half.has(peer, Direction.known) || !seqBefore(nextSeq[peer]!, segment.ack)
   }
 
   private distances(key: number, { opening, ofClient, ofServer }: SecondCopy, seq: number) {

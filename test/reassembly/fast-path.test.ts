@@ -76,6 +76,16 @@ test('the fast path does what the slow one does: the same deliveries, gaps, ends
   )
 })
 
+test('beside a second handshake whose numbers are near, what is in order is the connection read, on both paths', () => {
+  const first = { isClient: false, shift: 0, length: 2, ackShift: 0, flags: ACK, missing: 0, pauseUs: 100 }
+  const another = { ...first, shift: -4, length: 0, flags: SYN | ACK }
+  const steps = [first, another, { ...first, isClient: true, length: 1, ackShift: -1 }]
+  const base = { hasHandshake: true, isn: 1000, steps, overlap: 'linux' as const, waitsForPeer: -1, takesUpTo: 7 }
+  const { logs } = run(base, true)
+  expect(logs).toEqual(run(base, false).logs)
+  expect(logs.length).toBe(1)
+})
+
 test('most packets of a connection in order take the fast path', () => {
   const rig = new Rig()
   let fast = 0
