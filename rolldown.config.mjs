@@ -7,23 +7,45 @@ import { defineConfig } from 'rolldown'
 const ENTRIES = ['src/main', 'workers/shard', 'workers/receiver', 'src/demo/harness-thread']
 const INSIDE = ['zod', 'commander', 'ipaddr.js']
 
-// The stages that every packet passes through stand in one chunk. Between modules of one chunk V8 knows constants and functions when it
+// A module is a file to find, open and compile at each start, in each thread: what is loaded together stands together. The stages that
+// every packet passes through are one chunk for another reason: between modules of one chunk V8 knows constants and functions when it
 // compiles; what comes from another chunk it loads and checks at each use.
-const PATH = new RegExp(
-  `/src/(${[
-    'base/(drop|clock)\\.ts',
-    '(wire|decapsulation|dispatch|ring|flow|reassembly|http|exchange)/',
-    'metrics/(counters|scalars|passed-over|target-counters|time-buckets)\\.ts',
-    'sinks/(null-sink|fan-out|pairing)\\.ts',
-    'topology/(packet-pipeline|shard)\\.ts',
-  ].join('|')})`,
-)
+const CHUNKS = {
+  // What every thread and every command needs, and nothing that is large.
+  common: [
+    'src/base/(?!log|secret-file)',
+    'src/cli/(fatal|version)',
+    'src/exchange/message',
+    'src/sinks/filter/(glob|sampling|target|selection)',
+    'src/sources/capture-record',
+    'src/topology/(fault|output|thread-control|shard-control|shard-memory|receiver-control)',
+    'node_modules/ipaddr.js/',
+  ],
+  'command-line': ['src/cli/', 'src/config/(?!file)', 'node_modules/(zod|commander)/'],
+  path: [
+    'src/(wire|decapsulation|dispatch|ring|flow|reassembly|http|exchange)/',
+    'src/metrics/(counters|scalars|passed-over|target-counters|time-buckets)',
+    'src/sinks/(null-sink|fan-out|pairing)',
+    'src/topology/(packet-pipeline|shard)\\.',
+  ],
+  run: [
+    'src/report/(totals|summary|verdict|passed-over-words|drop-advice)',
+    'src/sinks/replay/(options|client-certificate)',
+    'src/base/secret-file',
+    'src/topology/(pipeline|inline-pipeline|run-stats|stage-configs|settlement)',
+  ],
+  files: [
+    'src/sources/files/(?!pcap-writer)',
+    'src/topology/(captures|pacer|file-pump|progress-bar|offline-run|commands/replay)',
+  ],
+}
 
 rmSync('dist/src/chunks', { recursive: true, force: true })
 
 export default defineConfig({
   input: Object.fromEntries(ENTRIES.map((name) => [name, `${name}.ts`])),
   platform: 'node',
+  tsconfig: 'tsconfig.json',
   external: (id) =>
     !id.startsWith('.') && !id.startsWith('/') && !INSIDE.some((name) => id === name || id.startsWith(`${name}/`)),
   output: {
@@ -36,13 +58,12 @@ export default defineConfig({
     // Doc comments are a quarter of the text that is scanned at each start; those that name a licence stay.
     comments: { legal: true, annotation: true, jsdoc: false },
     codeSplitting: {
-      groups: [
-        { name: 'path', test: PATH },
-        // What the start needs of the same modules' dependencies: not the whole path with it.
-        { name: 'errors', test: /\/src\/base\/errors\.ts/, priority: 1 },
-        { name: 'ipaddr', test: /\/node_modules\/ipaddr\.js\//, priority: 1 },
-        { name: 'selection', test: /\/src\/sinks\/filter\/selection\.ts/, priority: 1 },
-      ],
+      // The first that names a module has it.
+      groups: Object.entries(CHUNKS).map(([name, parts], i, { length }) => ({
+        name,
+        test: new RegExp(`/(${parts.join('|')})`),
+        priority: length - i,
+      })),
     },
   },
 })
