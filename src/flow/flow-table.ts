@@ -190,9 +190,10 @@ export class FlowTable {
   }
 
   /** Address words (four; IPv4 in the first) of the endpoint that sends in `direction`. */
-  addressOf(slot: number, direction: number): Int32Array {
+  addressOf(slot: number, direction: number): readonly number[] {
+    const { addresses } = this
     const a = slot * ADDRESS_WORDS + direction * 4
-    return this.addresses.slice(a, a + 4)
+    return [addresses[a]!, addresses[a + 1]!, addresses[a + 2]!, addresses[a + 3]!]
   }
 
   /** One of the two ends, the same whichever direction is 0: the address of direction 0 comes after the other. */

@@ -102,7 +102,7 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
       pauses.tell(pause)
     },
     onLinkType: (linkType) => linkTypes.see(linkType),
-    onProgress: (pass, read, total) => bar.update(pass, read, total, stats.totals()),
+    onProgress: (pass, read, total) => bar.update(pass, read, total, () => stats.totals()),
     onReadError: (error) => {
       // What was read before stays processed: the summary tells it.
       bar.clear()

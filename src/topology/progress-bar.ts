@@ -19,7 +19,8 @@ export class ProgressBar {
     this.loops = loops
   }
 
-  update(pass: number, bytesRead: number, bytesTotal: number | null, totals: Totals): void {
+  /** @param read called where a bar is drawn: adding up the counters of all threads for nobody costs more than the reading of a small file */
+  update(pass: number, bytesRead: number, bytesTotal: number | null, read: () => Totals): void {
     const elapsedMs = performance.now() - this.startedMs
     if (!process.stderr.isTTY || bytesTotal === null || elapsedMs < this.nextMs) return
     this.nextMs = elapsedMs + EVERY_MS
@@ -28,7 +29,9 @@ export class ProgressBar {
       this.isStarted = true
       void this.start(total)
     }
-    this.bar?.update(Math.min(total, (pass - 1) * bytesTotal + bytesRead), {
+    if (this.bar === null) return
+    const totals = read()
+    this.bar.update(Math.min(total, (pass - 1) * bytesTotal + bytesRead), {
       requests: count(totals.get('requestsParsed')),
       done: count(totals.requestsEnded()),
       rate: count(Math.round((totals.requestsEnded() / elapsedMs) * 1000)),
