@@ -80,7 +80,7 @@ test('beside a second handshake whose numbers are near, what is in order is the 
   const first = { isClient: false, shift: 0, length: 2, ackShift: 0, flags: ACK, missing: 0, pauseUs: 100 }
   const another = { ...first, shift: -4, length: 0, flags: SYN | ACK }
   const steps = [first, another, { ...first, isClient: true, length: 1, ackShift: -1 }]
-  const base = { hasHandshake: true, isn: 1000, steps, overlap: 'linux' as const, waitsForPeer: -1, takesUpTo: 7 }
+  const base: Scenario = { hasHandshake: true, isn: 1000, steps, overlap: 'linux', waitsForPeer: -1, takesUpTo: 7 }
   const { logs } = run(base, true)
   expect(logs).toEqual(run(base, false).logs)
   expect(logs.length).toBe(1)
