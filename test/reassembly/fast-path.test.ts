@@ -77,7 +77,15 @@ test('the fast path does what the slow one does: the same deliveries, gaps, ends
 })
 
 test('beside a second handshake whose numbers are near, what is in order is the connection read, on both paths', () => {
-  const first = { isClient: false, shift: 0, length: 2, ackShift: 0, flags: ACK, missing: 0, pauseUs: 100 }
+  const first: Scenario['steps'][number] = {
+    isClient: false,
+    shift: 0,
+    length: 2,
+    ackShift: 0,
+    flags: ACK,
+    missing: 0,
+    pauseUs: 100,
+  }
   const another = { ...first, shift: -4, length: 0, flags: SYN | ACK }
   const steps = [first, another, { ...first, isClient: true, length: 1, ackShift: -1 }]
   const base: Scenario = { hasHandshake: true, isn: 1000, steps, overlap: 'linux', waitsForPeer: -1, takesUpTo: 7 }
