@@ -7,7 +7,7 @@ page=docs/setup/linux-tc.md
 names='client shop mirror'
 
 skip() { echo "skipped: $1"; exit 0; }
-for program in ip tc curl node; do command -v $program > /dev/null || skip "no $program"; done
+for program in ip tc curl sysctl node; do command -v $program > /dev/null || skip "no $program"; done
 [ "$(id -u)" -eq 0 ] || skip 'not root'
 [ -e dist/src/main.js ] || { echo 'run npm run build first'; exit 1; }
 for name in $names; do
