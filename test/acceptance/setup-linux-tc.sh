@@ -7,15 +7,19 @@ page=docs/setup/linux-tc.md
 names='client shop mirror'
 
 skip() { echo "skipped: $1"; exit 0; }
-for program in ip tc curl sysctl node; do command -v $program > /dev/null || skip "no $program"; done
+for program in ip tc curl sysctl unshare node; do command -v $program > /dev/null || skip "no $program"; done
 [ "$(id -u)" -eq 0 ] || skip 'not root'
 [ -e dist/src/main.js ] || { echo 'run npm run build first'; exit 1; }
-for name in $names; do
-  [ -e "/run/netns/$name" ] && { echo "there is a network namespace $name already: this script would end with deleting it"; exit 1; }
-done
+
+# The page's names are short ones that this machine may have already: in a mount namespace of our own they are ours alone, and go with it.
+if [ "${1:-}" != within ]; then
+  why=$(unshare --mount --propagation private true 2>&1) || skip "no mount namespace may be made here: $why"
+  exec unshare --mount --propagation private bash "$0" within
+fi
+mkdir -p /run/netns && mount -t tmpfs mirrorshard /run/netns || skip 'nothing may be mounted here'
 
 # What the page's commands need of the kernel and of this sandbox, tried on a namespace that goes away again.
-try=mirrorshard-try-$$
+try=try
 possible() {
   ip netns add $try && ip netns exec $try true &&
     ip -n $try link add veth0 type veth peer name veth1 && ip -n $try link set veth0 up &&
