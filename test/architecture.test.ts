@@ -49,7 +49,7 @@ describe('imports point toward the packet', () => {
     const knowers = localImports()
       .filter(({ file, target }) => partOf(target) === 'topology' && partOf(file) !== 'topology')
       .map(({ file }) => file)
-    expect([...new Set(knowers)]).toEqual(['src/main.ts'])
+    expect([...new Set(knowers)]).toEqual(['src/start.ts'])
     const workers = typeScriptFiles(join(ROOT, 'workers')).flatMap(importsOf)
     expect(workers.map(({ specifier }) => specifier).sort()).toEqual([
       '../src/topology/receiver-loop.ts',
