@@ -1,7 +1,5 @@
 /** Shows that a drain goes on: the line on a terminal, a line of the log every few seconds elsewhere. */
-import { fitParts } from './fit-parts.ts'
-import { drainParts, isDown } from './live-text.ts'
-import { lossText } from './losses.ts'
+import { drainLine, drainSentence, isDown } from './live-text.ts'
 import type { ServiceLog } from './service-log.ts'
 import { StatusLine } from './status-line.ts'
 import type { Totals } from './totals.ts'
@@ -25,11 +23,7 @@ export class DrainWatch {
     const startedMs = performance.now()
     const { origin, timeoutMs } = draining
     const secondsLeft = () => (timeoutMs === null ? null : (timeoutMs - (performance.now() - startedMs)) / 1000)
-    this.line = new StatusLine(stream, (width) => {
-      const totals = draining.totals()
-      const lost = lossText(totals, width)
-      return fitParts([...drainParts(totals, secondsLeft(), origin), ...(lost === '' ? [] : [lost])], width)
-    })
+    this.line = new StatusLine(stream, (width) => drainLine(draining.totals(), secondsLeft(), origin, width))
     this.line.show()
     this.timer = stream.isTTY || log === null ? null : setInterval(() => tell(log), LOG_EVERY_MS)
     this.timer?.unref()
@@ -37,7 +31,7 @@ export class DrainWatch {
     function tell(log: ServiceLog): void {
       const totals = draining.totals()
       const left = secondsLeft()
-      log.info('draining', drainParts(totals, left, origin).join('; '), {
+      log.info('draining', drainSentence(totals, left, origin), {
         queued: totals.get('replayQueued'),
         inFlight: totals.get('replayInFlight'),
         ...(left === null ? {} : { secondsLeft: Math.max(0, Math.ceil(left)) }),

@@ -53,25 +53,47 @@ function answeredParts(outcomes: Readonly<Record<string, number>>): Part[] {
   ]
 }
 
-/**
- * While a run ends: how much is left, how long it may take, and whom it waits for.
- * @param secondsLeft null: without a limit @param origin null: nothing is sent
- */
-export function drainParts(totals: Totals, secondsLeft: number | null, origin: string | null): string[] {
+/** What a drain still has, how long it may take, and whom it waits for. */
+interface DrainWords {
+  readonly time: string
+  readonly waiting: string
+  readonly held: string
+  /** Null: for nobody. */
+  readonly whom: string | null
+}
+
+function drainWords(totals: Totals, secondsLeft: number | null, origin: string | null): DrainWords {
   const queued = totals.get('replayQueued')
   const inFlight = totals.get('replayInFlight')
   const packets = totals.packetsInRings()
-  const waiting = [
-    ...(packets > 0 ? [`${count(packets)} packets to read`] : []),
-    `${count(queued)} queued`,
-    `${count(inFlight)} in flight`,
-  ]
-  const left = secondsLeft === null ? '' : `, ${Math.max(0, Math.ceil(secondsLeft))} s left`
-  return [
-    `draining${left}: ${waiting.join(', ')}`,
-    ...(origin !== null && isDown(totals) ? [`${origin} does not answer`] : []),
-    ...(origin !== null && !isDown(totals) && queued + inFlight > 0 ? [`waiting for ${origin}`] : []),
-  ]
+  const toRead = packets > 0 ? `${count(packets)} packets to read, ` : ''
+  const isWaiting = queued + inFlight > 0
+  return {
+    time: secondsLeft === null ? 'draining' : `draining, ${Math.max(0, Math.ceil(secondsLeft))} s left`,
+    waiting: `${toRead}${count(queued)} queued, ${count(inFlight)} in flight`,
+    held: `${count(queued + inFlight)} held`,
+    whom:
+      origin === null || !isWaiting
+        ? null
+        : isDown(totals)
+          ? `${origin} does not answer`
+          : `waiting for answers of ${origin}`,
+  }
+}
+
+/** One sentence for the log. @param secondsLeft null: without a limit @param origin null: nothing is sent */
+export function drainSentence(totals: Totals, secondsLeft: number | null, origin: string | null): string {
+  const { time, waiting, whom } = drainWords(totals, secondsLeft, origin)
+  return `${time}: ${waiting}${whom === null ? '' : `; ${whom}`}`
+}
+
+/** The same for one row: an origin that does not answer stands first. */
+export function drainLine(totals: Totals, secondsLeft: number | null, origin: string | null, width: number): string {
+  const { time, waiting, held, whom } = drainWords(totals, secondsLeft, origin)
+  const lost = lossText(totals, width)
+  const parts: Part[] = [time, [waiting, held], ...(lost === '' ? [] : [lost])]
+  if (whom !== null) parts.splice(isDown(totals) ? 0 : 2, 0, whom)
+  return fitParts(parts, width)
 }
 
 /** The circuit breaker of a shard is open. */

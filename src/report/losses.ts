@@ -25,6 +25,9 @@ function lossesIn(totals: Totals): Loss[] {
   ].filter(({ n }) => n > 0)
 }
 
+/** In full where two rates have room beside it. */
+const ROOM_FOR_RATES = 34
+
 /** Empty where nothing is lost. @param width columns: a loss that does not fit is left out whole, the last first */
 export function lossText(totals: Totals, width: number): string {
   const losses = lossesIn(totals)
@@ -34,8 +37,12 @@ export function lossText(totals: Totals, width: number): string {
     `lost: ${losses.map(({ n, noun }) => `${count(n)} ${noun}`).join(', ')}`,
     `lost: ${losses.map(({ n, noun }) => `${short(n)} ${noun}`).join(', ')}`,
   ]
-  const fitting = forms.find((form) => form.length <= width)
-  return fitting ?? fitParts(losses.map(({ n, noun }, i) => `${i === 0 ? 'lost: ' : ''}${short(n)} ${noun}`), width, ', ') // biome-ignore format: one line
+  const brief = forms.slice(1)
+  const fitting =
+    forms.find((form) => form.length <= width - ROOM_FOR_RATES) ?? brief.find((form) => form.length <= width)
+  if (fitting !== undefined) return fitting
+  const each = losses.map(({ n, noun }, i) => `${i === 0 ? 'lost: ' : ''}${short(n)} ${noun}`)
+  return fitParts(each, width, ', ')
 }
 
 /** Requests left out on purpose. */
