@@ -124,6 +124,12 @@ describe('dependencies', () => {
     )
   })
 
+  test('the test runner writes no colours where nobody sees them: each script that calls it says so', () => {
+    const scripts = Object.entries(manifest.scripts ?? {}).filter(([, line]) => /\bvitest\b/.test(line))
+    expect(scripts.map(([name]) => name)).toEqual(['test', 'test:faults'])
+    for (const [, line] of scripts) expect(line.split('vitest')[0]).toContain('[ -t 1 ] || export NO_COLOR=1;')
+  })
+
   test('each that is installed with the product is loaded somewhere in src', () => {
     const texts = FILES.map((file) => readFileSync(join(ROOT, file), 'utf8'))
     const unused = runtime.filter((name) => !texts.some((text) => text.includes(`'${name}'`)))
