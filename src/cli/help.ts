@@ -59,7 +59,7 @@ export function commandHelp(name: CommandName | ToolName): string {
   if (name === 'validate' || name === 'config') return laidOut(command, [])
   addFields(command, FIELDS[name])
   return laidOut(command, [
-    'Sizes take units (65536, 64KiB, 16MiB), times too (250, 250ms, 5s, 2m). Lists are separated by commas.',
+    'Sizes take units (65536, 64KB, 16MiB), times too (250, 250ms, 5s, 2m). Lists are separated by commas.',
     'Every default with its reason: docs/configuration.md',
   ])
 }
