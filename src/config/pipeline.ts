@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import type { Field } from './field.ts'
-import { type Kind, taken } from './kind.ts'
+import { type Kind, lazily, taken } from './kind.ts'
 import { Refusal } from './refusal.ts'
 
 /** Plain data: it crosses to the shards. Equal names side by side are any-of. */
@@ -38,13 +38,12 @@ export function pipelineStep(name: string, value: unknown): PipelineStep {
 /** @param steps the fields a step may be of, by the names of their flags */
 export function pipelineKind(steps: ReadonlyMap<string, Field>) {
   const names = [...steps.keys()]
-  const step = z.unknown().transform((raw, context): PipelineStep => taken(stepOf(raw, steps), context))
-  return {
-    schema: z.array(step),
+  const make = () => z.array(z.unknown().transform((raw, context): PipelineStep => taken(stepOf(raw, steps), context)))
+  return lazily(make, {
     expected: `a list of filters, each a name (${names.join(', ')}) with its value, such as "- allow-path: ^/api/"`,
     fromText: (text: string): unknown => text,
     written: (value: readonly PipelineStep[]): unknown => value,
-  } satisfies Kind
+  }) satisfies Kind
 }
 
 function stepOf(raw: unknown, steps: ReadonlyMap<string, Field>): PipelineStep | Refusal {
