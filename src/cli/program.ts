@@ -68,7 +68,7 @@ async function dispatch(
     stdout.write(commandHelp(command))
     return EXIT.ok
   }
-  if (command === 'validate') return await validate(words, env, loaders, stdout)
+  if (command === 'validate') return await validate(words, env, loaders, stdout, stderr)
   if (command === 'config') return printSchema(words, stdout)
   return await execute(command, words, env, loaders, stderr)
 }
@@ -94,6 +94,7 @@ async function validate(
   env: NodeJS.ProcessEnv,
   loaders: HandlerLoaders,
   stdout: TextOutput,
+  stderr: TextOutput,
 ): Promise<number> {
   const { flags, faults } = parseArguments('validate', { config: COMMON_FIELDS.config }, words)
   if (faults.length > 0) throw new MirrorError('ERR_USAGE', faults.map(({ message }) => printable(message)).join('\n'))
@@ -104,8 +105,8 @@ async function validate(
   const validated = await validateConfigFile(path, env)
   const { execute: checkMachine } = await loaders.validate()
   await checkMachine(validated)
-  const rest = validated.lacksTarget ? '; run and replay need --to URL beside it' : ''
-  stdout.write(`${printable(path)}: valid, ${plural(validated.count, 'option')}${rest}\n`)
+  stdout.write(`${printable(path)}: valid, ${plural(validated.count, 'option')}\n`)
+  if (validated.lacksTarget) stderr.write(`${prefixed('run and replay need --to URL beside it')}\n`)
   return EXIT.ok
 }
 

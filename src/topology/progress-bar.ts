@@ -22,16 +22,18 @@ export class ProgressBar {
   private isStarted = false
   private isOver = false
   private readonly loops: number
+  private readonly stream: NodeJS.WriteStream
   private readonly startedMs = performance.now()
   private nextMs = FIRST_MS
 
-  constructor(loops: number) {
+  constructor(loops: number, stream: NodeJS.WriteStream = process.stderr) {
     this.loops = loops
+    this.stream = stream
   }
 
   update(pass: number, bytesRead: number, bytesTotal: number | null, totals: Totals): void {
     const elapsedMs = performance.now() - this.startedMs
-    if (!process.stderr.isTTY || bytesTotal === null || elapsedMs < this.nextMs) return
+    if (!this.stream.isTTY || bytesTotal === null || elapsedMs < this.nextMs) return
     this.nextMs = elapsedMs + EVERY_MS
     const total = bytesTotal * this.loops
     if (!this.isStarted) {
@@ -52,13 +54,14 @@ export class ProgressBar {
 
   /** The package is loaded by those who see a bar only. */
   private async start(total: number): Promise<void> {
-    const { Format, Presets, SingleBar } = await import('cli-progress')
+    // By its default export: Node finds no name `Format` in a CommonJS module that builds its exports as one object.
+    const { Format, Presets, SingleBar } = (await import('cli-progress')).default
     if (this.isOver) return
     const bar = new SingleBar(
       {
         format: (options, { progress }, payload: Progress) =>
-          progressLine(progress, Format.BarFormat(progress, options), payload, columnsOf(process.stderr)),
-        stream: process.stderr,
+          progressLine(progress, Format.BarFormat(progress, options), payload, columnsOf(this.stream)),
+        stream: this.stream,
         clearOnComplete: true,
         hideCursor: true,
         barsize: 24,

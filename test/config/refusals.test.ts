@@ -108,8 +108,8 @@ test('a file that is right is left alone, and so is the place of the summary', a
   const path = file('m.yaml', `${QUIET}summary: ${summary}\n`)
   expect(await run(['validate', '--config', path])).toMatchObject({
     code: 0,
-    stdout: `${path}: valid, 4 options; run and replay need --to URL beside it\n`,
-    stderr: '',
+    stdout: `${path}: valid, 4 options\n`,
+    stderr: 'mirrorshard: run and replay need --to URL beside it\n',
   })
   const { existsSync } = await import('node:fs')
   expect(existsSync(summary)).toBe(false)

@@ -97,12 +97,14 @@ describe('the JSON Schema', () => {
   test('takes whatever the file takes', () => {
     const wrong: string[] = []
     for (const [key, field] of FIELDS) {
-      for (const text of TEXTS) {
-        for (const value of [text, Number(text), [text]]) {
-          const line = `${flagName(key)}: ${JSON.stringify(value)}`
-          if (Number.isNaN(value) || inYaml(key, field, JSON.stringify(value)) === undefined) continue
-          if (!schema.safeParse({ [flagName(key)]: value }).success) wrong.push(line)
-        }
+      const name = flagName(key)
+      const taken = TEXTS.filter((text) => resultOf(field, environmentSetting(key, field, { [environmentName(key)]: text })) !== undefined) // biome-ignore format: one line
+      for (const text of taken) {
+        const values: unknown[] = [text]
+        if (/^[1-9]\d*$/.test(text)) values.push(Number(text))
+        if (field.kind.separator !== undefined) values.push([text])
+        for (const value of values)
+          if (!schema.safeParse({ [name]: value }).success) wrong.push(`${name}: ${JSON.stringify(value)}`)
       }
     }
     expect(wrong).toEqual([])
