@@ -24,7 +24,8 @@ export class DrainWatch {
     const { origin, timeoutMs } = draining
     const secondsLeft = () => (timeoutMs === null ? null : (timeoutMs - (performance.now() - startedMs)) / 1000)
     this.line = new StatusLine(stream, (width) => drainLine(draining.totals(), secondsLeft(), origin, width))
-    this.line.show()
+    // Over files the drain is mostly over before anybody could read.
+    if (log !== null) this.line.show()
     this.timer = stream.isTTY || log === null ? null : setInterval(() => tell(log), LOG_EVERY_MS)
     this.timer?.unref()
 
