@@ -1,53 +1,25 @@
 #!/usr/bin/env node
-import { writeCrashSummary } from './base/crash-summary.ts'
-/** Entry point of the command line: streams, exit code and the last line of defence; the rest is in cli/. */
-import { endProcess } from './base/end-process.ts'
-import { describeSystemError, MirrorError } from './base/errors.ts'
-import { holdSighup } from './base/sighup.ts'
-import type { HandlerLoaders } from './cli/commands.ts'
-import { reportFatal } from './cli/fatal.ts'
-import { readVersion } from './cli/version.ts'
+/**
+ * Entry point of the command line. An old Node reads this file too and has to understand it: nothing is imported before the version is
+ * known, and nothing here is younger than ES2017.
+ */
+const LEAST_NODE = [20, 19]
 
-const loaders: HandlerLoaders = {
-  run: () => import('./topology/commands/run.ts'),
-  replay: () => import('./topology/commands/replay.ts'),
-  inspect: () => import('./topology/commands/inspect.ts'),
-  capture: () => import('./topology/commands/capture.ts'),
-  demo: () => import('./topology/commands/demo.ts'),
-}
-
-if (process.argv[2] === 'run') holdSighup()
-
-// `mirrorshard inspect … | head` is no failure: whoever reads has seen enough.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  const text = `cannot write standard output: ${describeSystemError(error)}`
-  process.exit(reportFatal(new MirrorError('ERR_OUTPUT', text, { cause: error }), process.env, process.stderr))
-})
-// Nobody is there to be told.
-process.stderr.on('error', () => {})
-// Rejections that nobody handles come here too.
-process.on('uncaughtException', (error) => {
-  writeCrashSummary(error)
-  endProcess(reportFatal(error, process.env, process.stderr))
-})
-
-/** How long the end waits for a reader of stderr that stands still, and for threads that do not return from the system. */
-const UNREAD_MS = 1000
-
-const argv = process.argv.slice(2)
-if (argv[0] === '--version' || argv[0] === '-V') {
-  // Before the schema and the option parser are loaded.
-  process.stdout.write(`${readVersion()}\n`)
+const found = process.versions.node.split('.').map(Number)
+const isTooOld = found[0]! < LEAST_NODE[0]! || (found[0] === LEAST_NODE[0] && found[1]! < LEAST_NODE[1]!)
+if (isTooOld) {
+  process.stderr.write(`mirrorshard: needs Node ${LEAST_NODE.join('.')} or later, found ${process.versions.node}\n`)
+  process.exitCode = 1
 } else {
-  try {
-    const { runCli } = await import('./cli/program.ts')
-    process.exitCode = await runCli(argv, process.env, loaders, process.stdout, process.stderr)
-  } catch (error) {
-    process.exitCode = reportFatal(error, process.env, process.stderr)
+  // SIGHUP ends a process that does not listen, and loading takes its time: base/sighup.ts.
+  let hangUps = 0
+  const hold = () => {
+    hangUps++
   }
+  if (process.argv[2] === 'run') process.on('SIGHUP', hold)
+  import('./start.ts').then(async ({ start }) => {
+    const started = start(hangUps)
+    process.off('SIGHUP', hold)
+    await started
+  })
 }
-// Words that nobody takes from a full pipe must not keep a process that is done.
-setTimeout(() => {
-  if (process.exitCode !== undefined && process.stdout.writableLength === 0) endProcess(Number(process.exitCode))
-}, UNREAD_MS).unref()

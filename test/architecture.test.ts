@@ -49,7 +49,7 @@ describe('imports point toward the packet', () => {
     const knowers = localImports()
       .filter(({ file, target }) => partOf(target) === 'topology' && partOf(file) !== 'topology')
       .map(({ file }) => file)
-    expect([...new Set(knowers)]).toEqual(['src/main.ts'])
+    expect([...new Set(knowers)]).toEqual(['src/start.ts'])
     const workers = typeScriptFiles(join(ROOT, 'workers')).flatMap(importsOf)
     expect(workers.map(({ specifier }) => specifier).sort()).toEqual([
       '../src/topology/receiver-loop.ts',
@@ -122,6 +122,12 @@ describe('dependencies', () => {
     expect(Object.keys(versions).filter((name) => others[`node_modules/${name}`]?.version !== versions[name])).toEqual(
       [],
     )
+  })
+
+  test('the test runner writes no colours where nobody sees them: each script that calls it says so', () => {
+    const scripts = Object.entries(manifest.scripts ?? {}).filter(([, line]) => /\bvitest\b/.test(line))
+    expect(scripts.map(([name]) => name)).toEqual(['test', 'test:faults'])
+    for (const [, line] of scripts) expect(line.split('vitest')[0]).toContain('[ -t 1 ] || export NO_COLOR=1;')
   })
 
   test('each that is installed with the product is loaded somewhere in src', () => {

@@ -106,8 +106,10 @@ export const REQUEST_DROP_HELP = {
   connect: 'CONNECT is not replayed.',
   upgrade: 'WebSocket upgrades are not replayed.',
   loop: 'The request carries the X-Mirrorshard marker: it was already replayed once.',
-  method: 'The method is not in --methods.',
-  path: 'The path is refused by --include or --exclude.',
+  method: 'The method is not in --methods, or is refused by --allow-method or --deny-method.',
+  path: 'The path is refused by --include, --exclude, --allow-path or --deny-path.',
+  host: 'The host is refused by --allow-host or --deny-host.',
+  status: 'The status of the captured answer is not in --only-status, or no answer was seen.',
   sampledOut: 'The request is not in the share that --percent keeps.',
   rateLimited: 'The request was beyond --rate (live traffic only; files wait).',
   queueFull:

@@ -5,8 +5,9 @@
 let waiting = false
 let act: (() => void) | null = null
 
-/** From here on SIGHUP ends nothing. */
-export function holdSighup(): void {
+/** From here on SIGHUP ends nothing. @param before how many came already */
+export function holdSighup(before = 0): void {
+  waiting = before > 0
   process.on('SIGHUP', () => {
     if (act === null) waiting = true
     else act()

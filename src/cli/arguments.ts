@@ -1,6 +1,6 @@
 /** The words after a command, taken apart by commander. What is wrong with them is collected, not thrown. */
 import { Command, CommanderError, Option } from 'commander'
-import { COMMANDS, type CommandName, type Field, type Fields, flagName, isSwitch } from '../config/field.ts'
+import { COMMANDS, type CommandName, type Field, type Fields, flagName, isFlag, isSwitch } from '../config/field.ts'
 import { findNearest } from '../config/nearest.ts'
 import { FIELDS } from '../config/options.ts'
 import type { Given } from '../config/resolve.ts'
@@ -9,13 +9,15 @@ import type { Fault } from '../config/setting.ts'
 /** @param label the command as messages call it */
 export function parseArguments(label: string, fields: Fields, words: readonly string[]): Given {
   const flags = new Map<string, string[] | boolean>()
+  const steps: [string, string][] = []
   const command = new Command(label)
   command
     .helpOption(false)
     .exitOverride()
     .configureOutput({ writeErr: () => {} })
   for (const [key, field] of Object.entries(fields))
-    if (field.from !== 'argument') addOption(command, key, field, flags)
+    if (field.from === 'step') addStep(command, key, steps)
+    else if (isFlag(field)) addOption(command, key, field, flags)
 
   const faults: Fault[] = []
   const usage = (message: string): void => {
@@ -26,16 +28,16 @@ export function parseArguments(label: string, fields: Fields, words: readonly st
     const strangers = unknown.filter((word) => word.startsWith('-') && word !== '--')
     for (const word of strangers) usage(unknownOption(label, fields, word))
     // What follows an unknown option may be its value: no word on that.
-    if (strangers.length > 0) return { flags, arguments: operands.length > 0 ? operands : null, faults }
+    if (strangers.length > 0) return { flags, steps, arguments: operands.length > 0 ? operands : null, faults }
     const takesFiles = Object.values(fields).some((field) => field.from === 'argument')
     if (!takesFiles)
       for (const word of operands)
         usage(`unexpected argument ${JSON.stringify(word)} for '${label}', which takes options only`)
-    return { flags, arguments: takesFiles ? operands : [], faults }
+    return { flags, steps, arguments: takesFiles ? operands : [], faults }
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     usage(missingValue(fields, words.at(-1) ?? ''))
-    return { flags, arguments: null, faults }
+    return { flags, steps, arguments: null, faults }
   }
 }
 
@@ -54,6 +56,12 @@ function addOption(command: Command, key: string, field: Field, flags: Map<strin
   })
 }
 
+/** Its place among the others counts. */
+function addStep(command: Command, key: string, steps: [string, string][]): void {
+  command.addOption(new Option(`--${flagName(key)} <value>`))
+  command.on(`option:${flagName(key)}`, (value: string) => steps.push([key, value]))
+}
+
 /** The last word is an option that needs a value: the only thing commander itself refuses here. */
 function missingValue(fields: Fields, word: string): string {
   const field = Object.entries(fields).find(([key]) => `--${flagName(key)}` === word)?.[1]
@@ -70,10 +78,10 @@ function unknownOption(label: string, fields: Fields, word: string): string {
     const name = flagName(switched[0])
     return `--${name} takes no value, got ${JSON.stringify(word)}: write --${name} or --no-${name}`
   }
-  const own = known.filter(([, field]) => field.from !== 'argument').map(([key]) => `--${flagName(key)}`)
+  const own = known.filter(([, field]) => isFlag(field)).map(([key]) => `--${flagName(key)}`)
   const others = COMMANDS.filter((name) =>
     (Object.entries(FIELDS[name]) as [string, Field][]).some(
-      ([key, field]) => field.from !== 'argument' && `--${flagName(key)}` === written,
+      ([key, field]) => isFlag(field) && `--${flagName(key)}` === written,
     ),
   )
   const message = `unknown option ${written} for '${label}'`

@@ -1,6 +1,7 @@
 /** What the command line expects of the commands: each takes its checked options and returns an exit code. */
 import type { CommandName } from '../config/field.ts'
 import type { CaptureOptions, DemoOptions, InspectOptions, ReplayOptions, RunOptions } from '../config/options.ts'
+import type { Validated } from '../config/resolve.ts'
 
 /**
  * Each resolves to the exit code of the process: 0 done, 1 run-time failure.
@@ -18,4 +19,7 @@ export interface CommandHandlers {
 /** Each command is a module of its own, loaded when it is called: `capture` does not wait for the replay engine to load. */
 export type HandlerLoaders = {
   readonly [C in CommandName]: () => Promise<{ readonly execute: CommandHandlers[C] }>
+} & {
+  /** @throws MirrorError of the first thing on this machine that a command which reads the file refuses */
+  readonly validate: () => Promise<{ readonly execute: (validated: Validated) => Promise<void> }>
 }

@@ -1,9 +1,18 @@
 /** Help as a person reads it: usage, examples, then the options in groups. Laid out by commander, never wider than 100 columns. */
 import { Argument, Command, Help, Option } from 'commander'
-import { COMMANDS, type CommandName, type Field, type Fields, flagName, GROUPS, isSwitch } from '../config/field.ts'
+import { readVersion } from '../base/version.ts'
+import {
+  COMMANDS,
+  type CommandName,
+  type Field,
+  type Fields,
+  flagName,
+  GROUPS,
+  isFlag,
+  isSwitch,
+} from '../config/field.ts'
 import { FIELDS } from '../config/options.ts'
 import { type Example, MANUALS, type Manual, TOOL_NAMES, type ToolName } from './manual.ts'
-import { readVersion } from './version.ts'
 
 const WIDTH = 100
 const NO_BREAK = '\u00a0'
@@ -50,7 +59,7 @@ export function commandHelp(name: CommandName | ToolName): string {
   if (name === 'validate' || name === 'config') return laidOut(command, [])
   addFields(command, FIELDS[name])
   return laidOut(command, [
-    'Sizes take units (65536, 64KiB, 16MiB), times too (250, 250ms, 5s, 2m). Lists are separated by commas.',
+    'Sizes take units (65536, 64KB, 16MiB), times too (250, 250ms, 5s, 2m). Lists are separated by commas.',
     'Every default with its reason: docs/configuration.md',
   ])
 }
@@ -69,7 +78,7 @@ function addFields(command: Command, fields: Fields): void {
   ]
   for (const [heading, belongs] of groups) {
     for (const [key, field] of options) {
-      if (field.from === 'argument' || !belongs(field)) continue
+      if (!isFlag(field) || !belongs(field)) continue
       command.addOption(new Option(usageOf(key, field), field.help + defaultEnding(field)).helpGroup(`${heading}:`))
     }
   }

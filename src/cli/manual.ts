@@ -74,6 +74,10 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
         line: "mirrorshard inspect monday.pcap | jq -r 'select(.response.status >= 500) | .uri'",
       },
       {
+        what: 'What failed, without health checks',
+        line: 'mirrorshard inspect monday.pcap --deny-path ^/health --only-status 5xx --format table',
+      },
+      {
         what: 'With bodies, for a browser’s network panel',
         line: 'mirrorshard inspect monday.pcap --format har --bodies base64 > monday.har',
       },
@@ -110,6 +114,10 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
         what: 'Every error with its line and column, or exit code 0',
         line: 'mirrorshard validate --config mirrorshard.yaml',
       },
+    ],
+    notes: [
+      'Refuses what run refuses, with the same words: files, certificates, memory, packages. Environment variables count too.',
+      'What only a start tells is not checked: an address in use, a missing right.',
     ],
   },
   config: {

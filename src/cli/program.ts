@@ -1,6 +1,8 @@
 /** The command line: from words to a command's checked options and its exit code. */
 import { EXIT, MirrorError } from '../base/errors.ts'
+import { plural } from '../base/plural.ts'
 import { printable, printableLines } from '../base/printable.ts'
+import { readVersion } from '../base/version.ts'
 import { COMMANDS, type CommandName } from '../config/field.ts'
 import { COMMON_FIELDS } from '../config/fields/reports.ts'
 import { configFileSchema } from '../config/json-schema.ts'
@@ -12,7 +14,6 @@ import type { HandlerLoaders } from './commands.ts'
 import { prefixed } from './fatal.ts'
 import { commandHelp, programHelp } from './help.ts'
 import { MANUALS, TOOL_NAMES, type ToolName } from './manual.ts'
-import { readVersion } from './version.ts'
 
 /** Where text goes: a standard stream, or a test's list. */
 export interface TextOutput {
@@ -67,7 +68,7 @@ async function dispatch(
     stdout.write(commandHelp(command))
     return EXIT.ok
   }
-  if (command === 'validate') return await validate(words, env, stdout)
+  if (command === 'validate') return await validate(words, env, loaders, stdout, stderr)
   if (command === 'config') return printSchema(words, stdout)
   return await execute(command, words, env, loaders, stderr)
 }
@@ -88,15 +89,24 @@ async function execute<C extends CommandName>(
   return await (handler as (o: typeof options, again: typeof reread) => Promise<number>)(options, reread)
 }
 
-async function validate(words: readonly string[], env: NodeJS.ProcessEnv, stdout: TextOutput): Promise<number> {
+async function validate(
+  words: readonly string[],
+  env: NodeJS.ProcessEnv,
+  loaders: HandlerLoaders,
+  stdout: TextOutput,
+  stderr: TextOutput,
+): Promise<number> {
   const { flags, faults } = parseArguments('validate', { config: COMMON_FIELDS.config }, words)
   if (faults.length > 0) throw new MirrorError('ERR_USAGE', faults.map(({ message }) => printable(message)).join('\n'))
   const texts = flags.get('config')
   const path = Array.isArray(texts) ? texts.at(-1) : env.MIRRORSHARD_CONFIG
   if (path === undefined || path === '')
     throw new MirrorError('ERR_USAGE', 'validate needs --config FILE: the YAML file to check')
-  const count = await validateConfigFile(path)
-  stdout.write(`${printable(path)}: valid, ${count} ${count === 1 ? 'option' : 'options'}\n`)
+  const validated = await validateConfigFile(path, env)
+  const { execute: checkMachine } = await loaders.validate()
+  await checkMachine(validated)
+  stdout.write(`${printable(path)}: valid, ${plural(validated.count, 'option')}\n`)
+  if (validated.lacksTarget) stderr.write(`${prefixed('run and replay need --to URL beside it')}\n`)
   return EXIT.ok
 }
 

@@ -1,5 +1,5 @@
 /** What one option says about another. Each check runs where all its options exist, after each alone was found right. */
-import { formatHostPort, isLoopback } from './addresses.ts'
+import { formatHostPort, type HostPort, isLoopback } from './addresses.ts'
 import { formatBytes } from './quantities.ts'
 import type { Setting } from './setting.ts'
 
@@ -16,6 +16,12 @@ interface Check {
     from: (key: string) => Setting['from'] | null,
     name: (key: string) => string,
   ): string | null
+}
+
+/** Whether only one of the two can be had. Port 0 is any free one. */
+function isSamePort(one: HostPort, other: HostPort): boolean {
+  if (one.port === 0 || one.port !== other.port || one.host.includes(':') !== other.host.includes(':')) return false
+  return one.host === other.host || [one.host, other.host].some((host) => host === '0.0.0.0' || host === '::')
 }
 
 export const CHECKS: readonly Check[] = [
@@ -76,10 +82,28 @@ export const CHECKS: readonly Check[] = [
   {
     keys: ['listen'],
     fault(values, _, name) {
-      const addresses = values.listen as { host: string; port: number }[]
+      const addresses = values.listen as HostPort[]
       const texts = addresses.filter(({ port }) => port !== 0).map(({ host, port }) => `${host} port ${port}`)
       const twice = texts.find((text, i) => texts.indexOf(text) !== i)
       return twice === undefined ? null : `${name('listen')}: ${twice} is given twice`
+    },
+  },
+  {
+    // Each listen port is a TCP port too: load balancers check it.
+    keys: ['listen', 'health', 'admin', 'interface'],
+    fault(values, from, name) {
+      const servers = ['health', 'admin'].flatMap((key) => {
+        const address = values[key] as HostPort | null
+        return address === null ? [] : [{ key, address }]
+      })
+      const isReceiving = values.interface === null
+      const listens = isReceiving ? (values.listen as HostPort[]).map((address) => ({ key: 'listen', address })) : []
+      const all = [...servers, ...listens]
+      for (const [i, one] of servers.entries())
+        for (const other of all.slice(i + 1))
+          if (isSamePort(one.address, other.address) && [one, other].some(({ key }) => from(key) !== null))
+            return `${name(one.key)} ${formatHostPort(one.address)} and ${name(other.key)} ${formatHostPort(other.address)} are the same TCP port`
+      return null
     },
   },
   {

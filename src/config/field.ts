@@ -8,6 +8,7 @@ export type CommandName = (typeof COMMANDS)[number]
 /** Headings of help and docs, in their order: what is tuned rarely stands last. */
 export const GROUPS = [
   'Traffic',
+  'Filters',
   'Replay',
   'Output',
   'Threads',
@@ -27,8 +28,11 @@ interface Meta {
   readonly reason?: string
   /** `run` takes a new value over while it works, when SIGHUP has it read the file again. */
   readonly reloads?: true
-  /** Where the option comes from: `argument` = the words after the options, `command line` = everywhere but the YAML file. */
-  readonly from?: 'anywhere' | 'command line' | 'argument'
+  /**
+   * Where the option comes from: `argument` = the words after the options, `command line` = everywhere but the YAML file,
+   * `step` = a flag, or an item of the file's `pipeline`, `file` = the YAML file only.
+   */
+  readonly from?: 'anywhere' | 'command line' | 'argument' | 'step' | 'file'
 }
 
 export interface Field<S extends z.ZodType = z.ZodType> extends Meta {
@@ -54,7 +58,7 @@ export function required<S extends z.ZodType>(kind: Kind<S>, meta: Meta): Field<
 /** With a fixed default, given as the parsed value. */
 export function optional<S extends z.ZodType>(kind: Kind<S>, value: z.output<S>, meta: Meta): Field<z.ZodDefault<S>> {
   const fixedDefault = kind.written ? kind.written(value) : value
-  return withDefault(kind, () => value, { ...meta, defaultText: String(fixedDefault), fixedDefault })
+  return withDefault(kind, () => value, { ...meta, defaultText: String(fixedDefault) || 'none', fixedDefault })
 }
 
 /** With a default that the machine decides, or that only words can say. */
@@ -93,6 +97,16 @@ export function flagName(key: string): string {
 /** `maxFlows` is `MIRRORSHARD_MAX_FLOWS` in the environment. */
 export function environmentName(key: string): string {
   return `MIRRORSHARD_${flagName(key).replaceAll('-', '_').toUpperCase()}`
+}
+
+/** Whether there is a flag of it. */
+export function isFlag(field: Field): boolean {
+  return field.from !== 'argument' && field.from !== 'file'
+}
+
+/** Whether there is a variable of it. */
+export function isVariable(field: Field): boolean {
+  return field.from === undefined || field.from === 'anywhere' || field.from === 'command line'
 }
 
 /** Booleans have no value: `--keep-host`, `--no-keep-host`. */

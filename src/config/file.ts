@@ -1,6 +1,7 @@
 /** The YAML file: read, checked whole, with the line and column of everything that is wrong. */
 import { readFile } from 'node:fs/promises'
 import {
+  type Document,
   isAlias,
   isCollection,
   isMap,
@@ -13,7 +14,7 @@ import {
   visit,
 } from 'yaml'
 import { describeSystemError } from '../base/errors.ts'
-import { flagName } from './field.ts'
+import { type Field, flagName } from './field.ts'
 import { findNearest } from './nearest.ts'
 import { allOptions, fileFields } from './options.ts'
 import { describeIssue, type Fault, type Setting } from './setting.ts'
@@ -93,9 +94,15 @@ export function parseConfigFile(path: string, text: string): ConfigFile {
       continue
     }
     const field = fields[key]!
-    const setting = fileSetting(key, values[name], pair, at)
+    const written = asWritten(field, values[name], pair.value, document)
+    const inText = fileSetting(key, written.value, written.nodes, pair, at)
+    const inYaml = fileSetting(key, values[name], null, pair, at)
+    // The text first, as a flag has it; what only YAML can say (1e6) stands as YAML reads it.
+    const outcome = field.kind.schema.safeParse(inText.value)
+    const setting = outcome.success || !field.kind.schema.safeParse(inYaml.value).success ? inText : inYaml
     settings.set(key, setting)
-    for (const issue of field.kind.schema.safeParse(setting.value).error?.issues ?? []) {
+    if (setting === inYaml) continue
+    for (const issue of outcome.error?.issues ?? []) {
       faults.push(describeIssue(setting, field, { ...issue, path: [key, ...issue.path] }))
     }
   }
@@ -113,6 +120,8 @@ function startOf(node: Node | null, otherwise: number): number {
 function unknownName(name: string): string {
   const options = allOptions()
   const special = options.find(({ key }) => flagName(key) === name)
+  const from = special?.fields[0]?.[1].from
+  if (from === 'step') return `${name} stands in the list pipeline, as in "pipeline: [{${name}: …}]"`
   if (special !== undefined) return `${name} can be given on the command line only`
   const nearest = findNearest(
     name,
@@ -121,9 +130,43 @@ function unknownName(name: string): string {
   return `unknown option ${JSON.stringify(name)}${nearest === null ? '' : `. Did you mean ${nearest}?`}`
 }
 
+/** A value as its words stand in the file, read as a flag reads them: `64KB`, `80,443`, one word where a list may stand. */
+interface Written {
+  readonly value: unknown
+  /** Where each item of a list stands; one text may hold several. */
+  readonly nodes: readonly (Node | null)[] | null
+}
+
+function asWritten(field: Field, value: unknown, node: Node | null, document: Document): Written {
+  const { kind } = field
+  const text = textOf(node, document)
+  if (text !== null) return { value: kind.fromText(text), nodes: null }
+  const list = isAlias(node) ? node.resolve(document) : node
+  if (kind.separator === undefined || !isSeq(list) || !Array.isArray(value)) return { value, nodes: null }
+  const items: unknown[] = []
+  const nodes: (Node | null)[] = []
+  for (const [i, item] of (list.items as (Node | null)[]).entries()) {
+    const word = textOf(item, document)
+    const parts = word === null ? [value[i] as unknown] : (kind.fromText(word) as unknown[])
+    for (const part of parts) {
+      items.push(part)
+      nodes.push(item)
+    }
+  }
+  return { value: items, nodes }
+}
+
+/** The text of a word or number, without quotes; null for what is empty, null or a collection. */
+function textOf(node: Node | null, document: Document): string | null {
+  const scalar = isAlias(node) ? node.resolve(document) : node
+  if (!isScalar(scalar) || scalar.value === null || scalar.value === undefined) return null
+  return typeof scalar.value === 'string' ? scalar.value : (scalar.source ?? String(scalar.value))
+}
+
 function fileSetting(
   key: string,
   value: unknown,
+  nodes: Written['nodes'],
   pair: Pair<Node, Node | null>,
   at: (offset: number) => string,
 ): Setting {
@@ -131,8 +174,8 @@ function fileSetting(
   // A value that is not there has no place of its own.
   const valueAt = value === null ? keyAt : startOf(pair.value, keyAt)
   const name = (index?: number): string => {
-    const item = index !== undefined && isSeq(pair.value) ? (pair.value.items[index] as Node | undefined) : undefined
-    return `${at(startOf(item ?? null, valueAt))}: ${flagName(key)}`
+    const items = nodes ?? (isSeq(pair.value) ? (pair.value.items as Node[]) : [])
+    return `${at(startOf((index === undefined ? null : items[index]) ?? null, valueAt))}: ${flagName(key)}`
   }
   return { key, value, from: 'file', name }
 }

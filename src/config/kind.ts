@@ -97,8 +97,21 @@ function quantity(
 
 /** A byte count. */
 export function bytes(min: number, max: number) {
-  const expected = `a size from ${formatBytes(min)} to ${formatBytes(max)} in bytes (such as 65536, 64KiB, 16MiB)`
+  const expected = `a size from ${formatBytes(min)} to ${formatBytes(max)} in bytes (such as 65536, 64KB, 16MiB)`
   return quantity(expected, [min, max], parseBytes, formatBytes, () => '')
+}
+
+const MIB = 2 ** 20
+
+/** A size in MiB: a number alone counts MiB, one with a unit bytes. */
+export function mebibytes(min: number, max: number) {
+  const expected = `a size from ${formatBytes(min * MIB)} to ${formatBytes(max * MIB)} in MiB (such as 512, 512MiB, 2GiB)`
+  const parse = (text: string): number | null => {
+    if (/^\d+$/.test(text.trim())) return Number(text)
+    const bytes = parseBytes(text)
+    return bytes === null ? null : bytes / MIB
+  }
+  return quantity(expected, [min, max], parse, String, () => '')
 }
 
 export function powerOfTwoBytes(min: number, max: number) {

@@ -1,6 +1,7 @@
 /** Which options each command has, and the frozen objects that the commands get. */
 import * as z from 'zod'
 import { COMMANDS, type CommandName, type Field, type Fields } from './field.ts'
+import { PIPELINE_FIELD, STEP_FIELDS } from './fields/filters.ts'
 import { FILE_LIMIT_FIELDS, LIMIT_FIELDS, LIVE_LIMIT_FIELDS } from './fields/limits.ts'
 import { DRAIN_FIELDS, ORIGIN_FIELDS, REPLAY_FIELDS } from './fields/replay.ts'
 import { COMMON_FIELDS, DEMO_FIELDS, INSPECT_FIELDS, SERVER_FIELDS, SUMMARY_FIELDS } from './fields/reports.ts'
@@ -52,6 +53,8 @@ export const FIELDS = {
     ...INSPECT_FIELDS,
     ...FILE_FIELDS,
     ...TRAFFIC_FIELDS,
+    ...STEP_FIELDS,
+    ...PIPELINE_FIELD,
     ...WORKER_FIELDS,
     ...SUMMARY_FIELDS,
     ...COMMON_FIELDS,
@@ -109,6 +112,6 @@ export function allOptions(): OptionEntry[] {
 
 /** The options a configuration file may hold: one flat set for all commands, each taking what is its own. */
 export function fileFields(): Fields {
-  const inFile = allOptions().filter(({ fields }) => (fields[0]![1].from ?? 'anywhere') === 'anywhere')
+  const inFile = allOptions().filter(({ fields }) => ['anywhere', 'file'].includes(fields[0]![1].from ?? 'anywhere'))
   return Object.fromEntries(inFile.map(({ key, fields }) => [key, fields[0]![1]]))
 }

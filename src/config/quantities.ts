@@ -1,19 +1,14 @@
-/** Byte counts and durations as people write them: `65536`, `64k`, `16MiB`; `250`, `250ms`, `5s`, `2m`. */
+/** Byte counts and durations as people write them: `65536`, `64k`, `64KB`, `16MiB`; `250`, `250ms`, `5s`, `2m`. */
 
-const BYTE_UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  k: 2 ** 10,
-  ki: 2 ** 10,
-  kib: 2 ** 10,
-  m: 2 ** 20,
-  mi: 2 ** 20,
-  mib: 2 ** 20,
-  g: 2 ** 30,
-  gi: 2 ** 30,
-  gib: 2 ** 30,
-}
-const TIME_UNITS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+/** Four ways to write each, all of them powers of 1,024: docs/decisions/0065-units-of-bytes.md. */
+const BYTE_UNITS: Readonly<Record<string, number>> = Object.fromEntries([
+  ['', 1],
+  ['b', 1],
+  ...['k', 'm', 'g', 't'].flatMap((letter, i) =>
+    ['', 'b', 'i', 'ib'].map((ending): [string, number] => [letter + ending, 1024 ** (i + 1)]),
+  ),
+])
+const TIME_UNITS: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | null {
   const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([a-z]*)$/i.exec(text.trim())
@@ -24,7 +19,7 @@ function parseQuantity(text: string, units: Readonly<Record<string, number>>): n
   return Number.isSafeInteger(value) ? value : null
 }
 
-/** Bytes, or null. Every unit is a power of 1,024; `KB` and `MB` are refused, because readers disagree about them. */
+/** Bytes, or null. Every unit is a power of 1,024, whatever its case and ending. */
 export function parseBytes(text: string): number | null {
   return parseQuantity(text, BYTE_UNITS)
 }

@@ -5,7 +5,7 @@
  */
 import { realpathSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type CommandName, environmentName, type Field, flagName, GROUPS, isSwitch } from './field.ts'
+import { type CommandName, environmentName, type Field, flagName, GROUPS, isSwitch, isVariable } from './field.ts'
 import { allOptions } from './options.ts'
 
 const INTRODUCTION = `# Configuration
@@ -38,12 +38,22 @@ health: 0.0.0.0:8080
 \`mirrorshard validate --config FILE\` checks a file, and \`mirrorshard config schema\` prints its JSON Schema. Everything is checked
 before anything starts, and all errors are reported at once. The exit code is 2 for the command line, 78 for file and environment.
 
-**Values.** Sizes are bytes and take units of 1,024: \`65536\`, \`64k\`, \`64KiB\`, \`16MiB\`, \`1GiB\`. Times are milliseconds and take units: \`250\`,
-\`250ms\`, \`5s\`, \`2m\`, \`1h\`. In flags and environment variables lists are separated by commas, path patterns by spaces; list flags may be repeated.
-In YAML they are lists. Switches are \`true\` or \`false\` in YAML; the environment also accepts \`1\`, \`0\`, \`yes\`, \`no\`, \`on\` and \`off\`.
+**Values.** Sizes are bytes and take units of 1,024: \`65536\`, \`64k\`, \`64KB\`, \`64KiB\`, \`16MiB\`, \`1GB\`. Times are milliseconds and take units: \`250\`,
+\`250ms\`, \`5s\`, \`2m\`, \`1h\`, \`1d\`. Lists are separated by commas, path patterns by spaces; list flags may be repeated. YAML takes the same text as
+a flag (\`ports: 80,443\`), and lists as YAML writes them (\`ports: [80, 443]\`). Switches are \`true\` or \`false\` in YAML and environment, also \`yes\`, \`no\`, \`on\`, \`off\`,
+\`1\` and \`0\`.
 
 **Shards.** Limits for the whole process (\`--connections\`, \`--queue-requests\`, \`--queue-bytes\`, \`--max-flows\`, \`--connection-bytes\`, \`--message-bytes\`) are divided evenly among the
 \`--workers\`; each gets at least 1. A limit per shard says so.
+
+**Filters** are applied in the order of the command line. Equal filters side by side mean any of them: \`--allow-path ^/a --allow-path ^/b\`. In YAML they are a list:
+
+\`\`\`text
+pipeline:
+  - allow-host: "*.example.com"
+  - deny-path: ^/health
+  - only-status: 5xx,404
+\`\`\`
 
 Two environment variables are not options:
 
@@ -77,10 +87,10 @@ function variants(fields: readonly (readonly [CommandName, Field])[]): [CommandN
 }
 
 function row(key: string, field: Field, commands: readonly CommandName[]): string {
+  const variable = isVariable(field) ? `<br>\`${environmentName(key)}\`` : ''
+  const flag = `\`--${flagName(key)}\`${variable}${field.reloads ? '<br>reloads' : ''}`
   const name =
-    field.from === 'argument'
-      ? `\`${field.value}...\``
-      : `\`--${flagName(key)}\`<br>\`${environmentName(key)}\`${field.reloads ? '<br>reloads' : ''}`
+    field.from === 'argument' ? `\`${field.value}...\`` : field.from === 'file' ? `\`${flagName(key)}:\`` : flag
   const value = isSwitch(field) ? 'switch' : field.kind.expected
   const byDefault = isSwitch(field) ? 'off' : field.defaultText === '' ? '(required)' : field.defaultText
   const meaning = field.reason === undefined ? field.help : `${field.help} *${field.reason}*`

@@ -2,17 +2,20 @@
 import { MirrorError } from '../base/errors.ts'
 import { printable } from '../base/printable.ts'
 import { CHECKS } from './checks.ts'
-import { type CommandName, environmentName, type Field, type Fields, flagName } from './field.ts'
+import { type CommandName, environmentName, type Field, type Fields, flagName, isFlag, isVariable } from './field.ts'
 import type { ConfigFile } from './file.ts'
-import { bodyWarning, divideMemory } from './memory-budget.ts'
+import { bodyWarning, DIVIDED_OPTIONS, divideMemory } from './memory-budget.ts'
 import { findNearest } from './nearest.ts'
-import { allOptions, FIELDS, fileFields, type OptionsOf, schemaOf } from './options.ts'
+import { allOptions, FIELDS, type InspectOptions, type OptionsOf, type RunOptions, schemaOf } from './options.ts'
+import { type PipelineStep, pipelineStep } from './pipeline.ts'
 import { describeIssue, environmentSetting, type Fault, flagSetting, type Setting } from './setting.ts'
 
 /** What the command line gave. */
 export interface Given {
   /** By key: every text in order, or for a switch its last state. */
   readonly flags: ReadonlyMap<string, readonly string[] | boolean>
+  /** Steps of the pipeline, key and text, in order. */
+  readonly steps?: readonly (readonly [key: string, text: string])[]
   /** The words after the options; null where a fault leaves open which they are. */
   readonly arguments: readonly string[] | null
   /** What is already known to be wrong with the command line: reported together with the rest. */
@@ -34,21 +37,82 @@ export async function resolveOptions<C extends CommandName>(
   given: Given,
   env: NodeJS.ProcessEnv,
 ): Promise<Resolved<C>> {
-  const fields: Fields = FIELDS[command]
+  const settings = settingsOf(FIELDS[command], given, env)
+  const { values, faults, warnings } = resolveFrom(command, given, settings, await fileOf(settings), env)
+  throwFaults(faults)
+  return { options: deepFreeze(values) as OptionsOf<C>, warnings }
+}
+
+/** What a configuration file and the environment make of the commands that they serve. */
+export interface Validated {
+  /** Options that the file sets. */
+  readonly count: number
+  /** With a target that stands in for one that is given on the command line. */
+  readonly run: RunOptions
+  readonly inspect: InspectOptions
+  /** Neither file nor environment says where to send requests. */
+  readonly lacksTarget: boolean
+}
+
+/**
+ * Checks a configuration file as the commands that read it do, beside the same environment.
+ * @throws MirrorError ERR_CONFIG with all faults of the first command that refuses it, one per line
+ */
+export async function validateConfigFile(path: string, env: NodeJS.ProcessEnv): Promise<Validated> {
+  const { readConfigFile } = await import('./file.ts')
+  const file = await readConfigFile(path)
+  const given: Given = { flags: new Map(), arguments: ['-'], faults: [] }
+  const check = <C extends CommandName>(command: C): Record<string, unknown> => {
+    const settings = settingsOf(FIELDS[command], given, env)
+    const { values, faults } = resolveFrom(command, given, settings, file, env, false)
+    throwFaults(faults)
+    return values
+  }
+  const run = check('run')
+  const lacksTarget = run.to === undefined
+  check('replay')
+  const inspect = check('inspect')
+  return {
+    count: file.settings.size,
+    run: deepFreeze(lacksTarget ? { ...run, to: ANY_TARGET } : run) as unknown as RunOptions,
+    inspect: deepFreeze(inspect) as unknown as InspectOptions,
+    lacksTarget,
+  }
+}
+
+/** Stands for a target that only the command line names. Nothing is sent. */
+const ANY_TARGET = new URL('https://origin.invalid')
+
+/** What command line and environment say. */
+function settingsOf(fields: Fields, given: Given, env: NodeJS.ProcessEnv): Map<string, Setting> {
   const settings = new Map<string, Setting>()
   for (const [key, field] of Object.entries(fields)) {
     const setting = commandLineSetting(key, field, given) ?? environmentSetting(key, field, env)
     if (setting !== null) settings.set(key, setting)
   }
+  return settings
+}
 
-  const file = await fileOf(settings)
+/** @param mustHaveAll false: what is required and not given is no fault, and undefined */
+function resolveFrom(
+  command: CommandName,
+  given: Given,
+  settings: Map<string, Setting>,
+  file: ConfigFile,
+  env: NodeJS.ProcessEnv,
+  mustHaveAll = true,
+): { values: Record<string, unknown>; faults: Fault[]; warnings: string[] } {
+  const fields: Fields = FIELDS[command]
   for (const [key, setting] of file.settings) if (key in fields && !settings.has(key)) settings.set(key, setting)
 
-  const faults: Fault[] = [...given.faults, ...file.faults]
+  const pipeline = stepsOf(fields, given)
+  const faults: Fault[] = [...given.faults, ...pipeline.faults, ...file.faults]
   // Nothing is called missing that may stand where it could not be read.
-  const isAllKnown = given.arguments !== null && file.isRead
+  const isAllKnown = mustHaveAll && given.arguments !== null && file.isRead
   // Only what was given, or has to be, is checked: defaults are right as they are.
-  const checked = Object.entries(fields).filter(([key, field]) => settings.has(key) || field.fallback === undefined)
+  const checked = Object.entries(fields).filter(
+    ([key, field]) => settings.has(key) || (mustHaveAll && field.fallback === undefined),
+  )
   const outcome = schemaOf(Object.fromEntries(checked)).safeParse(
     Object.fromEntries([...settings].map(([key, { value }]) => [key, value])),
   )
@@ -61,37 +125,37 @@ export async function resolveOptions<C extends CommandName>(
     // The file was checked whole when it was read.
     else if (setting.from !== 'file') faults.push(describeIssue(setting, fields[key]!, issue))
   }
-  const values = Object.fromEntries(
+  const values: Record<string, unknown> = Object.fromEntries(
     Object.entries(fields).map(([key, { fallback }]) => [
       key,
       fallback === undefined || settings.has(key) ? outcome.data?.[key] : fallback(),
     ]),
   )
+  if (pipeline.steps.length > 0) values.pipeline = pipeline.steps
   if (outcome.success) faults.push(...crossFaults(values, settings))
   if (outcome.success && 'memoryLimit' in values) faults.push(...applyMemory(values, settings))
-  throwFaults(faults)
   const warnings = nearMisses(env)
-  const body = 'memoryLimit' in values ? bodyWarning(values, (key) => settings.has(key), nameIn(settings)) : null
+  const body =
+    outcome.success && 'memoryLimit' in values
+      ? bodyWarning(values, (key) => settings.has(key), nameIn(settings))
+      : null
   if (body !== null) warnings.push(body)
-  return { options: deepFreeze(values) as OptionsOf<C>, warnings }
+  return { values, faults, warnings }
 }
 
-/**
- * Checks a configuration file by itself, for any command.
- * @returns how many options it sets
- * @throws MirrorError ERR_CONFIG with all faults, one per line
- */
-export async function validateConfigFile(path: string): Promise<number> {
-  const { readConfigFile } = await import('./file.ts')
-  const { settings, faults } = await readConfigFile(path)
-  throwFaults(faults)
-  const given = Object.fromEntries([...settings].map(([key, { value }]) => [key, value]))
-  const fields = Object.entries(fileFields())
-  const required = fields.filter(([key, field]) => field.defaultText === '' && !(key in given)).map(([key]) => key)
-  const relevant = Object.fromEntries(fields.filter(([key]) => !required.includes(key)))
-  const values = schemaOf(relevant).parse(given)
-  throwFaults([...crossFaults(values, settings), ...applyMemory(values, settings)])
-  return settings.size
+/** The filters of the command line, in their order. */
+function stepsOf(fields: Fields, given: Given): { steps: PipelineStep[]; faults: Fault[] } {
+  const steps: PipelineStep[] = []
+  const faults: Fault[] = []
+  for (const [key, text] of given.steps ?? []) {
+    const field = fields[key]!
+    const setting = flagSetting(key, field, [text])
+    const outcome = field.kind.schema.safeParse(setting.value)
+    if (outcome.success) steps.push(pipelineStep(flagName(key), outcome.data))
+    for (const issue of outcome.error?.issues ?? [])
+      faults.push(describeIssue(setting, field, { ...issue, path: [key, ...issue.path] }))
+  }
+  return { steps, faults }
 }
 
 /** Gives the parts of memory that nobody gave a size their shares of --memory-limit. */
@@ -99,9 +163,12 @@ function applyMemory(values: Record<string, unknown>, settings: ReadonlyMap<stri
   const { values: decided, fault } = divideMemory(values, (key) => settings.has(key), nameIn(settings))
   Object.assign(values, decided)
   if (fault === null) return []
-  const isUsage = [...settings.values()].some(({ from }) => from === 'flag')
+  const isUsage = MEMORY_OPTIONS.some((key) => settings.get(key)?.from === 'flag')
   return [{ kind: isUsage ? 'usage' : 'configuration', message: fault }]
 }
+
+/** What memory is divided by: `--config` says nothing about it. */
+const MEMORY_OPTIONS = [...DIVIDED_OPTIONS, 'workers', 'receivers', 'datagramBytes', 'maxBodyBytes', 'bodies', 'to']
 
 /** How to call an option in a message: as whoever gave it did. */
 function nameIn(settings: ReadonlyMap<string, Setting>): (key: string) => string {
@@ -109,7 +176,7 @@ function nameIn(settings: ReadonlyMap<string, Setting>): (key: string) => string
 }
 
 function commandLineSetting(key: string, field: Field, given: Given): Setting | null {
-  const texts = field.from === 'argument' ? given.arguments : given.flags.get(key)
+  const texts = field.from === 'argument' ? given.arguments : isFlag(field) ? given.flags.get(key) : null
   if (texts === undefined || texts === null || (Array.isArray(texts) && texts.length === 0)) return null
   return flagSetting(key, field, texts)
 }
@@ -157,7 +224,8 @@ const SERVICE_VARIABLE = /^MIRRORSHARD_(SERVICE_(HOST|PORT)|PORT)(_|$)/
 
 /** Unknown variables are no fault, because others may own the prefix too; one that looks like a slip is worth a line. */
 function nearMisses(env: NodeJS.ProcessEnv): string[] {
-  const known = new Set([...OTHER_VARIABLES, ...allOptions().map(({ key }) => environmentName(key))])
+  const options = allOptions().filter(({ fields }) => isVariable(fields[0]![1]))
+  const known = new Set([...OTHER_VARIABLES, ...options.map(({ key }) => environmentName(key))])
   return Object.keys(env).flatMap((variable) => {
     if (!variable.startsWith('MIRRORSHARD_') || known.has(variable) || SERVICE_VARIABLE.test(variable)) return []
     const nearest = findNearest(

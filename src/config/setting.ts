@@ -1,6 +1,6 @@
 /** A value somebody gave, where it stands, and the sentence that says what is wrong with it. */
 import type * as z from 'zod'
-import { environmentName, type Field, flagName } from './field.ts'
+import { environmentName, type Field, flagName, isVariable } from './field.ts'
 import { findNearest } from './nearest.ts'
 import { withoutUserinfo } from './userinfo.ts'
 
@@ -37,6 +37,7 @@ export function flagSetting(key: string, field: Field, texts: readonly string[] 
 
 /** Null where the variable is not set; set to nothing is the same, which is how compose files and charts leave one out. */
 export function environmentSetting(key: string, field: Field, env: NodeJS.ProcessEnv): Setting | null {
+  if (!isVariable(field)) return null
   const variable = environmentName(key)
   const text = env[variable]
   if (text === undefined || text === '') return null

@@ -1,5 +1,6 @@
 /** Kinds of value with a grammar of their own, apart from addresses. */
 import * as z from 'zod'
+import { regularExpressionOf } from '../base/regular-expression.ts'
 import { type Kind, number, parsed, taken } from './kind.ts'
 import { Refusal } from './refusal.ts'
 
@@ -32,6 +33,27 @@ export const method = parsed('a method such as GET', (text) => {
 
 export const glob = parsed('a path pattern such as /api/*', (text) =>
   /^[/*?]/.test(text) ? text : new Refusal('patterns are compared with the whole path, so they begin with / or *'),
+)
+
+/** A regular expression of RE2. The package is loaded by those who give one. */
+export const regularExpression = parsed('a regular expression (RE2) such as ^/api/', (text) => {
+  if (text === '') return new Refusal('it is empty')
+  try {
+    regularExpressionOf(text)
+    return text
+  } catch (error) {
+    return new Refusal((error as Error).message.replace(/^error parsing regexp: /i, ''))
+  }
+})
+
+/** In lower case. */
+export const hostGlob = parsed('a host pattern such as *.example.com or api.example.com:8080', (text) =>
+  /^[^\s/,]+$/.test(text) ? text.toLowerCase() : new Refusal('it is a name or address, with * and ? as wildcards'),
+)
+
+/** `2xx`, or a status; in lower case. */
+export const status = parsed('a status such as 304, or a class such as 2xx', (text) =>
+  /^[1-5]xx$|^[1-9]\d\d$/i.test(text) ? text.toLowerCase() : new Refusal(''),
 )
 
 export type SampleBy =

@@ -1,5 +1,6 @@
 /** Numbers while the demo runs: one line that renews itself on a terminal, elsewhere a plain line now and then. */
 import { count } from '../base/plural.ts'
+import { columnsOf, fitParts } from '../report/fit-parts.ts'
 import type { Totals } from '../report/totals.ts'
 import type { HarnessState } from './harness.ts'
 
@@ -35,9 +36,9 @@ export class LiveLine {
     this.lastExact = exact
     const parts = liveParts(requests, state, totals, this.rate)
     if (this.stream.isTTY) {
-      const width = (this.stream.columns ?? 80) - 1
+      const width = columnsOf(this.stream)
       const bar = Number.isFinite(requests) && width >= 100 ? `${progressBar(exact / requests)}  ` : ''
-      this.stream.write(`\r\x1b[K${fitting([`  ${bar}${parts[0]}`, ...parts.slice(1)], width)}`)
+      this.stream.write(`\r\x1b[K${fitParts([`  ${bar}${parts[0]}`, ...parts.slice(1)], width, '  ')}`)
       this.isShown = true
     } else if (now - this.plainMs >= PLAIN_EVERY_MS) {
       this.plainMs = now
@@ -72,17 +73,6 @@ export function liveParts(
     `${count(packetsSent)} packets`,
     ...(totals.latency().count > 0 ? [`p99 ${totals.latency().ms(0.99).toFixed(1)} ms`] : []),
   ]
-}
-
-/** As many parts as there is room for. */
-function fitting(parts: readonly string[], width: number): string {
-  let line = ''
-  for (const part of parts) {
-    const longer = line === '' ? part : `${line}  ${part}`
-    if (longer.length > width) break
-    line = longer
-  }
-  return line
 }
 
 function progressBar(share: number): string {

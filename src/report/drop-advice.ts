@@ -115,6 +115,8 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   loop: 'The mirror sees its own replay. Mirror production only, or exclude the replay in the mirror’s filter.',
   method: 'Expected: you asked for it.',
   path: 'Expected: you asked for it.',
+  host: 'Expected: you asked for it.',
+  status: 'Expected: you asked for it. Requests whose answer the mirror does not carry are among them.',
   sampledOut: 'Expected: you asked for it.',
   rateLimited: 'Expected if `--rate` is below the traffic. `--percent` chooses more evenly.',
   queueFull:

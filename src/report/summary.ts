@@ -3,7 +3,7 @@ import { count, plural } from '../base/plural.ts'
 import { passedOverCounts, passedOverInWords } from './passed-over-words.ts'
 import type { Quantiles, TargetTotals, Totals } from './totals.ts'
 import { total } from './totals.ts'
-import { named, PROTOCOL_NAMES, verdict } from './verdict.ts'
+import { divided, FAILED, named, PROTOCOL_NAMES, verdict } from './verdict.ts'
 
 export interface Summary {
   readonly packets: {
@@ -173,18 +173,14 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   const lost = flows.lost > 0 ? `, ${count(flows.lost)} lost with a worker` : ''
   line('flows', `${count(flows.opened)} opened, ${plural(flows.gaps, 'gap')}${cut}${lost}`)
   const { forwarded } = requests
-  const ended = forwarded ?? total(requests.replayed)
-  const outcomes = verb === 'replayed' ? listed(requests.replayed, '') : ''
-  line(
-    'requests',
-    `${count(requests.parsed)} parsed, ${count(ended)} ${forwarded === undefined ? verb : 'forwarded'}${outcomes}${listed(requests.dropped, 'dropped')}`,
-  )
+  const ended = forwarded === undefined ? endedInWords(requests.replayed, verb) : `${count(forwarded)} forwarded`
+  line('requests', `${count(requests.parsed)} parsed, ${ended}${listed(requests.dropped, 'dropped')}`)
   if (requests.held > 0) line('', `${count(requests.held)} still held`)
   for (const [name, { given, dropped, replayed, held }] of Object.entries(summary.targets ?? {})) {
     const left = held > 0 ? `, ${count(held)} still held` : ''
     line(
       'target',
-      `${name}: ${count(given)} given, ${count(total(replayed))} ${verb}${listed(replayed, '')}${listed(dropped, 'dropped')}${left}`,
+      `${name}: ${count(given)} given, ${endedInWords(replayed, verb)}${listed(dropped, 'dropped')}${left}`,
     )
   }
   const { parsed, dropped, unasked } = summary.responses
@@ -221,10 +217,17 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
   return lines
 }
 
+/** `98 answered (2xx 98), 2 failed (refused 2)`: nobody has replayed a request that found no origin. */
+function endedInWords(outcomes: Readonly<Record<string, number>>, verb: 'replayed' | 'printed' | 'discarded'): string {
+  if (verb !== 'replayed') return `${count(total(outcomes))} ${verb}`
+  const [failed, answered] = divided(outcomes, FAILED)
+  const classes = total(answered) > 0 ? ` (${named(answered)})` : ''
+  return `${count(total(answered))} answered${classes}${listed(failed, 'failed')}`
+}
+
+/** `, 3 dropped (gap 3)`; nothing where there are none. */
 function listed(counts: Readonly<Record<string, number>>, word: string): string {
-  const entries = Object.entries(counts)
-  if (entries.length === 0) return ''
-  return word === '' ? ` (${named(counts)})` : `, ${count(total(counts))} ${word} (${named(counts)})`
+  return total(counts) === 0 ? '' : `, ${count(total(counts))} ${word} (${named(counts)})`
 }
 
 function ms(value: number): string {

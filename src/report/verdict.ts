@@ -8,18 +8,20 @@ import type { Summary, TargetSummary } from './summary.ts'
 import { total } from './totals.ts'
 
 /** Drops that were asked for, that replay never does, or that no server read: not a loss. */
-const ASKED_FOR: ReadonlySet<string> = new Set([
+export const ASKED_FOR: ReadonlySet<string> = new Set([
   'connect',
   'upgrade',
   'loop',
   'method',
   'path',
+  'host',
+  'status',
   'sampledOut',
   'rateLimited',
   'vniNotAllowed',
   'behindClose',
 ])
-const FAILED: ReadonlySet<string> = new Set([
+export const FAILED: ReadonlySet<string> = new Set([
   'refused',
   'unreachable',
   'tls',
@@ -139,7 +141,7 @@ function leftOut({ packets, requests, targets }: Summary): string {
 type Counts = Readonly<Record<string, number>>
 
 /** The counts whose names are in the set, and the others. */
-function divided(counts: Counts, set: ReadonlySet<string>): [Counts, Counts] {
+export function divided(counts: Counts, set: ReadonlySet<string>): [Counts, Counts] {
   const entries = Object.entries(counts)
   return [
     Object.fromEntries(entries.filter(([name]) => set.has(name))),

@@ -5,6 +5,7 @@ import { EXIT } from '../base/errors.ts'
 import { plural } from '../base/plural.ts'
 import { printable } from '../base/printable.ts'
 import type { InspectOptions, ReplayOptions } from '../config/options.ts'
+import { DrainWatch } from '../report/drain-watch.ts'
 import { type Summary, summaryInWords } from '../report/summary.ts'
 import { total } from '../report/totals.ts'
 import { Captures, LinkTypeWatch } from './captures.ts'
@@ -115,8 +116,13 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     },
     stop,
   })
-  await pipeline.drain()
   bar.clear()
+  // Answers may take long, and a terminal that stands still tells nobody.
+  const origin = run.sinkConfig.kind === 'replay' ? run.sinkConfig.name : null
+  const totals = () => stats.totals()
+  const watch = origin === null ? null : new DrainWatch(process.stderr, null, { totals, origin, timeoutMs: null })
+  await pipeline.drain()
+  watch?.stop()
   pauses.tellRest()
   process.off('SIGINT', onSignal)
   process.off('SIGTERM', onSignal)

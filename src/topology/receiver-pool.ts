@@ -120,15 +120,7 @@ export class ReceiverPool implements DatagramReceiver {
 
   /** @throws MirrorError ERR_LISTEN for an address that cannot be had, ERR_RECEIVER where koffi does not load */
   static async open(options: ReceiverPoolOptions, importKoffi?: ImportKoffi): Promise<ReceiverPool> {
-    try {
-      await loadLibc(importKoffi)
-    } catch (error) {
-      throw new MirrorError(
-        'ERR_RECEIVER',
-        `--receivers ${options.receivers} cannot work here, only --receivers 1: ${toPlainError(error).message}`,
-        { cause: error },
-      )
-    }
+    await checkReceivers(options.receivers, importKoffi)
     const sockets = await SteeredSockets.open(
       options.listen,
       options.receivers,
@@ -281,4 +273,15 @@ function account({ control, counters, rings }: Member): void {
   const handedOver = rings.reduce((packets, { ring }) => packets + new RingMemory(ring).packetsWritten, 0)
   settleReceiver(block, control.datagramsTaken(), handedOver)
   block.publish()
+}
+
+/** Opens nothing. @throws MirrorError ERR_RECEIVER where several receivers cannot work */
+export async function checkReceivers(receivers: number, importKoffi?: ImportKoffi): Promise<void> {
+  try {
+    await loadLibc(importKoffi)
+  } catch (error) {
+    const why = toPlainError(error).message
+    const text = `--receivers ${receivers} cannot work here, only --receivers 1: ${why}`
+    throw new MirrorError('ERR_RECEIVER', text, { cause: error })
+  }
 }

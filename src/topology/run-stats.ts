@@ -1,5 +1,5 @@
 /** What a run reads of itself: totals over all threads, times, and the summary made of them. */
-import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { describeSystemError, MirrorError } from '../base/errors.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../metrics/counters.ts'
 import { makeSummary, type Summary } from '../report/summary.ts'
@@ -74,9 +74,13 @@ function rounded({ seconds, cpuSeconds }: Reading): Reading {
 /** Counts tell of production's traffic too. A file that is there keeps its mode: a script's choice. */
 const SUMMARY_MODE = 0o600
 
-/** Says before hours of work, not after them, that the summary cannot be written. @throws MirrorError ERR_OUTPUT */
+/** Says before hours of work, not after them, that the summary cannot be written. Leaves no file behind. @throws MirrorError ERR_OUTPUT */
 export function checkSummary(path: string): void {
-  write(path, () => closeSync(openSync(path, 'a', SUMMARY_MODE)))
+  write(path, () => {
+    const isThere = existsSync(path)
+    closeSync(openSync(path, 'a', SUMMARY_MODE))
+    if (!isThere) rmSync(path, { force: true })
+  })
 }
 
 /** @throws MirrorError ERR_OUTPUT */

@@ -130,7 +130,7 @@ export function sendingSinkConfig(o: SendingOptions, isLive: boolean): SinkConfi
 export function printingSinkConfig(o: InspectOptions): SinkConfig {
   const bodies: BodyUse = o.bodies === 'base64' ? 'keep' : o.bodies
   const redaction = o.redact === null ? null : { headers: o.redact, key: redactionKey(o.redactKeyFile) }
-  return { kind: 'print', name: 'inspect', options: { format: o.format, bodies, redaction } }
+  return { kind: 'print', name: 'inspect', options: { format: o.format, bodies, redaction, steps: o.pipeline } }
 }
 
 function redactionKey(path: string | null): Uint8Array | null {

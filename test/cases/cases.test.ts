@@ -72,6 +72,7 @@ async function inspect(c: Case): Promise<{ printed: Printed[]; summary: Summary 
     },
     160,
     false,
+    '',
   )
   const { exitCode, summary } = await runOffline({
     options,

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 
@@ -74,5 +74,36 @@ describe.skipIf(!existsSync(MAIN))('the built program', () => {
     })
     expect(await ended).toEqual([0, null])
     expect(stderr).toContain('"msg":"receiving"')
+  })
+})
+
+describe('an old Node', () => {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    engines: { node: string }
+  }
+  const entry = existsSync(MAIN) ? readFileSync(MAIN, 'utf8').split('//# sourceMappingURL')[0]! : ''
+
+  test('is told from which version on, and what it is, in one line, before anything else is loaded', async () => {
+    // Node 14 is Node without what came after it: nothing of the entry point may need more.
+    const old = `data:text/javascript,${encodeURIComponent(`
+      const versions = { ...process.versions, node: '18.20.8' }
+      globalThis.process = new Proxy(process, { get: (on, key) => key === 'versions' ? versions : Reflect.get(on, key) })
+      process.stderr.write = process.stderr.write.bind(process.stderr)`)}`
+    const child = spawn(process.execPath, ['--import', old, MAIN, 'run', '--to', 'null'], { stdio: 'pipe' })
+    let stderr = ''
+    child.stderr.on('data', (chunk) => (stderr += chunk))
+    expect(await once(child, 'close')).toEqual([1, null])
+    expect(stderr).toBe('mirrorshard: needs Node 20.19 or later, found 18.20.8\n')
+  })
+
+  test('is one below what package.json asks for', () => {
+    expect(manifest.engines.node).toBe('>=20.19')
+    expect(entry).toContain('[20, 19]')
+  })
+
+  test('can read the entry point: it imports nothing before it has looked, and uses no younger syntax', () => {
+    expect(entry).not.toMatch(/^import[ {"']/m)
+    expect(entry).toMatch(/import\("\.\/chunks\//)
+    expect(entry).not.toMatch(/\?\?|\?\.|\*\*|#\w+ =|\bawait import/)
   })
 })

@@ -1,10 +1,16 @@
-import { describe, expect, test } from 'vitest'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
 import { MirrorError } from '../../src/base/errors.ts'
 import type { HandlerLoaders } from '../../src/cli/commands.ts'
 import { MANUALS } from '../../src/cli/manual.ts'
 import { runCli } from '../../src/cli/program.ts'
 import { COMMANDS, type CommandName, type Field, flagName } from '../../src/config/field.ts'
 import { FIELDS } from '../../src/config/options.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'mirrorshard-cli-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 interface Outcome {
   readonly code: number
@@ -79,6 +85,61 @@ describe('a command line that is right', () => {
   })
 })
 
+describe('filters', () => {
+  const stepsOf = async (line: string, env: NodeJS.ProcessEnv = {}) =>
+    (await cli(line.split(' '), env)).calls.map(([, options]) => options.pipeline)
+
+  test('keep the order of the command line, also between different ones', async () => {
+    const line = 'inspect a.pcap --allow-path ^/b --deny-method PUT,POST --allow-path ^/a --only-status 2xx,304'
+    expect(await stepsOf(`${line} --allow-host *.Example`)).toEqual([
+      [
+        { name: 'allow-path', pattern: '^/b' },
+        { name: 'deny-method', methods: ['PUT', 'POST'] },
+        { name: 'allow-path', pattern: '^/a' },
+        { name: 'only-status', statuses: ['2xx', '304'] },
+        { name: 'allow-host', glob: '*.example' },
+      ],
+    ])
+  })
+
+  test('of the file are a list, which flags replace whole; the environment has no form of them', async () => {
+    const path = join(folder, 'filters.yaml')
+    writeFileSync(path, 'pipeline:\n  - allow-method: GET,HEAD\n  - only-status: 304\n  - deny-path: ^/h\n')
+    const config = `inspect a.pcap --config ${path}`
+    expect(await stepsOf(config, { MIRRORSHARD_ALLOW_PATH: '^/x', MIRRORSHARD_PIPELINE: 'x' })).toEqual([
+      [
+        { name: 'allow-method', methods: ['GET', 'HEAD'] },
+        { name: 'only-status', statuses: ['304'] },
+        { name: 'deny-path', pattern: '^/h' },
+      ],
+    ])
+    expect(await stepsOf(`${config} --deny-host a`)).toEqual([[{ name: 'deny-host', glob: 'a' }]])
+  })
+
+  test.each([
+    ['--allow-path (', '--allow-path must be a regular expression (RE2) such as ^/api/, got "(": missing closing )'],
+    ['--deny-path (?=a)', '--deny-path must be a regular expression'],
+    ['--only-status 2yy', '--only-status must be a status such as 304, or a class such as 2xx, got "2yy"'],
+    ['--allow-method get', 'methods are case-sensitive. Did you mean GET?'],
+    ['--allow-host a/b', '--allow-host must be a host pattern'],
+  ])('%s is refused', async (words, message) => {
+    const { code, stderr } = await cli(`inspect a.pcap ${words}`.split(' '))
+    expect([code, stderr]).toEqual([2, expect.stringContaining(message)])
+  })
+
+  test.each([
+    ['pipeline: [{allow-pathh: x}]', '1:12: pipeline must be a list of filters'],
+    ['pipeline:\n  - allow-method: GET\n  - allow-path: (', '3:5: pipeline must be a list of filters'],
+    ['pipeline: [{allow-path: a, deny-path: b}]', 'each item has exactly one filter'],
+    ['allow-path: x', 'allow-path stands in the list pipeline'],
+  ])('%j in the file is refused', async (yaml, message) => {
+    const path = join(folder, 'wrong.yaml')
+    writeFileSync(path, `${yaml}\n`)
+    const { code, stderr } = await cli(['inspect', 'a.pcap', '--config', path])
+    expect([code, stderr]).toEqual([78, expect.stringContaining(message)])
+  })
+})
+
 describe('a command line that is wrong ends with 2, starts nothing and says', () => {
   test.each([
     ['run --worker 2', "unknown option --worker for 'run'. Did you mean --workers?"],
@@ -147,6 +208,8 @@ describe('help', () => {
     expect(code).toBe(0)
     expect(stdout.indexOf('Examples')).toBeLessThan(stdout.indexOf('--log-level'))
     for (const [key, field] of Object.entries<Field>(FIELDS[name])) {
+      // Not a flag.
+      if (field.from === 'file') continue
       expect(stdout).toContain(field.from === 'argument' ? 'FILE...' : `  --${flagName(key)}`)
     }
     expect(await cli(['help', name])).toMatchObject({ stdout })

@@ -26,13 +26,13 @@ describe('a configuration file', () => {
   })
 
   test('has every fault reported at once, in the order of the file, each with line and column', () => {
-    const text = 'workers: many\nlisten:\n  - 0.0.0.0:4789\n  - vxlan:nohost:1\nworker: 3\nhealth:\nports: 80\n'
+    const text = 'workers: many\nlisten:\n  - 0.0.0.0:4789\n  - vxlan:nohost:1\nworker: 3\nhealth:\nports: 80,x\n'
     expect(faultsOf(text)).toEqual([
       'm.yaml:1:10: workers must be an integer from 0 to 256, got "many"',
       'm.yaml:4:5: listen must be [vxlan:|gpe:|geneve:|tzsp:]HOST:PORT, such as 0.0.0.0:4789 or geneve:[::]:6081, got "vxlan:nohost:1": "nohost" is not an IP address',
       'm.yaml:5:1: unknown option "worker". Did you mean workers?',
       'm.yaml:6:1: health must be HOST:PORT, such as 0.0.0.0:8080, or off, got nothing',
-      'm.yaml:7:8: ports must be a list, each item a TCP port from 1 to 65535, got 80',
+      'm.yaml:7:8: ports must be a TCP port from 1 to 65535, got "x"',
     ])
   })
 

@@ -17,6 +17,10 @@ test.each([
   ['64KiB', 65_536],
   ['1.5 MiB', 1_572_864],
   ['1g', 2 ** 30],
+  ['64KB', 65_536],
+  ['64kB', 65_536],
+  ['1GB', 2 ** 30],
+  ['1 TB', 2 ** 40],
   ['0', 0],
 ])('the size %s is %d bytes', (text, bytes) => {
   expect(parseBytes(text)).toBe(bytes)
@@ -29,12 +33,13 @@ test.each([
   ['0.5s', 500],
   ['2m', 120_000],
   ['24h', 86_400_000],
+  ['1d', 86_400_000],
 ])('the time %s is %d ms', (text, ms) => {
   expect(parseDurationMs(text)).toBe(ms)
 })
 
-test.each(['', '-1', '1e3', '0x10', '16MB', '64kB', '5 apples', '0.3', '1 2', 'NaN', 'constructor'])(
-  '%j is no size: a unit that readers disagree about, a part of a byte, or no number',
+test.each(['', '-1', '1e3', '0x10', '16MX', '64kBB', '5 apples', '0.3', '1 2', 'NaN', 'constructor'])(
+  '%j is no size: an unknown unit, a part of a byte, or no number',
   (text) => {
     expect(parseBytes(text)).toBeNull()
   },

@@ -240,12 +240,13 @@ test('bodies longer than a worker has memory for get a warning, whoever asked fo
 
 describe('validate', () => {
   test('counts the options of a file that is right', async () => {
-    expect(await validateConfigFile(yaml('to: http://staging\nspeed: max\nformat: har\nfilter: tcp\n'))).toBe(4)
+    const path = yaml('to: http://staging\nspeed: max\nformat: har\nfilter: tcp\n')
+    expect(await validateConfigFile(path, {})).toMatchObject({ count: 4, lacksTarget: false })
   })
 
   test('finds what options say about each other', async () => {
     const path = yaml('out-of-order-bytes: 128MiB\n')
-    await expect(validateConfigFile(path)).rejects.toMatchObject({
+    await expect(validateConfigFile(path, {})).rejects.toMatchObject({
       code: 'ERR_CONFIG',
       message: expect.stringContaining(`${path}:1:21: out-of-order-bytes (128MiB`),
     })

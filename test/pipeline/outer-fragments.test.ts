@@ -48,7 +48,7 @@ test('mirrored datagrams in outer fragments, from an interface, give every reque
   const shard = await Shard.open(
     shardConfigOf(
       run,
-      { kind: 'print', name: 'inspect', options: { format: 'ndjson', bodies: 'hash', redaction: null } },
+      { kind: 'print', name: 'inspect', options: { format: 'ndjson', bodies: 'hash', redaction: null, steps: [] } },
       false,
       new MonotonicClock().anchor,
       null,

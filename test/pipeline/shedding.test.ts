@@ -64,7 +64,7 @@ describe('while connections are shed and come back', () => {
     const blocks = Array.from({ length: SHARDS }, () => new CounterBlock())
     const shardConfig = shardConfigOf(
       run,
-      { kind: 'print', name: 'inspect', options: { format: 'ndjson', bodies: 'keep', redaction: null } },
+      { kind: 'print', name: 'inspect', options: { format: 'ndjson', bodies: 'keep', redaction: null, steps: [] } },
       false,
       new MonotonicClock().anchor,
       null,

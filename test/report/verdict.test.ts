@@ -1,7 +1,8 @@
 /** The first line of the summary, in every situation. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { Counter, CounterBlock } from '../../src/metrics/counters.ts'
 import type { ScalarName } from '../../src/metrics/scalars.ts'
+import { samplingNote } from '../../src/report/sampling-note.ts'
 import { makeSummary, type Summary, summaryInWords } from '../../src/report/summary.ts'
 import { Totals } from '../../src/report/totals.ts'
 
@@ -122,6 +123,59 @@ const SITUATIONS: readonly (readonly [string, Part<Summary>, string])[] = [
 
 test.each(SITUATIONS)('%s', (_situation, given, words) => {
   expect(first(given)).toBe(words)
+})
+
+describe('requests that were sent', () => {
+  const words = (given: Part<Summary>) =>
+    summaryInWords(summaryOf(given), 'replayed').find((line) => line.startsWith('  requests'))
+
+  test('are answered or have failed: nobody replayed what found no origin', () => {
+    const requests = { parsed: 105, dropped: { gap: 3 }, replayed: { '2xx': 90, '5xx': 10, connectTimeout: 2 } }
+    expect(words({ requests })).toBe(
+      '  requests   105 parsed, 100 answered (2xx 90, 5xx 10), 2 failed (connectTimeout 2), 3 dropped (gap 3)',
+    )
+    expect(words({ requests: { parsed: 2, replayed: { refused: 2 } } })).toBe(
+      '  requests   2 parsed, 0 answered, 2 failed (refused 2)',
+    )
+    expect(first({ requests: { parsed: 2, replayed: { refused: 2 } } })).toBe(
+      'Lost: 2 requests without an answer from the origin (refused 2).',
+    )
+  })
+
+  test('at several targets, each', () => {
+    const lines = summaryInWords(
+      summaryOf({
+        requests: { parsed: 4, forwarded: 4, replayed: {} },
+        targets: { a: { given: 4, dropped: {}, replayed: { '2xx': 3, reset: 1 }, held: 0 } },
+      }),
+      'replayed',
+    )
+    expect(lines).toContain('  requests   4 parsed, 4 forwarded')
+    expect(lines).toContain('  target     a: 4 given, 3 answered (2xx 3), 1 failed (reset 1)')
+  })
+})
+
+describe('--percent that took nothing', () => {
+  const sampledOut = { parsed: 7, dropped: { sampledOut: 7 }, replayed: {} }
+  const summary = summaryOf({ flows: { opened: 3 }, requests: sampledOut })
+
+  test('says that it picks whole connections, how many there were, and what picks requests', () => {
+    expect(samplingNote(summary, { percent: 10, sampleBy: { by: 'connection' } })).toBe(
+      '--percent 10 picks whole connections, and took none of 3 connections. --sample-by random picks single requests.',
+    )
+    expect(samplingNote(summary, { percent: 10, sampleBy: { by: 'header', name: 'x-user' } })).toContain(
+      'by the value of the header x-user',
+    )
+    expect(samplingNote(summary, { percent: 10, sampleBy: { by: 'random' } })).toContain('none of 7 requests')
+  })
+
+  test('says nothing where something was taken, or nothing was wanted', () => {
+    const sampling = { sampleBy: { by: 'connection' } } as const
+    const some = summaryOf({ requests: { ...sampledOut, parsed: 8, replayed: { '2xx': 1 } } })
+    expect(samplingNote(some, { percent: 10, ...sampling })).toBeNull()
+    expect(samplingNote(summary, { percent: 0, ...sampling })).toBeNull()
+    expect(samplingNote(summaryOf({}), { percent: 10, ...sampling })).toBeNull()
+  })
 })
 
 test('whatever is added to a situation in which something is missing, nothing is said to be complete', () => {

@@ -1,6 +1,6 @@
 /** Bounds on memory and waiting: reaching one is a counted drop. Options of run, replay and inspect. */
 import { computed, optional } from '../field.ts'
-import { bytes, durationMs, integer, number, powerOfTwoBytes } from '../kind.ts'
+import { bytes, durationMs, integer, mebibytes, number, powerOfTwoBytes } from '../kind.ts'
 import { defaultMemoryLimit } from '../memory-budget.ts'
 
 const KIB = 1024
@@ -172,7 +172,7 @@ export const LIMIT_FIELDS = {
     help: 'Most nested tunnels.',
     reason: 'Mirrored overlay traffic has two or three; a bound keeps crafted packets cheap.',
   }),
-  shardHeapMb: optional(integer(64, 65_536), 1024, {
+  shardHeapMb: optional(mebibytes(64, 65_536), 1024, {
     group,
     value: 'MIB',
     help: 'JavaScript heap of a shard thread, in MiB. A shard that needs more is restarted and its loss counted.',

@@ -225,7 +225,7 @@ export const RECEIVE_FIELDS = {
     reason:
       'Holds about 52,000 packets of 240 bytes: 0.4 s at 120,000 packets/s. The kernel may grant less (net.core.rmem_max); the granted size is reported.',
   }),
-  datagramBytes: optional(integer(576, 65_535), 9216, {
+  datagramBytes: optional(bytes(576, 65_535), 9216, {
     group: 'Limits and time-outs (advanced)',
     value: 'BYTES',
     help: 'Longest datagram received whole; longer ones are truncated.',

@@ -1,4 +1,5 @@
 /** Request targets (RFC 9112 section 3.2): what is sent to the origin, and the path that filters look at. */
+import type { MessageView } from '../../exchange/message.ts'
 
 export interface OriginForm {
   /** Starts with `/`, or is `*`. */
@@ -28,9 +29,28 @@ export function toOriginForm(method: string, target: string): OriginForm | null 
   return { target: rest.charCodeAt(0) === SLASH ? rest : `/${rest}`, authority }
 }
 
+/** Path and query of a captured target: what --allow-path and --deny-path search. */
+export function pathAndQueryOf(method: string, captured: string): string {
+  return captured.charCodeAt(0) === SLASH ? captured : (toOriginForm(method, captured)?.target ?? captured)
+}
+
+/**
+ * The host that a request is for, in lower case, with its port where one is stated: of an absolute-form or authority-form target, else of the
+ * Host header (RFC 9112 section 3.3). Null: it names none.
+ */
+export function hostOf(request: MessageView): string | null {
+  const [method, target] = [request.method(), request.target()]
+  if (method === 'CONNECT') return target.toLowerCase()
+  const authority = target.charCodeAt(0) === SLASH ? null : (toOriginForm(method, target)?.authority ?? null)
+  if (authority !== null) return authority.toLowerCase()
+  for (let i = 0; i < request.fieldCount; i++)
+    if (request.fieldName(i).toLowerCase() === 'host') return request.fieldValue(i).toLowerCase()
+  return null
+}
+
 /** The path of a captured target, without query and fragment: what --include and --exclude match. */
 export function pathOf(method: string, captured: string): string {
-  const target = captured.charCodeAt(0) === SLASH ? captured : (toOriginForm(method, captured)?.target ?? captured)
+  const target = pathAndQueryOf(method, captured)
   const end = target.search(/[?#]/)
   return end < 0 ? target : target.slice(0, end)
 }

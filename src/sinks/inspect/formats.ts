@@ -3,7 +3,7 @@ import type { Exchange } from '../../exchange/exchange.ts'
 import type { OwnedMessage } from '../../exchange/message.ts'
 import { EntryFlag, RecordKind } from '../../exchange/record/layout.ts'
 import { RecordReader } from '../../exchange/record/record-reader.ts'
-import { HAR_END, HAR_HEAD, HAR_SEPARATOR } from './har.ts'
+import { HAR_END, HAR_SEPARATOR, harHead } from './har.ts'
 import type { InspectFormat } from './options.ts'
 import { Table } from './table.ts'
 
@@ -15,10 +15,16 @@ export interface FormatWriter {
 
 type Write = (data: string | Uint8Array) => Promise<void>
 
-/** @param columns of the terminal */
-export function openFormat(format: InspectFormat, write: Write, columns: number, hasColour: boolean): FormatWriter {
+/** @param columns of the terminal @param version of the program */
+export function openFormat(
+  format: InspectFormat,
+  write: Write,
+  columns: number,
+  hasColour: boolean,
+  version: string,
+): FormatWriter {
   if (format === 'table') return new TableFormat(write, columns, hasColour)
-  return format === 'har' ? new HarFormat(write) : { take: write, end: async () => {} }
+  return format === 'har' ? new HarFormat(write, version) : { take: write, end: async () => {} }
 }
 
 class TableFormat implements FormatWriter {
@@ -43,21 +49,23 @@ class TableFormat implements FormatWriter {
 
 class HarFormat implements FormatWriter {
   private readonly write: Write
+  private readonly head: string
   private isEmpty = true
 
-  constructor(write: Write) {
+  constructor(write: Write, version: string) {
     this.write = write
+    this.head = harHead(version)
   }
 
   async take(entries: Uint8Array): Promise<void> {
     if (!this.isEmpty) return await this.write(entries)
     this.isEmpty = false
-    await this.write(HAR_HEAD)
+    await this.write(this.head)
     await this.write(entries.subarray(HAR_SEPARATOR.length))
   }
 
   async end(): Promise<void> {
-    await this.write(`${this.isEmpty ? HAR_HEAD : ''}${HAR_END}`)
+    await this.write(`${this.isEmpty ? this.head : ''}${HAR_END}`)
   }
 }
 

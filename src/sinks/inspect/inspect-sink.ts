@@ -6,6 +6,7 @@ import type { ExchangeId, Wants } from '../../exchange/exchange-outlet.ts'
 import type { MessageView } from '../../exchange/message.ts'
 import type { HttpMemory } from '../../http/http-memory.ts'
 import { Counter, type CounterBlock } from '../../metrics/counters.ts'
+import { FilterSteps } from '../filter/filter-steps.ts'
 import { Pairing } from '../pairing.ts'
 import type { Sink } from '../sink.ts'
 import { bodyUse, type InspectOptions } from './options.ts'
@@ -37,10 +38,18 @@ export class InspectSink implements Sink {
     const bodies = bodyUse(options)
     this.wants = { requestBody: bodies !== 'none', responseHead: true, responseBody: true }
     this.output = deps.output
-    this.writer = openWriter(options, (bytes) => deps.output.write(bytes))
+    this.writer = openWriter(options, (bytes) => deps.output.write(bytes), deps.maxBodyBytes)
+    const steps = new FilterSteps(options.steps)
     const listener = {
       exchange: (exchange: Exchange) => {
-        if (exchange.request !== null) counters.outcome(Outcome.printed)
+        const { request, response, interim } = exchange
+        if (!steps.isEmpty) {
+          const status = response?.status ?? null
+          if (request === null && !steps.passesAlone(status ?? interim[0]?.status ?? 0)) return
+          const refused = request === null ? RequestDrop.none : steps.refusal(request, status)
+          if (refused !== RequestDrop.none) return counters.requestDrop(refused)
+        }
+        if (request !== null) counters.outcome(Outcome.printed)
         this.writer.exchange(exchange)
       },
     }

@@ -1,4 +1,5 @@
 /** What the inspect sink can be told. */
+import type { PipelineStep } from '../../config/pipeline.ts'
 import type { BodyUse } from '../../exchange/exchange.ts'
 import type { RedactionOptions } from './redaction.ts'
 
@@ -10,6 +11,8 @@ export interface InspectOptions {
   readonly bodies: BodyUse
   /** Null: headers are written as captured. */
   readonly redaction: RedactionOptions | null
+  /** What is not printed, in order. */
+  readonly steps: readonly PipelineStep[]
 }
 
 /** What is done with bodies: a table shows lengths only, HAR has no place for hashes. */

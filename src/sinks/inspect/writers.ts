@@ -19,10 +19,15 @@ export interface ExchangeWriter {
 
 type Emit = (bytes: Uint8Array) => void
 
-export function openWriter({ format, redaction }: InspectOptions, emit: Emit): ExchangeWriter {
+/** @param maxDecodedBytes longest body of an answer that is decompressed */
+export function openWriter(
+  { format, redaction }: InspectOptions,
+  emit: Emit,
+  maxDecodedBytes = 8 << 20,
+): ExchangeWriter {
   if (format === 'table') return new RecordingWriter(emit)
   const redact = redaction === null ? null : new Redaction(redaction)
-  if (format === 'har') return new TextWriter((exchange) => harEntry(exchange, redact), emit)
+  if (format === 'har') return new TextWriter((exchange) => harEntry(exchange, redact, maxDecodedBytes), emit)
   return new TextWriter((exchange) => `${exchangeLine(exchange, redact)}\n`, emit)
 }
 

@@ -47,7 +47,7 @@ export interface InterfaceCapture {
 }
 
 /** The part of package cap used here. */
-interface CapModule {
+export interface CapModule {
   readonly Cap: {
     new (): Cap
     deviceList(): { name: string }[]
@@ -81,13 +81,7 @@ export async function openInterfaceCapture(
 ): Promise<InterfaceCapture> {
   const { interfaceName, filter, bufferBytes, snapLength } = options
   if (!isMainThread) throw interfaceError(interfaceName, 'package cap works on the main thread only')
-  const { Cap } = await loadCap(interfaceName, importModule)
-
-  const names = Cap.deviceList().map((device) => device.name)
-  if (!names.includes(interfaceName)) {
-    const interfaces = names.filter((name) => !PSEUDO_DEVICE.test(name))
-    throw interfaceError(interfaceName, `no such interface; there are ${interfaces.join(', ') || 'none'}`)
-  }
+  const { Cap } = await checkInterface(interfaceName, importModule)
 
   const cap = new Cap()
   const buffer = Buffer.alloc(Math.min(snapLength, MOST_SNAP_LENGTH))
@@ -140,6 +134,15 @@ export async function openInterfaceCapture(
       return stopped
     },
   }
+}
+
+/** Captures nothing. @throws MirrorError ERR_INTERFACE: cap not built, no such interface */
+export async function checkInterface(interfaceName: string, importModule: ImportCap = importCap): Promise<CapModule> {
+  const module = await loadCap(interfaceName, importModule)
+  const names = module.Cap.deviceList().map((device) => device.name)
+  if (names.includes(interfaceName)) return module
+  const interfaces = names.filter((name) => !PSEUDO_DEVICE.test(name))
+  throw interfaceError(interfaceName, `no such interface; there are ${interfaces.join(', ') || 'none'}`)
 }
 
 async function loadCap(interfaceName: string, importModule: ImportCap): Promise<CapModule> {

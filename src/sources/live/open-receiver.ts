@@ -15,17 +15,29 @@ export async function openReceiver(
   handler: DatagramHandler,
   importKoffi?: ImportKoffi,
 ): Promise<DatagramReceiver> {
-  if (kind === 'dgram' && options.sharesPorts) throw needsRecvmmsg('--receiver is dgram')
-  if (kind === 'dgram') return openDgramReceiver(options, handler)
-  let libc: Libc
+  const libc = await checkReceiver(kind, options.sharesPorts ?? false, importKoffi)
+  return libc === null ? openDgramReceiver(options, handler) : openRecvmmsgReceiver(options, handler, libc)
+}
+
+/**
+ * Opens nothing.
+ * @returns what a recvmmsg receiver calls; null: node:dgram receives
+ * @throws MirrorError ERR_RECEIVER as `openReceiver`
+ */
+export async function checkReceiver(
+  kind: DatagramReceiver['kind'] | undefined,
+  sharesPorts: boolean,
+  importKoffi?: ImportKoffi,
+): Promise<Libc | null> {
+  if (kind === 'dgram' && sharesPorts) throw needsRecvmmsg('--receiver is dgram')
+  if (kind === 'dgram') return null
   try {
-    libc = await loadLibc(importKoffi)
+    return await loadLibc(importKoffi)
   } catch (error) {
     if (kind === 'recvmmsg') throw error
-    if (options.sharesPorts) throw needsRecvmmsg((error as Error).message)
-    return openDgramReceiver(options, handler)
+    if (sharesPorts) throw needsRecvmmsg((error as Error).message)
+    return null
   }
-  return openRecvmmsgReceiver(options, handler, libc)
 }
 
 function needsRecvmmsg(why: string): MirrorError {

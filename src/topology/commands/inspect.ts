@@ -1,4 +1,5 @@
 /** `mirrorshard inspect FILE…`: the HTTP exchanges in capture files. */
+import { readVersion } from '../../base/version.ts'
 import type { InspectOptions } from '../../config/options.ts'
 import { openFormat } from '../../sinks/inspect/formats.ts'
 import { runOffline } from '../offline-run.ts'
@@ -12,6 +13,7 @@ export async function execute(options: InspectOptions): Promise<number> {
     (data) => output.write(data),
     process.stdout.columns ?? 160,
     process.stdout.isTTY === true,
+    readVersion(),
   )
   const { exitCode } = await runOffline({
     options,

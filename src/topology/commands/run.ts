@@ -2,31 +2,31 @@
  * `mirrorshard run`: the live mirror target. Runs until SIGTERM or SIGINT, then drains and tells what was lost; SIGHUP reads the
  * configuration again.
  */
-import { MonotonicClock } from '../../base/clock.ts'
 import { setCrashSummary } from '../../base/crash-summary.ts'
 import { endProcess } from '../../base/end-process.ts'
 import { EXIT, type MirrorError } from '../../base/errors.ts'
 import { onSighup } from '../../base/sighup.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { RunOptions } from '../../config/options.ts'
+import { DrainWatch } from '../../report/drain-watch.ts'
+import { LiveText } from '../../report/live-text.ts'
+import { samplingNote } from '../../report/sampling-note.ts'
 import { openServiceLog } from '../../report/service-log.ts'
 import { StatusLine } from '../../report/status-line.ts'
 import { summaryInWords } from '../../report/summary.ts'
 import { tell } from '../output.ts'
+import { prepareRun } from '../preflight.ts'
 import { Reloader } from '../reload.ts'
-import { checkSummary, writeSummary } from '../run-stats.ts'
+import { writeSummary } from '../run-stats.ts'
 import { Service } from '../service.ts'
-import { serviceOptions } from '../service-options.ts'
 
 /** @param reread the options once more: flags and environment as they were, the file as it is now */
 export async function execute(options: RunOptions, reread: () => Promise<RunOptions>): Promise<number> {
-  let status: StatusLine | null = null
+  let status: StatusLine | DrainWatch | null = null
   const log = openServiceLog(process.stderr, options.logLevel, () => status?.clear())
-  if (options.summary !== null) checkSummary(options.summary)
   const signals = new Signals()
-  const settings = serviceOptions(
+  const settings = prepareRun(
     options,
-    new MonotonicClock(),
     (text, details) => log.warn(text, details),
     () => log.prepare(),
   )
@@ -51,7 +51,8 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
       admin,
     },
   )
-  status = new StatusLine(process.stderr, () => service.totals())
+  const live = new LiveText()
+  status = new StatusLine(process.stderr, (width) => live.text(service.totals(), width))
   const reloader = new Reloader(options, { service, serviceOptions: settings, log, reread })
   onSighup(() => void reloader.reload())
   const end: NodeJS.Signals | MirrorError = await Promise.race([signals.stopped, service.failed])
@@ -60,12 +61,21 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
   status.stop()
   if (typeof end === 'string') log.info('draining', 'draining', { signal: end })
   else log.warn(`${end.message}; ending with what was received`, { code: end.code })
+  const watch = new DrainWatch(process.stderr, log, {
+    totals: () => service.totals(),
+    origin: options.to?.origin ?? null,
+    timeoutMs: options.drainTimeoutMs,
+  })
+  status = watch
   await service.close()
+  watch.stop()
   setCrashSummary(null)
   const summary = service.summary()
   if (options.summary !== null)
     writeSummary(options.summary, typeof end === 'string' ? summary : { ...summary, fault: end.message })
   for (const line of summaryInWords(summary, options.to === null ? 'discarded' : 'replayed')) tell(line)
+  const note = samplingNote(summary, options)
+  if (note !== null) tell(note)
   if (typeof end !== 'string') throw end
   return EXIT.ok
 }

@@ -25,7 +25,7 @@ function exchanges(): readonly Exchange[] {
 
 function written(format: InspectFormat, times: number): Uint8Array[] {
   const batches: Uint8Array[] = []
-  const writer = openWriter({ format, bodies: 'hash', redaction: null }, (bytes) => batches.push(bytes))
+  const writer = openWriter({ format, bodies: 'hash', redaction: null, steps: [] }, (bytes) => batches.push(bytes))
   const all = exchanges()
   for (let i = 0; i < times; i++) for (const exchange of all) writer.exchange(exchange)
   writer.flush()
@@ -42,6 +42,7 @@ async function shown(format: InspectFormat, batches: readonly Uint8Array[]): Pro
     },
     160,
     false,
+    '1.2.3',
   )
   for (const batch of batches) await writer.take(batch)
   await writer.end()
@@ -52,7 +53,7 @@ describe.each(INSPECT_FORMATS)('%s', (format) => {
   test('batches are in memory of their own: what was handed on does not change', () => {
     const batches: Uint8Array[] = []
     const copies: Buffer[] = []
-    const writer = openWriter({ format, bodies: 'hash', redaction: null }, (bytes) => {
+    const writer = openWriter({ format, bodies: 'hash', redaction: null, steps: [] }, (bytes) => {
       batches.push(bytes)
       copies.push(Buffer.from(bytes))
     })
@@ -83,7 +84,9 @@ test('lines are whole in every batch, in order', () => {
 
 test('a line longer than a batch is whole, and so are those around it', () => {
   const batches: Uint8Array[] = []
-  const writer = openWriter({ format: 'ndjson', bodies: 'keep', redaction: null }, (bytes) => batches.push(bytes))
+  const writer = openWriter({ format: 'ndjson', bodies: 'keep', redaction: null, steps: [] }, (bytes) =>
+    batches.push(bytes),
+  )
   const rig = new ConnectionRig({ bodies: 'keep' })
   const long = '\xe4'.repeat(200_000)
   rig.client(get('/1')).client(`POST /2 HTTP/1.1\r\nContent-Length: ${long.length}\r\n\r\n${long}`).client(get('/3'))

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 
 /** @returns the version, or `unknown` where no package.json of ours stands above this file */
 export function readVersion(): string {
-  // From src/cli it is two folders up, from dist/src/cli three; packagers may add more.
+  // From src/base it is two folders up, from dist/src/base three; packagers may add more.
   for (let up = '../'; up.length <= 3 * 6; up += '../') {
     try {
       const manifest: unknown = JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), 'utf8'))
