@@ -461,7 +461,7 @@ const notRead: Row = {
       width: 8,
       queries: [
         [
-          `sort_desc(sum by (protocol, port) (${of('mirrorshard_connections_other_protocol')})) or label_replace(label_replace(vector(0), "protocol", "none", "", ""), "port", "any", "", "")`,
+          `sort_desc(sum by (protocol, port) (${of('mirrorshard_connections_other_protocol')}) or on () label_replace(label_replace(vector(0), "protocol", "none", "", ""), "port", "any", "", ""))`,
           '{{protocol}} on port {{port}}',
         ],
       ],
