@@ -1,5 +1,5 @@
 /**
- * The dashboard, made by Grafana's library from rows.ts.
+ * The dashboard, made by Grafana's library from rows/.
  *
  * Run as a program (`node dist/deploy/grafana/build.js`) it writes mirrorshard.json; a test fails when the file differs.
  */
@@ -19,9 +19,17 @@ import {
 } from '@grafana/grafana-foundation-sdk/dashboard'
 import { docsLink, PROMETHEUS } from './panels.ts'
 import { of } from './queries.ts'
-import { ROWS } from './rows.ts'
+import { alive } from './rows/alive.ts'
+import { losses } from './rows/losses.ts'
+import { notRead } from './rows/not-read.ts'
+import { origin } from './rows/origin.ts'
+import { requests } from './rows/requests.ts'
+import { resources } from './rows/resources.ts'
 
 export const DASHBOARD_PATH = 'deploy/grafana/mirrorshard.json'
+
+/** From "is it alive" along the packet's path to the origin, then the process itself, and what it leaves aside. */
+const ROWS = [alive, losses, requests, origin, resources, notRead]
 
 /** Stands where docs/ is served: a reserved name, which somebody has to replace once. */
 const DOCS = 'https://mirrorshard.example/docs'

@@ -24,7 +24,7 @@ describe(DASHBOARD_PATH, () => {
   const { panels, links } = JSON.parse(text) as { panels: readonly Panel[]; links: readonly { readonly url: string }[] }
   const shown = panels.filter(({ type }) => type !== 'row')
 
-  test('is what deploy/grafana/rows.ts says (npm run docs writes it)', () => {
+  test('is what deploy/grafana/rows/ says (npm run docs writes it)', () => {
     expect(renderDashboard()).toBe(text)
   })
 
