@@ -14,7 +14,7 @@ const CHUNKS = {
   // What every thread and every command needs, and nothing that is large.
   common: [
     'src/base/(?!log|secret-file)',
-    'src/cli/(fatal|version)',
+    'src/(start|cli/fatal)\\.',
     'src/exchange/message',
     'src/sinks/filter/(glob|sampling|target|selection)',
     'src/sources/capture-record',

@@ -12,6 +12,7 @@ import { describeMetrics } from '../src/report/render-metrics-docs.ts'
 import { makeSummary } from '../src/report/summary.ts'
 import { Totals } from '../src/report/totals.ts'
 import { exchangeLine } from '../src/sinks/inspect/exchange-lines.ts'
+import { anchorsOf } from './support/anchors.ts'
 import { factsOf, ownedOf } from './support/exchanges.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -141,17 +142,6 @@ function pagesOf(): string[] {
         .filter((name) => name.endsWith('.md'))
         .map((name) => join(folder, name)),
     )
-}
-
-/** Where links may lead: headings, as GitHub names them, and anchors of our own. */
-function anchorsOf(page: string): Set<string> {
-  const headings = [...page.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
-    title!
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
-  return new Set([...headings, ...[...page.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)])
 }
 
 /** An exchange that has everything. */
