@@ -160,6 +160,11 @@ export class TargetTotals {
     return named(this.values, OUTCOMES, OUTCOME_NAMES)
   }
 
+  /** Shards whose circuit breaker is open now. */
+  get circuitsOpen(): number {
+    return this.values[Counter.circuitOpen]!
+  }
+
   get held(): number {
     return this.given - total(this.dropped()) - total(this.replayed())
   }

@@ -20,7 +20,7 @@ function linesOf(code: string, level = 'info'): Line[] {
 function textOf(code: string, level: string): string {
   const program = `
     const { openServiceLog } = await import(${JSON.stringify(SERVICE_LOG)})
-    const log = openServiceLog(process.stderr, '${level}', () => {})
+    const log = openServiceLog(process.stderr, { level: '${level}' })
     ${code}`
   const { stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' })
   expect(status, stderr).toBe(0)

@@ -12,6 +12,7 @@ import { isPerfect } from '../../demo/judge.ts'
 import { LiveLine } from '../../demo/live-line.ts'
 import { verdictDetails, verdictSentence } from '../../demo/verdict-text.ts'
 import { Counter } from '../../metrics/counters.ts'
+import { LOG_EVENTS } from '../../report/log-events.ts'
 import { warn } from '../output.ts'
 import { Service } from '../service.ts'
 import { serviceOptions } from '../service-options.ts'
@@ -177,9 +178,10 @@ class Demo {
       admin: admin === null ? 'off' : formatHostPort(admin),
     })
     return await Service.open(
-      serviceOptions(options, new MonotonicClock(), (text) => {
+      serviceOptions(options, new MonotonicClock(), (event, text) => {
+        if (isQuiet || LOG_EVENTS[event].level === 'info') return
         this.live.clear()
-        if (!isQuiet) warn(text)
+        warn(text)
       }),
     )
   }

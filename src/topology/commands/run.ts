@@ -6,13 +6,14 @@ import { MonotonicClock } from '../../base/clock.ts'
 import { setCrashSummary } from '../../base/crash-summary.ts'
 import { endProcess } from '../../base/end-process.ts'
 import { EXIT, type MirrorError } from '../../base/errors.ts'
+import { plural } from '../../base/plural.ts'
 import { onSighup } from '../../base/sighup.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { RunOptions } from '../../config/options.ts'
 import { openServiceLog } from '../../report/service-log.ts'
 import { StatusLine } from '../../report/status-line.ts'
-import { summaryInWords } from '../../report/summary.ts'
-import { tell } from '../output.ts'
+import { duration, seconds } from '../../report/watch/duration.ts'
+import { tellSummary } from '../command-log.ts'
 import { Reloader } from '../reload.ts'
 import { checkSummary, writeSummary } from '../run-stats.ts'
 import { Service } from '../service.ts'
@@ -21,15 +22,14 @@ import { serviceOptions } from '../service-options.ts'
 /** @param reread the options once more: flags and environment as they were, the file as it is now */
 export async function execute(options: RunOptions, reread: () => Promise<RunOptions>): Promise<number> {
   let status: StatusLine | null = null
-  const log = openServiceLog(process.stderr, options.logLevel, () => status?.clear())
+  const log = openServiceLog(process.stderr, {
+    level: options.logLevel,
+    format: options.logFormat,
+    beforeLine: () => status?.clear(),
+  })
   if (options.summary !== null) checkSummary(options.summary)
   const signals = new Signals()
-  const settings = serviceOptions(
-    options,
-    new MonotonicClock(),
-    (text, details) => log.warn(text, details),
-    () => log.prepare(),
-  )
+  const settings = serviceOptions(options, new MonotonicClock(), log.event, () => log.prepare())
   const service = await Service.open(settings)
   setCrashSummary((error) => {
     const summary = { ...service.summary(), fault: error instanceof Error ? error.message : String(error) }
@@ -38,7 +38,7 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
   const admin = service.admin === null ? null : formatHostPort(service.admin)
   const from = service.listening.length === 0 ? service.receiverKind : service.listening.map(formatHostPort).join(', ')
   const to = options.to?.origin ?? 'nowhere (--to null)'
-  log.info(
+  log.event(
     'receiving',
     `receiving on ${from}, replaying to ${to}${admin === null ? '' : `; metrics on http://${admin}/metrics`}`,
     {
@@ -51,21 +51,31 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
       admin,
     },
   )
-  status = new StatusLine(process.stderr, () => service.totals())
+  // Between JSON lines it would be no line of its own.
+  if (log.format === 'text') status = new StatusLine(process.stderr, () => service.totals())
   const reloader = new Reloader(options, { service, serviceOptions: settings, log, reread })
   onSighup(() => void reloader.reload())
   const end: NodeJS.Signals | MirrorError = await Promise.race([signals.stopped, service.failed])
   signals.endAtOnce()
   onSighup(() => {})
-  status.stop()
-  if (typeof end === 'string') log.info('draining', 'draining', { signal: end })
-  else log.warn(`${end.message}; ending with what was received`, { code: end.code })
+  status?.stop()
+  if (typeof end === 'string') log.event('draining', `${end}: draining`, { signal: end })
+  else log.event('failing', `${end.message}; ending with what was received`, { code: end.code })
+  const drainMs = performance.now()
   await service.close()
   setCrashSummary(null)
   const summary = service.summary()
-  if (options.summary !== null)
-    writeSummary(options.summary, typeof end === 'string' ? summary : { ...summary, fault: end.message })
-  for (const line of summaryInWords(summary, options.to === null ? 'discarded' : 'replayed')) tell(line)
+  const { drainTimeout = 0 } = summary.requests.dropped
+  const tookMs = performance.now() - drainMs
+  log.flush()
+  log.event(
+    'drained',
+    `drained in ${duration(tookMs)}${drainTimeout > 0 ? `; ${plural(drainTimeout, 'request')} dropped as drainTimeout` : ''}`,
+    { seconds: seconds(tookMs), dropped: drainTimeout },
+  )
+  const told = typeof end === 'string' ? summary : { ...summary, fault: end.message }
+  if (options.summary !== null) writeSummary(options.summary, told)
+  tellSummary(log, told, options.to === null ? 'discarded' : 'replayed')
   if (typeof end !== 'string') throw end
   return EXIT.ok
 }
