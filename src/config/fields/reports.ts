@@ -24,10 +24,10 @@ export const COMMON_FIELDS = {
     value: 'LEVEL',
     help: 'Lowest level written to standard error: trace, debug, info, warn, error, fatal or silent.',
   }),
-  logFormat: unset(choice('json', 'text'), 'run: text on a terminal, else json; other commands: text', {
+  logFormat: unset(choice('json', 'text'), 'by command', {
     group,
     value: 'json|text',
-    help: 'Form of what is told on standard error, the final summary included. json: one object a line. text: sentences.',
+    help: 'Form of what is told on standard error, the final summary included: json (one object a line) or text. Without it run writes text on a terminal and json elsewhere; other commands write text.',
     reason:
       'Events and their fields are listed in [log.md](log.md). An error in the options, or one that ends the process, is always a line of text.',
   }),
