@@ -15,7 +15,7 @@ export class LossyLines {
 
   /**
    * @param stream one that queues what cannot be written at once, as process.stderr does for pipes and sockets
-   * @param lostLine says that so many lines were lost; without its line feed
+   * @param lostLine says that so many lines were lost: a whole line
    */
   constructor(stream: NodeJS.WritableStream, lostLine: (lost: number) => string) {
     this.stream = stream
@@ -32,7 +32,7 @@ export class LossyLines {
       if (this.lost > 0) {
         const { lost } = this
         this.lost = 0
-        this.stream.write(`${this.lostLine(lost)}\n`)
+        this.stream.write(this.lostLine(lost))
       }
       this.stream.write(escapedJson(line))
     } catch {

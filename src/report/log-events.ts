@@ -201,6 +201,14 @@ const LIFE = {
     fields: ['origin', 'status', 'seconds'],
     isStep: true,
   },
+  options: {
+    level: 'warn',
+    means:
+      'Something about the options that does not keep it from starting, such as an environment variable that is not read.',
+    todo: 'Read the sentence. A line of text, unless `--log-format json` is given.',
+    fields: [],
+    isStep: true,
+  },
   'receive-buffer': {
     level: 'warn',
     means: 'The kernel granted less receive buffer than was asked for: bursts may be lost.',

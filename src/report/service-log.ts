@@ -136,7 +136,10 @@ class TextLines implements Lines {
   private level: LogLevel
 
   constructor(stream: NodeJS.WriteStream, { level, beforeLine = () => {} }: ServiceLogOptions) {
-    this.lines = new LossyLines(stream, (lost) => `mirrorshard: warning: ${plural(lost, 'line')} of the log were lost`)
+    this.lines = new LossyLines(
+      stream,
+      (lost) => `mirrorshard: warning: ${plural(lost, 'line')} of the log were lost\n`,
+    )
     this.level = level
     this.beforeLine = beforeLine
   }

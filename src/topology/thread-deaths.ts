@@ -37,7 +37,7 @@ export class ThreadDeaths {
     this.shardRequests = requests
     this.tell(
       'worker-back',
-      `worker ${shard} runs again after ${duration(afterMs)}; ${plural(packetsLost, 'packet')} and ${plural(requestsLost, 'request')} were lost with it`,
+      `worker ${shard} runs again after ${duration(afterMs)}; lost with it: ${plural(packetsLost, 'packet')}, ${plural(requestsLost, 'request')}`,
       { shard, seconds: seconds(afterMs), packetsLost, requestsLost },
       `worker ${shard}`,
     )
@@ -49,7 +49,7 @@ export class ThreadDeaths {
     this.receiverPackets = packets
     this.tell(
       'receiver-back',
-      `receiver ${receiver} runs again after ${duration(afterMs)}; ${plural(packetsLost, 'packet')} were lost with it`,
+      `receiver ${receiver} runs again after ${duration(afterMs)}; lost with it: ${plural(packetsLost, 'packet')}`,
       { receiver, seconds: seconds(afterMs), packetsLost },
       `receiver ${receiver}`,
     )

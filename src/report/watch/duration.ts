@@ -1,7 +1,8 @@
 /** Durations in log lines. */
 
-/** `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
+/** `40 ms`, `1.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`. */
 export function duration(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`
   const s = ms / 1000
   if (s < 10) return `${s.toFixed(1)} s`
   const whole = Math.round(s)

@@ -132,7 +132,7 @@ export class OriginWatch {
   }
 
   private circuits({ circuitsOpen }: OriginReading): string {
-    if (circuitsOpen === 0) return 'circuit closed'
+    if (circuitsOpen === 0) return 'circuit still closed'
     return this.workers === 1 ? 'circuit open' : `circuit open in ${circuitsOpen} of ${this.workers} workers`
   }
 

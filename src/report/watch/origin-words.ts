@@ -60,7 +60,7 @@ const OUTCOMES: Readonly<Record<string, string>> = {
 export function whyUnreached({ outcome, code, detail }: Unreached): string {
   const isTls = outcome === 'tls'
   const words = (code === null ? null : isTls ? TLS[code] : SYSTEM[code]) ?? OUTCOMES[outcome] ?? outcome
-  const named = code === null ? '' : ` (${code}${detail === null ? '' : `: ${detail.replace(/\.$/, '')}`})`
+  const named = code === null ? '' : ` (${code}${detail === null ? '' : `: ${detail.replace(/[.:\s]+$/, '')}`})`
   return `${words}${named}`
 }
 
