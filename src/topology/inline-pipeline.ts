@@ -30,6 +30,7 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
   private rate: SharedArrayBuffer
   private readonly shard: Shard
   private readonly output: QueuedOutput
+  private readonly onUnreached: TellUnreached
   private readonly clock: MonotonicClock
   private readonly timer: NodeJS.Timeout
 
@@ -46,6 +47,7 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
     this.shardConfig = shardConfig
     this.shard = shard
     this.output = output
+    this.onUnreached = onUnreached
     this.clock = new MonotonicClock(shardConfig.clockAnchor)
     // Answers come between batches too; with threads their loops publish them.
     this.timer = setInterval(() => {
@@ -130,6 +132,7 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
     this.shard.closeAll()
     this.shard.publish()
     await this.shard.drain(this.shardConfig.drainTimeoutMs)
+    this.shard.tellUnreached(this.onUnreached)
     await this.shard.close()
     clearInterval(this.timer)
     await this.output.written

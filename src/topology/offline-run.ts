@@ -127,6 +127,8 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   })
   await pipeline.drain()
   clearInterval(looks)
+  // A short run ends before the first look.
+  watch.lookAtOrigins(stats.totals(), performance.now())
   bar.clear()
   log.flush()
   pauses.tellRest()

@@ -145,6 +145,7 @@ export async function runShard(task: ShardTask): Promise<void> {
     shard.tellUnreached(postUnreached)
   }, SLEEP_MS)
   await shard.drain(shardConfig.drainTimeoutMs)
+  shard.tellUnreached(postUnreached)
   await shard.close()
   clearInterval(heart)
   post({ kind: 'protocolCounts', entries: shard.protocolCounts.entries() })

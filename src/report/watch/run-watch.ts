@@ -71,7 +71,7 @@ export class RunWatch {
   }
 
   /** Whether the origins answer: all that is of use where files are replayed. */
-  lookAtOrigins(totals: Totals, nowMs: number): void {
+  lookAtOrigins(totals: Totals, nowMs: number, isLive = false): void {
     for (const [i, origin] of this.origins.entries()) {
       if (origin === null) continue
       const counts = this.origins.length > 1 ? totals.targets[i] : undefined
@@ -79,14 +79,14 @@ export class RunWatch {
       const reading = originReading(totals, counts, outcomes)
       origin.watch.look(reading, nowMs)
       origin.answers.look(reading.answered, outcomes['5xx'] ?? 0, nowMs)
-      if (!origin.hasAnswered && reading.answered > 0) this.tellFirstAnswer(origin, outcomes, nowMs)
+      if (isLive && !origin.hasAnswered && reading.answered > 0) this.tellFirstAnswer(origin, outcomes, nowMs)
     }
   }
 
   /** Once a second while it receives. */
   look(totals: Totals, health: Health, crashing: readonly CrashingThread[], nowMs: number): void {
     this.lookAtFirst(totals, nowMs)
-    this.lookAtOrigins(totals, nowMs)
+    this.lookAtOrigins(totals, nowMs, true)
     const isInTrouble = this.origins.some((origin) => origin?.watch.isInTrouble === true)
     const isDown = this.origins.some((origin) => origin?.watch.isDown === true)
     // Whether it is an outage is known a second later.
