@@ -33,6 +33,7 @@ export const FIELD_HELP = {
   failed: 'Requests that were sent, or tried, and got no answer meanwhile.',
   granted: 'Bytes of receive buffer that the kernel granted.',
   held: 'Requests read and not yet ended.',
+  inFlight: 'Requests sent and not answered.',
   listen: 'Addresses that packets are taken from.',
   loss: 'Name of the event that told that it began.',
   lost: 'Lines that nobody read in time.',
@@ -339,6 +340,12 @@ const TROUBLE = {
     means: 'The origin can be reached, and the TLS handshake fails; `causeText` says at which check.',
     todo: 'Mend the certificate, or name its CA in `--tls-ca`, its name in `--tls-server-name`, or ours in `--tls-cert`.',
     fields: ORIGIN_FIELDS,
+  },
+  'origin-silent': {
+    level: 'warn',
+    means: 'Requests were sent, and none was answered for 10 s: the origin hangs, or a firewall swallows packets.',
+    todo: 'Look at the origin and the network. Nothing, if its answers take that long.',
+    fields: ['origin', 'inFlight', 'seconds'],
   },
   'origin-up': {
     level: 'info',

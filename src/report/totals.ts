@@ -165,6 +165,10 @@ export class TargetTotals {
     return this.values[Counter.circuitOpen]!
   }
 
+  get inFlight(): number {
+    return this.values[Counter.replayInFlight]!
+  }
+
   get held(): number {
     return this.given - total(this.dropped()) - total(this.replayed())
   }

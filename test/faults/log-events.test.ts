@@ -14,7 +14,7 @@ import { TEST_CERTIFICATE, TEST_KEY } from '../sinks/replay/support/tls-certific
 import { until } from '../support/until.ts'
 import { tellFigures } from './support/figures.ts'
 import { connectionOf, Load, Mirror } from './support/mirror.ts'
-import { Origin } from './support/origin.ts'
+import { Origin, ok } from './support/origin.ts'
 import { closeAll, openProgram, type Program, type ProgramOrder } from './support/program.ts'
 
 afterAll(closeAll)
@@ -198,6 +198,17 @@ test('an origin that answers with 5xx only, and recovers', async () => {
   }
   await line(program, 'origin-errors-ended', 30_000)
   show(program, 'origin-errors', 'origin-errors-ended')
+})
+
+test('an origin that takes requests and answers none, and answers again', async () => {
+  const origin = await Origin.listen()
+  onTestFinished(() => origin.close())
+  origin.answer = () => {}
+  const { program } = await underLoad({ to: origin.url, workers: 2, args: ['--request-timeout-ms', '30s'] }, 3)
+  expect(await line(program, 'origin-silent')).toMatchObject({ level: 40 })
+  origin.answer = ok
+  await line(program, 'origin-up')
+  show(program, 'origin-silent', 'origin-up')
 })
 
 test('loss at the receive buffer: kernel drops, gaps and bad health, and their end', async () => {

@@ -6,7 +6,8 @@
  *    ▲                                 │ a second without either                                               │
  *    └─────────────────────────────────┴──────────────────── an answer ────────────────────────────────────────┘
  *
- * So one line tells an outage whatever the number of shards, and single failures among answers are no outage.
+ * So one line tells an outage whatever the number of shards, and single failures among answers are no outage. An origin that takes requests and
+ * answers none of them is told too, after a while: it may be slow, or a firewall may swallow everything.
  */
 import { count, plural } from '../../base/plural.ts'
 import type { Unreached } from '../../sinks/replay/unreached.ts'
@@ -21,11 +22,16 @@ export interface OriginReading {
   readonly failed: number
   /** As `circuitOpen` or `queueFull`. */
   readonly dropped: number
+  /** Sent and not answered now. */
+  readonly inFlight: number
   /** Shards whose circuit breaker is open now. */
   readonly circuitsOpen: number
 }
 
-const NOTHING: OriginReading = { answered: 0, failed: 0, dropped: 0, circuitsOpen: 0 }
+const NOTHING: OriginReading = { answered: 0, failed: 0, dropped: 0, inFlight: 0, circuitsOpen: 0 }
+
+/** Requests in flight all the time, and no answer: longer than usual answers take. */
+const SILENT_MS = 10_000
 
 /** One outage, or what may become one. */
 interface Trouble {
@@ -44,6 +50,8 @@ export class OriginWatch {
   private last: OriginReading = NOTHING
   private trouble: Trouble | null = null
   private hasFailed = false
+  /** Since when requests are in flight and none is answered, with the counts before; null while there is no such time. */
+  private silence: { readonly sinceMs: number; readonly before: OriginReading; isTold: boolean } | null = null
 
   /** @param origin HOST:PORT @param workers threads that may each have an open circuit */
   constructor(origin: string, workers: number, tell: TellEvent) {
@@ -72,8 +80,10 @@ export class OriginWatch {
   look(reading: OriginReading, nowMs: number): void {
     const { trouble, hasFailed } = this
     const hasAnswered = reading.answered > this.last.answered
+    if (reading.inFlight > 0 && !hasAnswered) this.silence ??= { sinceMs: nowMs, before: this.last, isTold: false }
     this.last = reading
     this.hasFailed = false
+    this.lookAtSilence(reading, hasAnswered, nowMs)
     if (trouble === null) return
     if (trouble.told === null) {
       const isFailing = hasFailed || reading.circuitsOpen > 0
@@ -84,6 +94,24 @@ export class OriginWatch {
       this.trouble = null
     } else if (trouble.last.outcome !== trouble.told.outcome || trouble.last.code !== trouble.told.code) {
       this.tellDown(trouble, reading, nowMs)
+    }
+  }
+
+  private lookAtSilence(reading: OriginReading, hasAnswered: boolean, nowMs: number): void {
+    const { silence } = this
+    if (silence === null) return
+    if (hasAnswered || (reading.inFlight === 0 && !silence.isTold)) {
+      this.silence = null
+      // Where it was down as well, that is what ends.
+      if (silence.isTold && !this.isDown) this.tellUp(silence, reading, nowMs)
+    } else if (!silence.isTold && !this.isDown && nowMs - silence.sinceMs >= SILENT_MS) {
+      silence.isTold = true
+      this.tell(
+        'origin-silent',
+        `origin ${this.origin} is silent: no answer for ${duration(nowMs - silence.sinceMs)}, while ${plural(reading.inFlight, 'request')} ${reading.inFlight === 1 ? 'waits' : 'wait'} for one`,
+        { origin: this.origin, inFlight: reading.inFlight, seconds: seconds(nowMs - silence.sinceMs) },
+        this.key,
+      )
     }
   }
 
@@ -115,7 +143,11 @@ export class OriginWatch {
     )
   }
 
-  private tellUp({ sinceMs, before }: Trouble, reading: OriginReading, nowMs: number): void {
+  private tellUp(
+    { sinceMs, before }: Pick<Trouble, 'sinceMs' | 'before'>,
+    reading: OriginReading,
+    nowMs: number,
+  ): void {
     const failed = reading.failed - before.failed
     const dropped = reading.dropped - before.dropped
     const stillOpen = reading.circuitsOpen > 0 ? `; ${this.circuits(reading)}` : ''

@@ -170,6 +170,7 @@ function originReading(
     answered,
     failed: total(outcomes) - answered,
     dropped: circuitOpen + queueFull,
+    inFlight: counts === undefined ? totals.get('replayInFlight') : counts.inFlight,
     circuitsOpen: counts === undefined ? totals.get('circuitOpen') : counts.circuitsOpen,
   }
 }

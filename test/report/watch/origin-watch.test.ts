@@ -14,6 +14,7 @@ function open(workers = 2) {
     answered: 0,
     failed: 0,
     dropped: 0,
+    inFlight: 0,
     circuitsOpen: 0,
   }
   let second = 0
@@ -25,6 +26,7 @@ function open(workers = 2) {
       reading.answered += more.answered ?? 0
       reading.failed += more.failed ?? 0
       reading.dropped += more.dropped ?? 0
+      reading.inFlight = more.inFlight ?? 0
       reading.circuitsOpen = more.circuitsOpen ?? reading.circuitsOpen
       watch.look({ ...reading }, ++second * 1000)
     },
@@ -80,6 +82,38 @@ describe('an origin, as the log sees it', () => {
       'origin staging:8080 is still down after 2.5 s: no route to the host (EHOSTUNREACH); 3 requests failed, circuit still closed',
       'origin staging:8080 is still down after 3.5 s: connection refused',
     ])
+  })
+
+  test('requests in flight and no answer for 10 s: it is silent, until it answers', () => {
+    const origin = open(1)
+    origin.look({ answered: 10, inFlight: 3 })
+    for (let n = 0; n <= 9; n++) origin.look({ inFlight: 4 })
+    expect(origin.told).toEqual([])
+    for (let n = 0; n < 5; n++) origin.look({ inFlight: 4 })
+    origin.look({ failed: 4 })
+    origin.look({ answered: 1 })
+    expect(origin.told.map(([event, text]) => `${event}: ${text}`)).toEqual([
+      'origin-silent: origin staging:8080 is silent: no answer for 10 s, while 4 requests wait for one',
+      'origin-up: origin staging:8080 answers again after 16 s: 4 requests failed, 0 dropped meanwhile',
+    ])
+  })
+
+  test('slow answers, and pauses between requests, are no silence', () => {
+    const origin = open(1)
+    for (let n = 0; n < 40; n++) origin.look({ answered: n % 8 === 0 ? 1 : 0, inFlight: 1 })
+    for (let n = 0; n < 40; n++) origin.look({ inFlight: 0 })
+    for (let n = 0; n < 40; n++) origin.look({ inFlight: n % 8 === 0 ? 0 : 1 })
+    expect(origin.told).toEqual([])
+  })
+
+  test('a silence that turns into refused connections ends once', () => {
+    const origin = open(1)
+    for (let n = 0; n < 15; n++) origin.look({ inFlight: 4 })
+    origin.unreached(REFUSED)
+    origin.look({ failed: 4, circuitsOpen: 1 })
+    origin.look({ answered: 3, circuitsOpen: 0 })
+    origin.look({ answered: 3 })
+    expect(origin.told.map(([event]) => event)).toEqual(['origin-silent', 'origin-down', 'origin-up'])
   })
 
   test('a circuit that stays open in a worker without requests is no second outage', () => {
