@@ -17,7 +17,9 @@ export interface HeldLine<T> {
 
 interface Subject<T> {
   windowMs: number
-  written: number
+  /** Written in this window: that it begins, and that it ends. */
+  begins: number
+  ends: number
   pending: { line: T; isEnd: boolean; sinceMs: number } | null
   /** Beginnings held back, the pending one included. */
   begun: number
@@ -35,20 +37,24 @@ export class EventLimiter<T> {
   private overAll = 0
   private overAllBefore = 0
 
-  /** @param perWindow lines of this subject @returns whether to write it now; else it waits */
+  /**
+   * @param perWindow lines of this subject: those that it begins, or where this is an end those that it ends
+   * @returns whether to write it now; else it waits
+   */
   offer(key: string, perWindow: number, line: T, isEnd: boolean, nowMs: number): boolean {
     this.roll(nowMs)
     let subject = this.subjects.get(key)
     if (subject === undefined) {
-      subject = { windowMs: nowMs, written: 0, pending: null, begun: 0 }
+      subject = { windowMs: nowMs, begins: 0, ends: 0, pending: null, begun: 0 }
       this.subjects.set(key, subject)
     } else if (subject.pending === null && nowMs - subject.windowMs >= WINDOW_MS) {
       subject.windowMs = nowMs
-      subject.written = 0
+      subject.begins = subject.ends = 0
     }
-    const mayNow = subject.pending === null && subject.written < perWindow
+    const mayNow = subject.pending === null && (isEnd ? subject.ends : subject.begins) < perWindow
     if (mayNow && this.written < MOST_LINES) {
-      subject.written++
+      if (isEnd) subject.ends++
+      else subject.begins++
       this.written++
       return true
     }
@@ -73,7 +79,8 @@ export class EventLimiter<T> {
       })
       this.written++
       subject.windowMs = nowMs
-      subject.written = 1
+      subject.begins = pending.isEnd ? 0 : 1
+      subject.ends = pending.isEnd ? 1 : 0
       subject.pending = null
       subject.begun = 0
     }

@@ -13,7 +13,7 @@ export interface LogEventEntry {
   readonly isEnd?: true
   /** A step of the run itself: never held back, however many lines there were. */
   readonly isStep?: true
-  /** Lines a minute, for one subject; the default is one that it begins and one that it ends. */
+  /** Lines a minute of one subject that it begins, or where this is an end that it ends; default 1. */
   readonly perMinute?: number
 }
 
@@ -70,6 +70,8 @@ const ORIGIN_FIELDS = [
   'circuitsOpen',
   'workers',
 ] as const
+/** An outage often begins with connections that are reset, and goes on with ones that are refused. */
+const CAUSES = 2
 const LOSS_FIELDS = ['reasons', 'count'] as const
 const METRICS = '[its reasons](metrics.md#why-packets-are-dropped) say what to do'
 const REQUESTS = '[their reasons](metrics.md#why-requests-are-dropped) say what to do'
@@ -328,18 +330,21 @@ const TROUBLE = {
     means: 'No connection to the origin comes about, or new ones end without an answer. One line for all workers.',
     todo: 'Check that the origin runs and listens at this address, and firewalls between. Requests wait, then are dropped as `circuitOpen`.',
     fields: ORIGIN_FIELDS,
+    perMinute: CAUSES,
   },
   'origin-name': {
     level: 'warn',
     means: 'The name in `--to` does not resolve.',
     todo: '`ENOTFOUND`: check the name. `EAI_AGAIN`: check the resolver (/etc/resolv.conf, network policy).',
     fields: ORIGIN_FIELDS,
+    perMinute: CAUSES,
   },
   'origin-tls': {
     level: 'warn',
     means: 'The origin can be reached, and the TLS handshake fails; `causeText` says at which check.',
     todo: 'Mend the certificate, or name its CA in `--tls-ca`, its name in `--tls-server-name`, or ours in `--tls-cert`.',
     fields: ORIGIN_FIELDS,
+    perMinute: CAUSES,
   },
   'origin-silent': {
     level: 'warn',

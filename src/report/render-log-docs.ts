@@ -26,7 +26,7 @@ mirrorshard: warning: origin staging:8080 is down: connection refused: nothing l
 
 **Secrets.** No line holds a credential, a header's value, a request's path, or a body. Names of hosts and options are in it, and texts of errors.
 
-**How many.** Everything is told when it begins and when it ends: at most two lines a minute for one subject (an origin, a kind of loss; 12 for a thread that dies).
+**How many.** Everything is told when it begins and when it ends: one line each a minute for one subject, such as an origin or a kind of loss. A second cause of an outage has a line too, and a thread may die 12 times.
 What comes and goes more often is held back. When the minute is over, its last line is told, with \`timesMore\` (how often it began besides) and \`heldSeconds\` (how long the line waited).
 All lines together are at most ${MOST_LINES} in ${WINDOW_MS / 1000} s; then \`log-held-back\` says how many were held back. Lines about steps of the run itself (receiving, reload, drain, summary) are never held back.
 

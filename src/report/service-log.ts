@@ -82,7 +82,7 @@ class LimitedLog implements ServiceLog {
   }
 
   readonly event = (name: EventName, text: string, details: EventDetails = {}, key: string = name): void => {
-    const { level, isStep = false, isEnd = false, perMinute = LINES_A_MINUTE } = LOG_EVENTS[name]
+    const { level, isStep = false, isEnd = false, perMinute = 1 } = LOG_EVENTS[name]
     const line: Line = { level, event: name, text, details, isAlways: name === 'summary' }
     if (isStep) this.lines.write(line)
     else this.offer(key, perMinute, line, isEnd)
@@ -126,9 +126,6 @@ class LimitedLog implements ServiceLog {
     this.timer = null
   }
 }
-
-/** Of one subject: that something begins, and that it ends. */
-const LINES_A_MINUTE = 2
 
 class TextLines implements Lines {
   private readonly lines: LossyLines

@@ -8,18 +8,18 @@ const end = true
 describe('the limiter of the log', () => {
   test('lets a beginning and its end through at once', () => {
     const limiter = new EventLimiter<string>()
-    expect(limiter.offer('origin', 2, 'down', begin, 0)).toBe(true)
-    expect(limiter.offer('origin', 2, 'up', end, 5_000)).toBe(true)
+    expect(limiter.offer('origin', 1, 'down', begin, 0)).toBe(true)
+    expect(limiter.offer('origin', 1, 'up', end, 5_000)).toBe(true)
     expect([limiter.hasPending, limiter.due(WINDOW_MS)]).toEqual([false, []])
   })
 
   test('tells what flaps once a minute, by its last line, with how often it began besides', () => {
     const limiter = new EventLimiter<string>()
-    limiter.offer('origin', 2, 'down', begin, 0)
-    limiter.offer('origin', 2, 'up', end, 1_000)
+    limiter.offer('origin', 1, 'down', begin, 0)
+    limiter.offer('origin', 1, 'up', end, 1_000)
     for (let n = 1; n <= 7; n++) {
-      expect(limiter.offer('origin', 2, `down ${n}`, begin, n * 5_000)).toBe(false)
-      if (n < 7) expect(limiter.offer('origin', 2, `up ${n}`, end, n * 5_000 + 2_000)).toBe(false)
+      expect(limiter.offer('origin', 1, `down ${n}`, begin, n * 5_000)).toBe(false)
+      if (n < 7) expect(limiter.offer('origin', 1, `up ${n}`, end, n * 5_000 + 2_000)).toBe(false)
     }
     expect(limiter.due(59_999)).toEqual([])
     // The line itself is the seventh beginning.
@@ -29,11 +29,22 @@ describe('the limiter of the log', () => {
 
   test('an end that was held back says how often it began', () => {
     const limiter = new EventLimiter<string>()
-    limiter.offer('k', 2, 'a', begin, 0)
-    limiter.offer('k', 2, 'b', end, 1)
-    limiter.offer('k', 2, 'c', begin, 2)
-    limiter.offer('k', 2, 'd', end, 3)
+    limiter.offer('k', 1, 'a', begin, 0)
+    limiter.offer('k', 1, 'b', end, 1)
+    limiter.offer('k', 1, 'c', begin, 2)
+    limiter.offer('k', 1, 'd', end, 3)
     expect(limiter.due(WINDOW_MS)).toEqual([{ line: 'd', timesMore: 1, heldMs: WINDOW_MS - 3 }])
+  })
+
+  test('what begins with two causes may be told twice, and its end all the same', () => {
+    const limiter = new EventLimiter<string>()
+    const told = [
+      limiter.offer('k', 2, 'reset', begin, 0),
+      limiter.offer('k', 2, 'refused', begin, 1),
+      limiter.offer('k', 1, 'up', end, 2),
+      limiter.offer('k', 2, 'reset', begin, 3),
+    ]
+    expect(told).toEqual([true, true, true, false])
   })
 
   test('a new minute begins anew, and subjects do not limit each other', () => {
@@ -47,7 +58,7 @@ describe('the limiter of the log', () => {
   test('all subjects together have a bound; how many were held back is told once, and they follow later', () => {
     const limiter = new EventLimiter<number>()
     let written = 0
-    for (let n = 0; n < MOST_LINES + 15; n++) if (limiter.offer(`subject ${n}`, 2, n, begin, 10)) written++
+    for (let n = 0; n < MOST_LINES + 15; n++) if (limiter.offer(`subject ${n}`, 1, n, begin, 10)) written++
     expect([written, limiter.takeOverAll(20), limiter.hasPending]).toEqual([MOST_LINES, 0, true])
     expect(limiter.due(WINDOW_MS + 10)).toHaveLength(15)
     expect([limiter.takeOverAll(WINDOW_MS + 10), limiter.takeOverAll(WINDOW_MS + 10)]).toEqual([15, 0])
@@ -77,7 +88,7 @@ describe('the limiter of the log', () => {
           now += wait
           for (const { line } of limiter.due(now)) told.push({ ...line, at: now })
           last.set(key, n)
-          if (limiter.offer(String(key), 2, { key, n }, isEnd, now)) told.push({ key, n, at: now })
+          if (limiter.offer(String(key), 1, { key, n }, isEnd, now)) told.push({ key, n, at: now })
         }
         for (const { at } of told) {
           // Windows are fixed ones: two of them may meet in a minute.

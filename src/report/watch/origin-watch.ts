@@ -60,11 +60,6 @@ export class OriginWatch {
     this.tell = tell
   }
 
-  /** Failures are to be counted for the outage, not beside it. */
-  get isInTrouble(): boolean {
-    return this.trouble !== null
-  }
-
   get isDown(): boolean {
     return this.trouble !== null && this.trouble.told !== null
   }

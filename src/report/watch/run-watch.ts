@@ -45,7 +45,9 @@ export class RunWatch {
   private readonly losses: LossWatch
   private hasPacket = false
   private hasRequest = false
-  private wasInTrouble = false
+  /** Losses that may belong to an outage: counts of the last look, and whether they waited there. */
+  private originLosses = 0
+  private hasWaited = false
   private badSinceMs = 0
   private readonly crashing = new Map<string, number>()
 
@@ -87,12 +89,13 @@ export class RunWatch {
   look(totals: Totals, health: Health, crashing: readonly CrashingThread[], nowMs: number): void {
     this.lookAtFirst(totals, nowMs)
     this.lookAtOrigins(totals, nowMs, true)
-    const isInTrouble = this.origins.some((origin) => origin?.watch.isInTrouble === true)
     const isDown = this.origins.some((origin) => origin?.watch.isDown === true)
-    // Whether it is an outage is known a second later.
-    const isDoubtful = isInTrouble && !isDown && !this.wasInTrouble
-    this.wasInTrouble = isInTrouble
-    this.losses.look(readLosses(totals), nowMs, isDoubtful ? OF_ORIGIN : NONE, isDown ? OF_ORIGIN : NONE)
+    const losses = readLosses(totals)
+    // Whether they are part of an outage is known a second later.
+    const originLosses = total(losses.unanswered) + total(losses['origin-slow'])
+    this.hasWaited = !isDown && !this.hasWaited && originLosses > this.originLosses
+    this.originLosses = originLosses
+    this.losses.look(losses, nowMs, this.hasWaited ? OF_ORIGIN : NONE, isDown ? OF_ORIGIN : NONE)
     this.lookAtCrashing(crashing, nowMs)
     this.lookAtHealth(health, nowMs)
   }
