@@ -1,5 +1,6 @@
 /** The command line: from words to a command's checked options and its exit code. */
 import { EXIT, MirrorError } from '../base/errors.ts'
+import { warningLine } from '../base/log-line.ts'
 import { plural } from '../base/plural.ts'
 import { printable, printableLines } from '../base/printable.ts'
 import { readVersion } from '../base/version.ts'
@@ -82,7 +83,10 @@ async function execute<C extends CommandName>(
 ): Promise<number> {
   const given = parseArguments(command, FIELDS[command], words)
   const { options, warnings } = await resolveOptions(command, given, env)
-  for (const warning of warnings) stderr.write(`${prefixed(printable(`warning: ${warning}`))}\n`)
+  for (const warning of warnings) {
+    const isJson = options.logFormat === 'json'
+    stderr.write(isJson ? warningLine('options', warning) : `${prefixed(printable(`warning: ${warning}`))}\n`)
+  }
   const { execute: handler } = await loaders[command]()
   const reread = async () => (await resolveOptions(command, given, env)).options
   // The cast: the compiler does not see that one C picks both the handler and its options.

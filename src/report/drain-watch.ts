@@ -15,24 +15,28 @@ export interface Draining {
 }
 
 export class DrainWatch {
-  private readonly line: StatusLine
+  /** Null: JSON lines, or nobody watches. */
+  private readonly line: StatusLine | null
   private readonly timer: NodeJS.Timeout | null
 
   /** @param log null: where nobody watches nothing is said */
-  constructor(stream: NodeJS.WriteStream, log: ServiceLog | null, draining: Draining) {
+  constructor(stream: NodeJS.WriteStream, log: Pick<ServiceLog, 'format' | 'event'> | null, draining: Draining) {
     const startedMs = performance.now()
     const { origin, timeoutMs } = draining
     const secondsLeft = () => (timeoutMs === null ? null : (timeoutMs - (performance.now() - startedMs)) / 1000)
-    this.line = new StatusLine(stream, (width) => drainLine(draining.totals(), secondsLeft(), origin, width))
+    const isWatched = stream.isTTY === true && log?.format !== 'json'
+    this.line = isWatched
+      ? new StatusLine(stream, (width) => drainLine(draining.totals(), secondsLeft(), origin, width))
+      : null
     // Over files the drain is mostly over before anybody could read.
-    if (log !== null) this.line.show()
-    this.timer = stream.isTTY || log === null ? null : setInterval(() => tell(log), LOG_EVERY_MS)
+    if (log !== null) this.line?.show()
+    this.timer = isWatched || log === null ? null : setInterval(() => tell(log), LOG_EVERY_MS)
     this.timer?.unref()
 
-    function tell(log: ServiceLog): void {
+    function tell(log: Pick<ServiceLog, 'event'>): void {
       const totals = draining.totals()
       const left = secondsLeft()
-      log.info('draining', drainSentence(totals, left, origin), {
+      log.event('drain-progress', drainSentence(totals, left, origin), {
         queued: totals.get('replayQueued'),
         inFlight: totals.get('replayInFlight'),
         ...(left === null ? {} : { secondsLeft: Math.max(0, Math.ceil(left)) }),
@@ -43,11 +47,11 @@ export class DrainWatch {
 
   /** For text that stays. */
   clear(): void {
-    this.line.clear()
+    this.line?.clear()
   }
 
   stop(): void {
-    this.line.stop()
+    this.line?.stop()
     if (this.timer !== null) clearInterval(this.timer)
   }
 }

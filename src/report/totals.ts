@@ -160,6 +160,15 @@ export class TargetTotals {
     return named(this.values, OUTCOMES, OUTCOME_NAMES)
   }
 
+  /** Shards whose circuit breaker is open now. */
+  get circuitsOpen(): number {
+    return this.values[Counter.circuitOpen]!
+  }
+
+  get inFlight(): number {
+    return this.values[Counter.replayInFlight]!
+  }
+
   get held(): number {
     return this.given - total(this.dropped()) - total(this.replayed())
   }

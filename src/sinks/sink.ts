@@ -7,6 +7,7 @@
 import type { ExchangeOutlet, Wants } from '../exchange/exchange-outlet.ts'
 import type { SharedRateLimiter } from './filter/rate-limiter.ts'
 import type { SelectionOptions } from './filter/selection.ts'
+import type { Unreached } from './replay/unreached.ts'
 
 /** What may change while a sink works: it holds for requests that come after it. */
 export interface SinkSettings {
@@ -29,6 +30,8 @@ export interface Sink extends Partial<ExchangeOutlet> {
   drain(limitMs: number): Promise<void>
   /** Takes over what may change. Sinks without such settings have no such method. */
   change?(settings: SinkSettings): void
+  /** The last failure to reach the origin since this was asked, or null. Of sinks that send. */
+  takeUnreached?(): Unreached | null
   close(): Promise<void>
 }
 

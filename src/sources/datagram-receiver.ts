@@ -33,6 +33,8 @@ export interface ReceiverOptions {
   readonly datagramBytes: number
   /** Other processes may bind the same addresses, as the process before or after this one: recvmmsg only. */
   readonly sharesPorts?: boolean
+  /** Receiving failed for now, and is tried again; told once a minute for each error. */
+  readonly onPassingError?: (text: string, errno: string) => void
   /** Receiving cannot continue. */
   readonly onFailed?: (error: MirrorError) => void
 }

@@ -1,11 +1,10 @@
 /** Capture files as one source: all are opened before a packet is read, a bad one among several is told and left out. */
 import { MirrorError } from '../base/errors.ts'
-import { printable } from '../base/printable.ts'
+import type { TellEvent } from '../report/log-events.ts'
 import type { RecordSource } from '../sources/capture-record.ts'
 import { mergeCaptures } from '../sources/files/merge-captures.ts'
 import { openCapture } from '../sources/files/open-capture.ts'
 import { LinkType } from '../wire/link-type.ts'
-import { tell, warn } from './output.ts'
 
 const READ_LINK_TYPES: ReadonlySet<number> = new Set(Object.values(LinkType))
 
@@ -13,9 +12,11 @@ export class Captures {
   /** Files that could not be opened or read to their end. */
   failed = 0
   private usable: readonly string[]
+  private readonly tell: TellEvent
 
-  constructor(paths: readonly string[]) {
+  constructor(paths: readonly string[], tell: TellEvent) {
     this.usable = paths
+    this.tell = tell
   }
 
   /** @throws MirrorError of the first bad file when none is good */
@@ -32,7 +33,7 @@ export class Captures {
         firstError ??= error
         if (this.usable.length > 1) {
           this.failed++
-          tell(`mirrorshard: ${printable(error.message)}`)
+          this.tell('read-failed', error.message, { code: error.code })
         }
       }
     }
@@ -46,10 +47,15 @@ export class Captures {
 /** Tells of link types that are not read, each once. */
 export class LinkTypeWatch {
   private readonly told = new Set<number>()
+  private readonly tell: TellEvent
+
+  constructor(tell: TellEvent) {
+    this.tell = tell
+  }
 
   see(linkType: number): void {
     if (READ_LINK_TYPES.has(linkType) || this.told.has(linkType)) return
     this.told.add(linkType)
-    warn(`link type ${linkType} is not read: its packets are counted as dropped (linkType)`)
+    this.tell('capture-warning', `link type ${linkType} is not read: its packets are counted as dropped (linkType)`)
   }
 }

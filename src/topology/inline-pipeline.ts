@@ -10,7 +10,7 @@ import { counterMemoryBytes, targetBlocks } from '../metrics/target-counters.ts'
 import { RATE_LIMITER_BYTES } from '../sinks/filter/rate-limiter.ts'
 import type { DataOutput } from '../sinks/inspect/inspect-sink.ts'
 import type { Pipeline } from './pipeline.ts'
-import { Shard } from './shard.ts'
+import { Shard, type TellUnreached } from './shard.ts'
 import type { ShardConfig } from './shard-config.ts'
 import type { RingEnd } from './shard-memory.ts'
 
@@ -30,6 +30,7 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
   private rate: SharedArrayBuffer
   private readonly shard: Shard
   private readonly output: QueuedOutput
+  private readonly onUnreached: TellUnreached
   private readonly clock: MonotonicClock
   private readonly timer: NodeJS.Timeout
 
@@ -39,19 +40,28 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
     counters: SharedArrayBuffer,
     rate: SharedArrayBuffer,
     output: QueuedOutput,
+    onUnreached: TellUnreached,
   ) {
     this.rate = rate
     this.counterBlocks = [counters]
     this.shardConfig = shardConfig
     this.shard = shard
     this.output = output
+    this.onUnreached = onUnreached
     this.clock = new MonotonicClock(shardConfig.clockAnchor)
     // Answers come between batches too; with threads their loops publish them.
-    this.timer = setInterval(() => this.tick(), PUBLISH_MS)
+    this.timer = setInterval(() => {
+      this.tick()
+      shard.tellUnreached(onUnreached)
+    }, PUBLISH_MS)
     this.timer.unref()
   }
 
-  static async open(shardConfig: ShardConfig, writeOutput: Write): Promise<InlinePipeline> {
+  static async open(
+    shardConfig: ShardConfig,
+    writeOutput: Write,
+    onUnreached: TellUnreached = () => {},
+  ): Promise<InlinePipeline> {
     const counters = new SharedArrayBuffer(counterMemoryBytes(shardConfig.sinks.length))
     const rate = new SharedArrayBuffer(RATE_LIMITER_BYTES)
     const output = new QueuedOutput(writeOutput)
@@ -63,7 +73,7 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
       rateMemory: rate,
       output,
     })
-    return new InlinePipeline(shardConfig, shard, counters, rate, output)
+    return new InlinePipeline(shardConfig, shard, counters, rate, output, onUnreached)
   }
 
   get outlet(): PacketOutlet {
@@ -122,6 +132,7 @@ export class InlinePipeline implements Pipeline, PacketOutlet {
     this.shard.closeAll()
     this.shard.publish()
     await this.shard.drain(this.shardConfig.drainTimeoutMs)
+    this.shard.tellUnreached(this.onUnreached)
     await this.shard.close()
     clearInterval(this.timer)
     await this.output.written

@@ -7,6 +7,7 @@ import type { MonotonicClock } from '../base/clock.ts'
 import { MirrorError, type PlainError } from '../base/errors.ts'
 import { type Network, type NetworkList, networkListOf } from '../decapsulation/networks.ts'
 import { COUNTER_BLOCK_BYTES, Counter } from '../metrics/counters.ts'
+import type { TellEvent } from '../report/log-events.ts'
 import type { DatagramReceiver, ListenAddress, PeerAddress } from '../sources/datagram-receiver.ts'
 import { type InterfaceCapture, openInterfaceCapture } from '../sources/live/interface-capture.ts'
 import { KernelReassembly } from '../sources/live/kernel-reassembly.ts'
@@ -36,7 +37,7 @@ export interface LiveReceiverOptions {
   /** Share of a ring above which whole connections are shed; null: never. */
   readonly shedAbove: number | null
   readonly clock: MonotonicClock
-  readonly onWarning: (text: string, details?: Record<string, unknown>) => void
+  readonly tell: TellEvent
 }
 
 /** What may change while packets come. */
@@ -50,6 +51,9 @@ export class LiveReceiver {
   private readonly stats: RunStats
   private readonly pipeline: Pipeline
   private readonly onFailed: (error: MirrorError) => void
+  private readonly onPassingError = (text: string, errno: string) =>
+    this.options.tell('receive-failed', text, { errno }, `receive ${errno}`)
+  private readonly onReceiverBack: (receiver: number, afterMs: number) => void
   /** The receiving side where this thread receives; null: receivers of their own do. */
   private readonly packetPipeline: PacketPipeline | null
   private allowFrom: NetworkList | null
@@ -60,17 +64,22 @@ export class LiveReceiver {
   private capture: InterfaceCapture | null = null
   private acceptor: TcpAcceptor | null = null
 
-  /** @param onFailed receiving cannot continue: nothing more will come */
+  /**
+   * @param onFailed receiving cannot continue: nothing more will come
+   * @param onReceiverBack a receiving thread that died is in its loop again
+   */
   constructor(
     options: LiveReceiverOptions,
     pipeline: Pipeline,
     stats: RunStats,
     onFailed: (error: MirrorError) => void,
+    onReceiverBack: (receiver: number, afterMs: number) => void,
   ) {
     this.options = options
     this.stats = stats
     this.pipeline = pipeline
     this.onFailed = onFailed
+    this.onReceiverBack = onReceiverBack
     this.packetPipeline =
       options.receivers > 1 ? null : new PacketPipeline(options.packetPipeline, pipeline.outlet, stats.counters)
     this.allowFrom = networkListOf(options.allowFrom)
@@ -168,7 +177,8 @@ export class LiveReceiver {
       // Linux reports twice what it grants.
       if (granted >= 2 * options.receiveBufferBytes) continue
       const { host, port } = receiver.bound[i]!
-      options.onWarning(
+      options.tell(
+        'receive-buffer',
         `the kernel granted ${granted / 2} bytes of receive buffer for ${host}:${port} where ${options.receiveBufferBytes} were requested: ` +
           `bursts may be lost; raise net.core.rmem_max or run with CAP_NET_ADMIN`,
         { granted: granted / 2, asked: options.receiveBufferBytes },
@@ -210,6 +220,7 @@ export class LiveReceiver {
         receiveBufferBytes: options.receiveBufferBytes,
         datagramBytes: options.datagramBytes,
         sharesPorts: options.sharesPorts,
+        onPassingError: this.onPassingError,
         onFailed: this.onFailed,
       },
       {
@@ -250,12 +261,15 @@ export class LiveReceiver {
       shedAbove: options.shedAbove,
       counters,
       onReceiverDied: (receiver: number, error: PlainError, restartMs: number) =>
-        options.onWarning(
+        options.tell(
+          'receiver-died',
           `receiver ${receiver} died (${error.message}); what it held is counted as receiverLost; restarting in ${restartMs} ms, while its sockets queue`,
-          { receiver, code: error.code },
+          { receiver, code: error.code, restartMs },
+          `receiver ${receiver}`,
         ),
+      onReceiverBack: (receiver, afterMs) => this.onReceiverBack(receiver, afterMs),
       onFailed: this.onFailed,
-      onWarning: options.onWarning,
+      onPassingError: this.onPassingError,
     })
     this.pool = pool
     return pool

@@ -3,21 +3,24 @@
 import { MonotonicClock } from '../base/clock.ts'
 import { EXIT } from '../base/errors.ts'
 import { plural } from '../base/plural.ts'
-import { printable } from '../base/printable.ts'
 import type { InspectOptions, ReplayOptions } from '../config/options.ts'
 import { DrainWatch } from '../report/drain-watch.ts'
-import { type Summary, summaryInWords } from '../report/summary.ts'
+import type { ServiceLog } from '../report/service-log.ts'
+import type { Summary } from '../report/summary.ts'
 import { total } from '../report/totals.ts'
+import { RunWatch } from '../report/watch/run-watch.ts'
 import { Captures, LinkTypeWatch } from './captures.ts'
+import { openCommandLog, tellSummary } from './command-log.ts'
 import { pumpFiles } from './file-pump.ts'
-import { tell, warn } from './output.ts'
+import { tell } from './output.ts'
 import type { SkippedPause } from './pacer.ts'
 import { PacketPipeline } from './packet-pipeline.ts'
 import { openPipeline } from './pipeline.ts'
 import { ProgressBar } from './progress-bar.ts'
 import { checkSummary, RunStats, writeSummary } from './run-stats.ts'
-import type { SinkConfig } from './shard-config.ts'
+import { originsOf, type SinkConfig } from './shard-config.ts'
 import { packetPipelineOptions, shardConfigOf } from './stage-configs.ts'
+import { ThreadDeaths } from './thread-deaths.ts'
 
 export interface OfflineRun {
   readonly options: ReplayOptions | InspectOptions
@@ -41,12 +44,21 @@ export interface OfflineResult {
 
 export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   const { options } = run
-  const captures = new Captures(options.files)
+  const bar = new ProgressBar(run.loops)
+  const log = openCommandLog(options, () => bar.clear())
+  const captures = new Captures(options.files, log.event)
   const stats = new RunStats(false, [run.sinkConfig.name])
   if (options.summary !== null) checkSummary(options.summary)
   // Opened first: a bad file is told before any thread is started.
   let opened: Awaited<ReturnType<Captures['open']>> | null = await captures.open()
   const shardConfig = shardConfigOf(options, run.sinkConfig, false, new MonotonicClock().anchor, run.ratePerSecond)
+  const deaths = new ThreadDeaths(() => stats.totals(), log.event)
+  const watch = new RunWatch({
+    origins: originsOf([run.sinkConfig]),
+    workers: options.workers,
+    startedMs: performance.now(),
+    tell: log.event,
+  })
   const pipeline = await openPipeline({
     shardConfig,
     shards: options.workers,
@@ -61,28 +73,28 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
       queueMicrotask(() => {
         throw error
       }),
-    onShardDied: (shard, error, restartMs) =>
-      warn(
-        `worker ${shard} died (${error.message}); its requests are counted as shardLost; restarting in ${restartMs} ms`,
-      ),
+    onShardDied: deaths.shardDied,
+    onShardBack: deaths.shardBack,
+    onUnreached: (target, why) => watch.unreached(target, why, performance.now()),
   })
   stats.attach(pipeline)
   const packetPipeline = new PacketPipeline(packetPipelineOptions(options, false), pipeline.outlet, stats.counters)
   const stop = { requested: false }
-  const bar = new ProgressBar(run.loops)
   const onSignal = () => {
     if (stop.requested) process.exit(130)
     stop.requested = true
     bar.clear()
     const held = stats.totals().requestsHeld()
-    tell(
-      `\nmirrorshard: stopping: ${plural(held, 'request')} that were read are finished first; once more to quit at once`,
-    )
+    // Behind the terminal's ^C.
+    if (log.format === 'text') tell('')
+    const text = `stopping: ${plural(held, 'request')} that were read are finished first; once more to quit at once`
+    log.event('interrupted', text, { held })
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  const linkTypes = new LinkTypeWatch()
-  const pauses = new SkippedPauses(run.maxPauseMs)
+  const linkTypes = new LinkTypeWatch(log.event)
+  const pauses = new SkippedPauses(run.maxPauseMs, log)
+  const looks = setInterval(() => watch.lookAtOrigins(stats.totals(), performance.now()), LOOK_MS).unref()
   let exitCode: number = EXIT.ok
   await pumpFiles(packetPipeline, pipeline, {
     speed: run.speed,
@@ -95,44 +107,48 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     },
     onFirstPacket: () => stats.markFirstPacket(),
     onLongWait: (waitMs) => {
-      if (process.stderr.isTTY)
-        tell(`mirrorshard: the next packet is due in ${duration(waitMs)}; --speed max does not wait`)
+      const text = `the next packet is due in ${duration(waitMs)}; --speed max does not wait`
+      if (process.stderr.isTTY || log.format === 'json')
+        log.event('capture-pause', text, { seconds: Math.round(waitMs / 1000) })
     },
-    onSkippedPause: (pause) => {
-      bar.clear()
-      pauses.tell(pause)
-    },
+    onSkippedPause: (pause) => pauses.tell(pause),
     onLinkType: (linkType) => linkTypes.see(linkType),
-    onProgress: (pass, read, total) => bar.update(pass, read, total, () => stats.totals()),
+    onProgress: (pass, read, total) => {
+      if (log.format === 'text') bar.update(pass, read, total, () => stats.totals())
+    },
     onReadError: (error) => {
       // What was read before stays processed: the summary tells it.
-      bar.clear()
-      tell(`mirrorshard: ${printable(error.message)}`)
+      log.event('read-failed', error.message, { code: error.code })
       exitCode = EXIT.failure
     },
     onWarnings: (warnings) => {
-      bar.clear()
-      for (const warning of warnings) warn(warning)
+      for (const warning of warnings) log.event('capture-warning', warning)
     },
     stop,
   })
   bar.clear()
   // Answers may take long, and a terminal that stands still tells nobody.
   const origin = run.sinkConfig.kind === 'replay' ? run.sinkConfig.name : null
-  const totals = () => stats.totals()
-  const watch = origin === null ? null : new DrainWatch(process.stderr, null, { totals, origin, timeoutMs: null })
+  const draining = { totals: () => stats.totals(), origin, timeoutMs: null }
+  const line = origin === null || log.format === 'json' ? null : new DrainWatch(process.stderr, null, draining)
   await pipeline.drain()
-  watch?.stop()
+  line?.stop()
+  clearInterval(looks)
+  // A short run ends before the first look.
+  watch.lookAtOrigins(stats.totals(), performance.now())
+  log.flush()
   pauses.tellRest()
   process.off('SIGINT', onSignal)
   process.off('SIGTERM', onSignal)
   const summary = stats.summary()
-  if (stop.requested) tell('Interrupted: the rest of the input was not read. Of what was read:')
-  if (captures.failed > 0) tell(`${plural(captures.failed, 'file')} could not be read; of the rest:`)
+  if (log.format === 'text') {
+    if (stop.requested) tell('Interrupted: the rest of the input was not read. Of what was read:')
+    if (captures.failed > 0) tell(`${plural(captures.failed, 'file')} could not be read; of the rest:`)
+  }
   if (options.summary !== null) writeSummary(options.summary, summary)
   // Who sees no request is told why.
   const isSilent = total(summary.requests.replayed) === 0
-  if (run.tellsSummary || isSilent) for (const line of summaryInWords(summary, run.verb)) tell(line)
+  if (run.tellsSummary || isSilent) tellSummary(log, summary, run.verb)
   if (captures.failed > 0) exitCode = EXIT.failure
   return { exitCode, summary }
 }
@@ -143,9 +159,11 @@ class SkippedPauses {
   private rest = 0
   private restUs = 0
   private readonly maxPauseMs: number | null
+  private readonly log: Pick<ServiceLog, 'event'>
 
-  constructor(maxPauseMs: number | null) {
+  constructor(maxPauseMs: number | null, log: Pick<ServiceLog, 'event'>) {
     this.maxPauseMs = maxPauseMs
+    this.log = log
   }
 
   tell({ timeUs, pauseUs, skippedUs }: SkippedPause): void {
@@ -157,18 +175,26 @@ class SkippedPauses {
     this.told++
     const at = new Date(timeUs / 1000)
     const when = Number.isNaN(at.getTime()) ? `${Math.round(timeUs / 1e6)} s` : at.toISOString()
-    warn(
+    this.log.event(
+      'pause-skipped',
       `the capture pauses for ${duration(pauseUs / 1000)} before its packet of ${when}: ${duration(skippedUs / 1000)} of that are skipped, --max-pause waits no longer than ${duration(this.maxPauseMs ?? 0)}`,
+      { seconds: Math.round(skippedUs / 1e6) },
     )
   }
 
   tellRest(): void {
     if (this.rest > 0)
-      warn(`${plural(this.rest, 'further pause')} cut short, ${duration(this.restUs / 1000)} skipped (--max-pause)`)
+      this.log.event(
+        'pause-skipped',
+        `${plural(this.rest, 'further pause')} cut short, ${duration(this.restUs / 1000)} skipped (--max-pause)`,
+        { seconds: Math.round(this.restUs / 1e6) },
+      )
   }
 }
 
 const MOST_PAUSES_TOLD = 3
+/** How often it is looked whether the origin answers. */
+const LOOK_MS = 1000
 
 /** `12 days`, `16 h 8 min`, `45 s`, `250 ms`. */
 function duration(ms: number): string {

@@ -2,6 +2,7 @@
 import type { MirrorError, PlainError } from '../base/errors.ts'
 import type { PacketOutlet } from '../dispatch/dispatcher.ts'
 import type { FaultKind } from './fault.ts'
+import type { TellUnreached } from './shard.ts'
 import type { ShardConfig } from './shard-config.ts'
 import type { RingEnd } from './shard-memory.ts'
 import type { SupervisedTask } from './supervised-task.ts'
@@ -22,6 +23,10 @@ export interface PipelineOptions {
   readonly writeOutput: (bytes: Uint8Array) => Promise<void>
   /** A shard died; `restartMs` until it is restarted. */
   readonly onShardDied: (shard: number, error: PlainError, restartMs: number) => void
+  /** One that died is in its loop again, `afterMs` after it died. */
+  readonly onShardBack?: (shard: number, afterMs: number) => void
+  /** A shard could not reach its target: the last failure, a few times a second at most. */
+  readonly onUnreached?: TellUnreached
   /** A shard's thread does not come up, and is not tried again. Not called before `started` has resolved: that rejects. */
   readonly onShardGivenUp: (error: MirrorError) => void
 }
@@ -69,7 +74,7 @@ export interface Pipeline {
 export async function openPipeline(options: PipelineOptions): Promise<Pipeline> {
   if (options.shards === 0) {
     const { InlinePipeline } = await import('./inline-pipeline.ts')
-    return InlinePipeline.open(options.shardConfig, options.writeOutput)
+    return InlinePipeline.open(options.shardConfig, options.writeOutput, options.onUnreached)
   }
   const { ShardPool } = await import('./shard-pool.ts')
   return new ShardPool(options)

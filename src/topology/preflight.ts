@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { MonotonicClock } from '../base/clock.ts'
 import { MirrorError } from '../base/errors.ts'
 import type { InspectOptions, RunOptions } from '../config/options.ts'
+import type { TellEvent } from '../report/log-events.ts'
 import { checkInterface } from '../sources/live/interface-capture.ts'
 import { checkReceiver } from '../sources/live/open-receiver.ts'
 import { checkReceivers } from './receiver-pool.ts'
@@ -20,12 +21,12 @@ import { printingSinkConfig } from './stage-configs.ts'
  */
 export function prepareRun(
   options: RunOptions,
-  onWarning: ServiceOptions['onWarning'],
+  tell: TellEvent,
   whileThreadsStart: ServiceOptions['whileThreadsStart'] = () => {},
 ): ServiceOptions {
   if (options.summary !== null) checkSummary(options.summary)
   if (options.to !== null && options.engine === 'undici') checkUndici()
-  return serviceOptions(options, new MonotonicClock(), onWarning, whileThreadsStart)
+  return serviceOptions(options, new MonotonicClock(), tell, whileThreadsStart)
 }
 
 /** @throws MirrorError of the first thing that `run`, or `inspect`, refuses */

@@ -39,9 +39,11 @@ export interface ReceiverPoolOptions
   /** Memory of each receiver's counters: whoever adds them up has it before the first packet comes. */
   readonly counters: readonly SharedArrayBuffer[]
   readonly onReceiverDied: (receiver: number, error: PlainError, restartMs: number) => void
+  readonly onReceiverBack?: (receiver: number, afterMs: number) => void
   /** Receiving cannot continue: a thread does not come up, or its sockets are not usable any more. Not called before `open` has resolved: that rejects. */
   readonly onFailed: (error: MirrorError) => void
-  readonly onWarning: (text: string) => void
+  /** Receiving fails for now, and is tried again. */
+  readonly onPassingError: (text: string, errno: string) => void
 }
 
 interface Member {
@@ -77,7 +79,7 @@ export class ReceiverPool implements DatagramReceiver {
   private constructor(options: ReceiverPoolOptions, sockets: SteeredSockets) {
     this.options = options
     this.current = options
-    this.errors = new ReceiveErrors(options.onWarning, (error) => this.fail(error))
+    this.errors = new ReceiveErrors(options.onPassingError, (error) => this.fail(error))
     this.sockets = sockets
     this.members = Array.from({ length: options.receivers }, (_, i) => {
       const controlMemory = new SharedArrayBuffer(RECEIVER_CONTROL_BYTES)
@@ -105,6 +107,7 @@ export class ReceiverPool implements DatagramReceiver {
             return !(this.isDraining && ++member.drainDeaths === DRAIN_ATTEMPTS)
           },
           onDied: (error, restartMs) => options.onReceiverDied(i, error, restartMs),
+          onBack: (afterMs) => options.onReceiverBack?.(i, afterMs),
           onGivenUp: (error) =>
             this.fail(
               new MirrorError(

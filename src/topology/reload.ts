@@ -33,7 +33,7 @@ export class Reloader {
   private async once(): Promise<void> {
     const { service, log } = this.parts
     if (this.options.config === null) {
-      log.warn('SIGHUP: there is no --config file to read again; nothing changed')
+      log.event('reload-refused', 'SIGHUP: there is no --config file to read again; nothing changed', { config: null })
       return
     }
     try {
@@ -48,17 +48,19 @@ export class Reloader {
       }
       service.noteReload('success')
       const what = changed.map(({ name, from, to }) => `${name} from ${from} to ${to}`).join(', ')
-      log.info('reloaded', `configuration read again: ${what === '' ? 'nothing changed' : what}`, {
+      log.event('reloaded', `configuration read again: ${what === '' ? 'nothing changed' : what}`, {
         config: options.config,
         changed,
       })
       if (refused.length > 0)
-        log.warn(`${refused.join(', ')} changed in the configuration and cannot while running: restart for that`, {
-          needRestart: refused,
-        })
+        log.event(
+          'reload-partly',
+          `${refused.join(', ')} changed in the configuration and cannot while running: restart for that`,
+          { needRestart: refused },
+        )
     } catch (error) {
       service.noteReload('failure')
-      log.warn(`configuration not reloaded, nothing changed: ${(error as Error).message}`, {
+      log.event('reload-refused', `configuration not reloaded, nothing changed: ${(error as Error).message}`, {
         config: this.options.config,
       })
     }

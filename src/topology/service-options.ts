@@ -6,13 +6,14 @@ import { readSecretFile } from '../base/secret-file.ts'
 import { memoryBudget } from '../config/memory-budget.ts'
 import type { RunOptions } from '../config/options.ts'
 import { tokenFault } from '../report/admin-access.ts'
+import type { TellEvent } from '../report/log-events.ts'
 import type { ServiceOptions } from './service.ts'
 import { packetPipelineOptions, sendingSinkConfig, shardConfigOf } from './stage-configs.ts'
 
 export function serviceOptions(
   options: RunOptions,
   clock: MonotonicClock,
-  onWarning: ServiceOptions['onWarning'],
+  tell: TellEvent,
   whileThreadsStart: ServiceOptions['whileThreadsStart'] = () => {},
 ): ServiceOptions {
   return {
@@ -42,7 +43,7 @@ export function serviceOptions(
     health: options.health,
     faultsEnabled: process.env.MIRRORSHARD_FAULTS === '1',
     clock,
-    onWarning,
+    tell,
     whileThreadsStart,
   }
 }

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MirrorError } from '../base/errors.ts'
+import { formatHostPort } from '../config/addresses.ts'
 import type { MemoryBudget } from '../config/memory-budget.ts'
 import { Counter } from '../metrics/counters.ts'
 import { ThreadMemory } from '../metrics/thread-memory.ts'
@@ -19,14 +20,16 @@ import {
 } from '../report/servers.ts'
 import type { Summary } from '../report/summary.ts'
 import type { Totals } from '../report/totals.ts'
+import { type CrashingThread, RunWatch } from '../report/watch/run-watch.ts'
 import type { ListenAddress } from '../sources/datagram-receiver.ts'
 import { openSharedTcp } from '../sources/live/shared-tcp.ts'
 import { breakMainWith, isFaultKind, MOST_SLOW_US, SLOW_FAULT } from './fault.ts'
 import { LiveReceiver, type LiveReceiverChange, type LiveReceiverOptions } from './live-receiver.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import { RunStats } from './run-stats.ts'
-import type { ShardConfig } from './shard-config.ts'
+import { originsOf, type ShardConfig } from './shard-config.ts'
 import { DEATH_CAUSES, type SupervisedTask } from './supervised-task.ts'
+import { ThreadDeaths } from './thread-deaths.ts'
 
 export interface ServiceOptions extends LiveReceiverOptions {
   readonly shardConfig: ShardConfig
@@ -64,6 +67,7 @@ export class Service {
   private readonly pipeline: Pipeline
   private readonly receiver: LiveReceiver
   private readonly rule = new HealthRule()
+  private readonly watch: RunWatch
   private readonly memory: ThreadMemory
   private readonly servers: OpenServer[] = []
   private healthServer: OpenServer | null = null
@@ -73,19 +77,40 @@ export class Service {
   private isClosing = false
   private readonly reloads = { success: 0, failure: 0, lastSuccessMs: Date.now() }
 
-  private constructor(options: ServiceOptions, pipeline: Pipeline, stats: RunStats, failure: Failure) {
+  private constructor(
+    options: ServiceOptions,
+    pipeline: Pipeline,
+    stats: RunStats,
+    failure: Failure,
+    watch: RunWatch,
+    deaths: ThreadDeaths,
+  ) {
     this.options = options
     this.stats = stats
     this.pipeline = pipeline
     this.failed = failure.happened
     stats.attach(pipeline)
     this.memory = new ThreadMemory(stats.counters)
-    this.receiver = new LiveReceiver(options, pipeline, stats, failure.happen)
+    this.watch = watch
+    this.receiver = new LiveReceiver(options, pipeline, stats, failure.happen, deaths.receiverBack)
   }
 
   /** Starts everything and receives. @throws MirrorError when an address or interface cannot be had; nothing stays open then */
   static async open(options: ServiceOptions): Promise<Service> {
     const failure = new Failure()
+    const { sinks } = options.shardConfig
+    const { tell } = options
+    const stats = new RunStats(
+      options.interface === null,
+      sinks.map(({ name }) => name),
+    )
+    const deaths = new ThreadDeaths(() => stats.totals(), tell)
+    const watch = new RunWatch({
+      origins: originsOf(sinks),
+      workers: options.workers,
+      startedMs: performance.now(),
+      tell,
+    })
     const pipeline = await openPipeline({
       shardConfig: options.shardConfig,
       shards: options.workers,
@@ -94,18 +119,12 @@ export class Service {
       shedAbove: options.shedAbove,
       heapMb: options.shardHeapMb,
       writeOutput: () => Promise.resolve(),
-      onShardDied: (shard, error, restartMs) =>
-        options.onWarning(
-          `worker ${shard} died (${error.message}); what it held is counted as shardLost; restarting in ${restartMs} ms`,
-          {
-            shard,
-            code: error.code,
-          },
-        ),
+      onShardDied: deaths.shardDied,
+      onShardBack: deaths.shardBack,
+      onUnreached: (target, why) => watch.unreached(target, why, performance.now()),
       onShardGivenUp: failure.happen,
     })
-    const targets = options.shardConfig.sinks.map(({ name }) => name)
-    const service = new Service(options, pipeline, new RunStats(options.interface === null, targets), failure)
+    const service = new Service(options, pipeline, stats, failure, watch, deaths)
     try {
       await service.start()
     } catch (error) {
@@ -221,8 +240,11 @@ export class Service {
       await open()
     } catch (error) {
       if (!options.sharesPorts || !isInUse(error)) throw error
-      options.onWarning(
-        `--admin ${address.host}:${address.port} is in use, perhaps by the process that this one replaces: taken when it is free`,
+      options.tell(
+        'admin-waits',
+        `--admin ${formatHostPort(address)} is in use, perhaps by the process that this one replaces: taken when it is free`,
+        { admin: formatHostPort(address) },
+        'admin',
       )
       void this.openLater(open)
     }
@@ -237,13 +259,19 @@ export class Service {
         await open()
         // It was closed meanwhile, without this server.
         if (this.isClosing) await this.adminServer?.close()
+        else this.tellAdmin('admin-open', 'the admin address is free now, and taken')
         return
       } catch (error) {
         if (isInUse(error)) continue
-        this.options.onWarning((error as Error).message)
+        this.tellAdmin('admin-failed', (error as Error).message)
         return
       }
     }
+  }
+
+  private tellAdmin(name: 'admin-open' | 'admin-failed', text: string): void {
+    const { admin } = this.options
+    this.options.tell(name, text, { admin: admin === null ? null : formatHostPort(admin) }, 'admin')
   }
 
   private tick(): void {
@@ -266,10 +294,10 @@ export class Service {
       workers - this.pipeline.running,
       receivers - this.receiver.running,
     )
-    this.rule.crashing = [
-      ...crashing('worker', this.pipeline.supervised),
-      ...crashing('receiver', this.receiver.supervised),
-    ]
+    const threads = [...crashing('worker', this.pipeline.supervised), ...crashing('receiver', this.receiver.supervised)]
+    this.rule.crashing = threads.map(({ thread, deaths, error }) => `${thread} died ${deaths} times in a row: ${error}`)
+    if (this.isClosing) this.watch.lookAtOrigins(totals, performance.now())
+    else this.watch.look(totals, this.rule.health(), threads, performance.now())
   }
 
   private injectFault(thread: 'shard' | 'receiver' | 'main', index: string, kind: string, us: string): string | null {
@@ -306,10 +334,8 @@ function deathsOf(thread: string, tasks: readonly SupervisedTask[]) {
   }))
 }
 
-function crashing(name: string, tasks: readonly SupervisedTask[]): string[] {
-  return tasks.flatMap(({ crashLoop }, i) =>
-    crashLoop === null ? [] : [`${name} ${i} died ${crashLoop.deaths} times in a row: ${crashLoop.error}`],
-  )
+function crashing(name: string, tasks: readonly SupervisedTask[]): CrashingThread[] {
+  return tasks.flatMap(({ crashLoop }, i) => (crashLoop === null ? [] : [{ thread: `${name} ${i}`, ...crashLoop }]))
 }
 
 function isInUse(error: unknown): boolean {

@@ -32,6 +32,15 @@ export type SinkConfig =
     }
   | { readonly kind: 'print'; readonly name: string; readonly options: InspectOptions }
 
+/** HOST:PORT of each sink's origin, the scheme's port where the URL has none; null where it sends nothing. */
+export function originsOf(sinks: readonly SinkConfig[]): (string | null)[] {
+  return sinks.map((sink) => {
+    if (sink.kind !== 'replay') return null
+    const { hostname, port, protocol } = new URL(sink.origin)
+    return `${hostname}:${port === '' ? (protocol === 'https:' ? 443 : 80) : port}`
+  })
+}
+
 export interface ShardConfig {
   readonly reassembly: ReassemblyOptions
   readonly http: HttpConfig

@@ -5,9 +5,10 @@ import { MonotonicClock } from '../base/clock.ts'
 import { PacketView } from '../decapsulation/packet-view.ts'
 import { ThreadMemory } from '../metrics/thread-memory.ts'
 import { RecordKind } from '../ring/ring.ts'
+import type { Unreached } from '../sinks/replay/unreached.ts'
 import { DelayInjection } from './delay-injection.ts'
 import { breakWith } from './fault.ts'
-import { Shard } from './shard.ts'
+import { Shard, type TellUnreached } from './shard.ts'
 import type { ShardConfig } from './shard-config.ts'
 import { attachShardMemory, type ShardMemory } from './shard-memory.ts'
 import { Command } from './thread-control.ts'
@@ -32,6 +33,7 @@ export interface ShardChange {
 export type ShardMessage =
   | { readonly kind: 'output'; readonly bytes: Uint8Array }
   | { readonly kind: 'protocolCounts'; readonly entries: [string, number][] }
+  | { readonly kind: 'unreached'; readonly target: number; readonly unreached: Unreached }
 
 /** Records per turn: about a millisecond of work, so that sockets and timers of the thread stay served. */
 const TURN_RECORDS = 1024
@@ -48,6 +50,8 @@ const PUBLISH_MS = 20
 /** A sleeping shard wakes this often all the same: heartbeat, expiry, gauges. */
 const SLEEP_MS = 200
 const PROTOCOL_COUNTS_MS = 1000
+/** A failure to reach an origin is told to the main thread this often at most. */
+const UNREACHED_MS = 200
 /** Output posted and not yet written at which an offline shard waits. */
 const MAX_PENDING_BYTES = 8 << 20
 
@@ -82,6 +86,8 @@ export async function runShard(task: ShardTask): Promise<void> {
   const pauseMs = shardConfig.isLive ? LIVE_PAUSE_MS : FILE_PAUSE_MS
   let protocolCountsMs = performance.now()
   let publishedMs = protocolCountsMs
+  let unreachedMs = protocolCountsMs
+  const postUnreached: TellUnreached = (target, unreached) => post({ kind: 'unreached', target, unreached })
   const delays = new DelayInjection()
   for (let quiet = 0; ; ) {
     control.beat()
@@ -114,6 +120,10 @@ export async function runShard(task: ShardTask): Promise<void> {
       publishedMs = nowMs
       shard.publish()
     }
+    if (nowMs - unreachedMs >= UNREACHED_MS) {
+      unreachedMs = nowMs
+      shard.tellUnreached(postUnreached)
+    }
     if (nowMs - protocolCountsMs >= PROTOCOL_COUNTS_MS) {
       protocolCountsMs = nowMs
       post({ kind: 'protocolCounts', entries: shard.protocolCounts.entries() })
@@ -132,8 +142,10 @@ export async function runShard(task: ShardTask): Promise<void> {
     control.beat()
     breakIfTold()
     shard.publish()
+    shard.tellUnreached(postUnreached)
   }, SLEEP_MS)
   await shard.drain(shardConfig.drainTimeoutMs)
+  shard.tellUnreached(postUnreached)
   await shard.close()
   clearInterval(heart)
   post({ kind: 'protocolCounts', entries: shard.protocolCounts.entries() })

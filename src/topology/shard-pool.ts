@@ -209,6 +209,7 @@ export class ShardPool implements Pipeline {
         return member.rings.some((ring) => ring.used() > 0) && ++member.drainDeaths < DRAIN_TRIES
       },
       onDied: (error, restartMs) => onShardDied(index, error, restartMs),
+      onBack: (afterMs) => this.options.onShardBack?.(index, afterMs),
       onGivenUp: (error) => {
         const text = `worker ${index} does not start, tried ${START_TRIES} times: ${error.message}`
         this.failure = new MirrorError('ERR_SHARD', text)
@@ -227,6 +228,7 @@ export class ShardPool implements Pipeline {
     const ended = new Promise<void>((resolve) => port1.once('close', resolve))
     port1.on('message', (message: ShardMessage) => {
       if (message.kind === 'protocolCounts') member.protocolCounts = message.entries
+      else if (message.kind === 'unreached') this.options.onUnreached?.(message.target, message.unreached)
       else {
         const { bytes } = message
         pending = pending.then(() => this.options.writeOutput(bytes)).then(() => control.outputDone(bytes.length))

@@ -31,6 +31,7 @@ import { SharedRateLimiter } from '../sinks/filter/rate-limiter.ts'
 import type { DataOutput } from '../sinks/inspect/inspect-sink.ts'
 import { NullSink } from '../sinks/null-sink.ts'
 import { loadEngine } from '../sinks/replay/engines.ts'
+import type { Unreached } from '../sinks/replay/unreached.ts'
 import type { Sink } from '../sinks/sink.ts'
 import type { ShardConfig, SinkConfig } from './shard-config.ts'
 
@@ -44,6 +45,9 @@ export interface ShardParts {
   readonly rateMemory: SharedArrayBuffer
   readonly output: DataOutput
 }
+
+/** @param target number of the sink */
+export type TellUnreached = (target: number, unreached: Unreached) => void
 
 /** Gathered heads kept for reuse, at most. */
 const SPARE_PARTIAL_HEADS = 64
@@ -170,6 +174,14 @@ export class Shard implements StreamParserFactory {
     counters.set(Counter.flowTableBytes, this.reassembler.table.capacity * FLOW_BYTES)
     counters.set(Counter.flowsUnsettled, this.reassembler.open + sink.unsettledConnections)
     counters.publish()
+  }
+
+  /** Tells for each target the last failure to reach it since this was called: now and then, for the log. */
+  tellUnreached(tell: TellUnreached): void {
+    for (const [target, { sink }] of this.branches.entries()) {
+      const unreached = sink.takeUnreached?.() ?? null
+      if (unreached !== null) tell(target, unreached)
+    }
   }
 
   /** Waits until every request has ended, at most `limitMs`. */

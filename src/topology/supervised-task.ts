@@ -21,6 +21,8 @@ export interface Supervision {
   settle(): boolean
   /** It will be restarted in `restartMs`. */
   onDied(error: PlainError, restartMs: number): void
+  /** It is in its loop again, `afterMs` after it died. */
+  onBack?(afterMs: number): void
   /** It did not come up START_TRIES times in a row and is not restarted. */
   onGivenUp(error: PlainError): void
 }
@@ -66,6 +68,8 @@ export class SupervisedTask {
   private deathsInARow = 0
   private failedStarts = 0
   private lastError = ''
+  /** When it died, while it has not come back; else 0. */
+  private goneSinceMs = 0
 
   constructor(supervision: Supervision) {
     this.supervision = supervision
@@ -88,6 +92,11 @@ export class SupervisedTask {
 
   /** Every CHECK_MS. */
   check(): void {
+    if (this.goneSinceMs > 0 && this.isRunning) {
+      const afterMs = performance.now() - this.goneSinceMs
+      this.goneSinceMs = 0
+      this.supervision.onBack?.(afterMs)
+    }
     const heartbeat = this.supervision.heartbeat()
     if (!this.running || this.lastHeartbeat !== heartbeat) {
       this.lastHeartbeat = heartbeat
@@ -135,6 +144,7 @@ export class SupervisedTask {
       } catch (thrown) {
         const { cameUp } = this
         this.running = false
+        this.goneSinceMs ||= performance.now()
         const error = toPlainError(signal.aborted ? signal.reason : thrown)
         this.count(cameUp ? causeOf(error, signal.aborted) : 'start', error)
         if (!supervision.settle()) return

@@ -17,7 +17,7 @@ const TEXTS = [
   '512', '512MiB', '1ms', '250ms', '5s', '0.5s', '2m', '1h', '1d', 'off', 'on', 'yes', 'no', 'true', 'false', 'max', 'auto', '100/s', '0.5/s', '80,8080', '80, 8080', '443',
   'GET', 'GET,HEAD', 'PURGE', '/api/*', '/a /b?', '*.js', '10.0.0.0/8', '10.0.0.0/8,fd00::/8', '::1', '127.0.0.1:0', '0.0.0.0:4789', 'geneve:[::]:6081', '0.0.0.0:4789,gpe:127.0.0.1:4790',
   'http://staging:8080', 'https://[::1]:8443', 'staging.internal', 'a.example,b.example', 'cookie', 'cookie,set-cookie', 'header:X-User', 'random', 'client', 'linux', 'five-tuple', 'vlan',
-  'ndjson', 'har', 'base64', 'undici', 'connection', 'info', 'recvmmsg', 'lo', 'eth0', 'tcp port 80', 'a.pem', '/etc/x y.pem', '2024', '0x10', '1_000', '~', '!x', '- 1', '{a', '# no', "it's",
+  'ndjson', 'json', 'har', 'base64', 'undici', 'connection', 'info', 'recvmmsg', 'lo', 'eth0', 'tcp port 80', 'a.pem', '/etc/x y.pem', '2024', '0x10', '1_000', '~', '!x', '- 1', '{a', '# no', "it's",
 ] // biome-ignore format: a list of values
 
 const quoted = (text: string): string => JSON.stringify(text)

@@ -8,6 +8,7 @@ import { MonotonicClock } from '../../src/base/clock.ts'
 import type { RunOptions } from '../../src/config/options.ts'
 import { resolveOptions } from '../../src/config/resolve.ts'
 import { SampleTraffic } from '../../src/demo/traffic/sample-traffic.ts'
+import { LOG_EVENTS } from '../../src/report/log-events.ts'
 import { Service } from '../../src/topology/service.ts'
 import { serviceOptions } from '../../src/topology/service-options.ts'
 
@@ -47,7 +48,9 @@ export async function openRig(more: Readonly<Record<string, string>> = {}): Prom
   )
   const { options } = await resolveOptions('run', { flags, arguments: [], faults: [] }, {})
   const service = await Service.open({
-    ...serviceOptions(options as RunOptions, new MonotonicClock(), (text) => warnings.push(text)),
+    ...serviceOptions(options as RunOptions, new MonotonicClock(), (event, text) => {
+      if (LOG_EVENTS[event].level !== 'info') warnings.push(text)
+    }),
     faultsEnabled: true,
   })
   const socket = createSocket('udp4')

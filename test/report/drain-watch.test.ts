@@ -16,13 +16,11 @@ function streamOf(isTTY: boolean) {
   return { stream: stream as unknown as NodeJS.WriteStream, written }
 }
 
-function logOf() {
+function logOf(format: 'json' | 'text' = 'text') {
   const lines: [string, string, object][] = []
-  const log: ServiceLog = {
-    prepare: () => {},
-    info: (...line) => lines.push(line as [string, string, object]),
-    warn: () => {},
-    setLevel: () => {},
+  const log: Pick<ServiceLog, 'format' | 'event'> = {
+    format,
+    event: (...line) => lines.push(line as unknown as [string, string, object]),
   }
   return { log, lines }
 }
@@ -52,13 +50,22 @@ describe('elsewhere', () => {
     vi.advanceTimersByTime(3001)
     expect(lines).toHaveLength(2)
     expect(lines[1]).toEqual([
-      'draining',
+      'drain-progress',
       'draining, 9 s left: 3 queued, 2 in flight; http://staging:8080 does not answer',
       { queued: 3, inFlight: 2, secondsLeft: 9, origin: 'http://staging:8080', originAnswers: false },
     ])
     watch.stop()
     vi.advanceTimersByTime(10_000)
     expect([lines.length, written]).toEqual([2, []])
+  })
+
+  test('in the log on a terminal too, where JSON lines are asked for', () => {
+    const { stream, written } = streamOf(true)
+    const { log, lines } = logOf('json')
+    const watch = new DrainWatch(stream, log, draining)
+    vi.advanceTimersByTime(3000)
+    watch.stop()
+    expect([written, lines.length]).toEqual([[], 1])
   })
 
   test('over files nothing is said', () => {

@@ -49,7 +49,7 @@ describe.skipIf(!(await koffiAvailable()))('a receiver that dies', () => {
       onFailed: (error) => {
         throw error
       },
-      onWarning: () => {},
+      onPassingError: () => {},
     })
     try {
       // As receiver 1 would have written, had its ring been so full; it writes again only when it changes its mind.

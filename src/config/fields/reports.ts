@@ -1,4 +1,5 @@
 /** What is printed, written and served. */
+import { LOG_LEVELS } from '../../base/log-level.ts'
 import { formatHostPort, type HostPort, parseHostName, parseHostPort } from '../addresses.ts'
 import { optional, unset } from '../field.ts'
 import { choice, integer, type Kind, listOf, orOff, parsed, truth } from '../kind.ts'
@@ -17,11 +18,18 @@ const adminMeta = {
 
 /** Of every command. */
 export const COMMON_FIELDS = {
-  logLevel: optional(choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'), 'info', {
+  logLevel: optional(choice(...LOG_LEVELS), 'info', {
     reloads: true,
     group,
     value: 'LEVEL',
     help: 'Lowest level written to standard error: trace, debug, info, warn, error, fatal or silent.',
+  }),
+  logFormat: unset(choice('json', 'text'), 'by command', {
+    group,
+    value: 'json|text',
+    help: 'Form of what is told on standard error, the final summary included: json (one object a line) or text. Without it run writes text on a terminal and json elsewhere; other commands write text.',
+    reason:
+      'Events and their fields are listed in [log.md](log.md). An error in the options, or one that ends the process, is always a line of text.',
   }),
   config: unset(filePath, 'none', {
     group,

@@ -35,8 +35,13 @@ export const Fault = {
 export interface EngineListener {
   /** A whole answer came. @param latencyUs from the moment the request was written */
   answered(pooled: number, outcome: number, latencyUs: number, bodyBytes: number): void
-  /** @param outcome an `Outcome` code @param fault a `Fault` code @param bodyBytes of the answer, as far as it came */
-  failed(pooled: number, outcome: number, fault: number, bodyBytes: number): void
+  /**
+   * @param outcome an `Outcome` code
+   * @param fault a `Fault` code
+   * @param bodyBytes of the answer, as far as it came
+   * @param cause what the system, TLS or the client said; null where nobody said anything, as of a time-out
+   */
+  failed(pooled: number, outcome: number, fault: number, bodyBytes: number, cause: unknown): void
   /** The engine cannot send this request as it is; nothing was written. */
   unsendable(pooled: number): void
   /** A connection to the origin was opened. */

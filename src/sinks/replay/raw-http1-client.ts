@@ -172,7 +172,7 @@ class PooledConnection {
       (fault) => {
         if (this.socket !== socket) return
         this.isConnecting = false
-        if (fault !== null) this.fail(fault.outcome)
+        if (fault !== null) this.fail(fault.outcome, fault.cause)
         else {
           listener.connected()
           // It connects for a request only, and one that is given up takes its connection along.
@@ -272,8 +272,8 @@ class PooledConnection {
   /** The connection is closed, for the reason given by `error`, before its time. */
   private lost(error: Error | null): void {
     if (this.request === null || this.answeredUs >= 0) this.drop()
-    else if (this.hasAnswerBytes()) this.fail(Outcome.truncated)
-    else this.fail(isTlsError(error) || this.wasRefused() ? Outcome.tls : Outcome.reset)
+    else if (this.hasAnswerBytes()) this.fail(Outcome.truncated, error)
+    else this.fail(isTlsError(error) || this.wasRefused() ? Outcome.tls : Outcome.reset, error)
   }
 
   /** One that has answered before was not refused, whether or not it gives session tickets. */
@@ -329,7 +329,7 @@ class PooledConnection {
     return this.socket!.writableLength > 0
   }
 
-  private fail(reason: number): void {
+  private fail(reason: number, cause: unknown = null): void {
     const { answer } = this
     const { bodyBytes } = answer
     if (this.isWritten) answer.judge()
@@ -341,7 +341,7 @@ class PooledConnection {
     else if (outcome === Outcome.tls) fault = Fault.origin
     this.drop()
     this.request = null
-    this.context.listener.failed(this.index, outcome, fault, bodyBytes)
+    this.context.listener.failed(this.index, outcome, fault, bodyBytes, cause)
   }
 
   private hasAnswerBytes(): boolean {

@@ -12,6 +12,7 @@ import type { EngineFactory } from './engine.ts'
 import { checkOrigin, type ReplaySinkOptions } from './options.ts'
 import { heldBytesOf, type OutgoingRequest } from './outgoing-request.ts'
 import { Scheduler, type SchedulerListener } from './scheduler.ts'
+import { type Unreached, unreachedBy } from './unreached.ts'
 
 export interface ReplaySinkDeps {
   readonly connections: ConnectionDirectory
@@ -35,6 +36,8 @@ export class ReplaySink implements Sink, SchedulerListener {
   private readonly scheduler: Scheduler
   private drainWaiters: (() => void)[] = []
   private closing: Promise<void> | null = null
+  /** The last failure to reach the origin that nobody has asked for yet. */
+  private lastUnreached: { readonly outcome: number; readonly cause: unknown } | null = null
 
   /** @throws MirrorError ERR_ORIGIN */
   constructor(options: ReplaySinkOptions, counters: CounterBlock, deps: ReplaySinkDeps) {
@@ -82,6 +85,12 @@ export class ReplaySink implements Sink, SchedulerListener {
     this.selection = new RequestSelection(selection, this.random)
     this.scheduler.setLimiter(rateLimiter)
     this.scheduler.engine.keepHost(keepHost)
+  }
+
+  takeUnreached(): Unreached | null {
+    const last = this.lastUnreached
+    this.lastUnreached = null
+    return last === null ? null : unreachedBy(last.outcome, last.cause)
   }
 
   hasRoom(): boolean {
@@ -137,6 +146,10 @@ export class ReplaySink implements Sink, SchedulerListener {
 
   connected(): void {
     this.counters.add(Counter.replayConnections)
+  }
+
+  unreached(outcome: number, cause: unknown): void {
+    this.lastUnreached = { outcome, cause }
   }
 
   poisoned(): void {

@@ -31,6 +31,8 @@ export interface SchedulerListener {
   /** Bytes of an answer's body came. */
   received(bodyBytes: number): void
   connected(): void
+  /** No connection came about, or a new one ended without a byte. @param outcome an `Outcome` code @param cause see EngineListener.failed */
+  unreached(outcome: number, cause: unknown): void
   poisoned(): void
   circuitChanged(isOpen: boolean): void
   /** The end of every step: what is held may have changed. */
@@ -278,10 +280,11 @@ export class Scheduler implements EngineListener {
     this.listener.changed()
   }
 
-  failed(pooled: number, outcome: number, fault: number, bodyBytes: number): void {
+  failed(pooled: number, outcome: number, fault: number, bodyBytes: number, cause: unknown): void {
     this.listener.received(bodyBytes)
     const request = this.takeFrom(pooled)
     if (request !== null) {
+      if (fault === Fault.origin) this.listener.unreached(outcome, cause)
       this.tellCircuit(request, fault)
       if (this.mayRetry(request, fault)) {
         request.isRetry = true

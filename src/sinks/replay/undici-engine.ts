@@ -346,7 +346,8 @@ class PooledConnection implements Dispatcher.DispatchHandler {
     else if (!this.isStarted) fault = error instanceof OriginFault ? Fault.origin : Fault.unwritten
     else if (outcome === Outcome.reset) fault = this.requestsOnSocket > 1 ? Fault.stale : Fault.origin
     else if (outcome === Outcome.tls) fault = Fault.origin
-    listener.failed(this.index, outcome, fault, this.bodyBytes)
+    const cause = error instanceof OriginFault ? error.cause : error
+    listener.failed(this.index, outcome, fault, this.bodyBytes, cause)
   }
 
   /** undici reports a head cut short like a connection closed without a word: the socket knows better. */

@@ -36,7 +36,7 @@ export async function openDgramReceiver(options: ReceiverOptions, handler: Datag
   const bound = addresses.map(({ host }, i) => ({ host, port: sockets[i]!.address().port }))
   if (sockets.some((socket) => socket.getRecvBufferSize() < options.receiveBufferBytes))
     await forceReceiveBuffers(bound, options.receiveBufferBytes)
-  return new DgramReceiver(sockets, bound, options.datagramBytes, handler)
+  return new DgramReceiver(sockets, bound, options, handler)
 }
 
 async function bindSocket(address: BindAddress, receiveBufferBytes: number): Promise<Socket> {
@@ -86,7 +86,7 @@ class DgramReceiver implements DatagramReceiver {
   constructor(
     sockets: readonly Socket[],
     bound: readonly ListenAddress[],
-    datagramBytes: number,
+    { datagramBytes, onPassingError }: ReceiverOptions,
     handler: DatagramHandler,
   ) {
     this.sockets = sockets
@@ -99,8 +99,8 @@ class DgramReceiver implements DatagramReceiver {
     sockets.forEach((socket, i) => {
       socket.on('message', (bytes, from) => this.take(bytes, from, i))
       // An error after the bind concerns one receive call; the socket continues.
-      socket.on('error', (error) =>
-        process.emitWarning(`receiving failed: ${error.message}; retrying`, { code: 'ERR_RECEIVER' }),
+      socket.on('error', (error: NodeJS.ErrnoException) =>
+        onPassingError?.(`receiving failed with ${error.code ?? error.message}; retrying`, error.code ?? 'unknown'),
       )
     })
   }

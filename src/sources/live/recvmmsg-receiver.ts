@@ -126,7 +126,7 @@ class RecvmmsgReceiver implements DatagramReceiver {
     this.sockets = sockets
     this.descriptors = sockets.descriptorsOf(0)
     const errors = new ReceiveErrors(
-      (text) => process.emitWarning(text, { code: 'ERR_RECEIVER' }),
+      (text, errno) => options.onPassingError?.(text, errno),
       (error) => options.onFailed?.(error),
     )
     this.reader = new BatchReader(libc, this.descriptors, options.datagramBytes, handler, errors.report)

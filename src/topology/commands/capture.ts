@@ -2,15 +2,15 @@
 import { MonotonicClock } from '../../base/clock.ts'
 import { EXIT } from '../../base/errors.ts'
 import { plural } from '../../base/plural.ts'
-import { printable } from '../../base/printable.ts'
 import type { CaptureOptions } from '../../config/options.ts'
 import { PcapWriter } from '../../sources/files/pcap-writer.ts'
 import { openInterfaceCapture } from '../../sources/live/interface-capture.ts'
-import { tell } from '../output.ts'
+import { openCommandLog } from '../command-log.ts'
 
 const SNAP_LENGTH = 65_535
 
 export async function execute(options: CaptureOptions): Promise<number> {
+  const log = openCommandLog(options)
   let packets = 0
   let writer: PcapWriter | null = null
   let failure: unknown = null
@@ -43,8 +43,9 @@ export async function execute(options: CaptureOptions): Promise<number> {
   )
   try {
     writer = PcapWriter.create(options.out, capture.linkType)
-    tell(
-      `mirrorshard: capturing on ${printable(options.interface)} into ${printable(options.out)}, at most ${plural(options.limit, 'packet')}; Ctrl-C ends`,
+    log.event(
+      'capturing',
+      `capturing on ${options.interface} into ${options.out}, at most ${plural(options.limit, 'packet')}; Ctrl-C ends`,
     )
     process.once('SIGINT', finish)
     process.once('SIGTERM', finish)
@@ -54,6 +55,6 @@ export async function execute(options: CaptureOptions): Promise<number> {
     writer?.close()
   }
   if (failure !== null) throw failure
-  tell(`mirrorshard: ${plural(packets, 'packet')} written to ${printable(options.out)}`)
+  log.event('captured', `${plural(packets, 'packet')} written to ${options.out}`, { count: packets })
   return EXIT.ok
 }

@@ -12,7 +12,8 @@ import { isPerfect } from '../../demo/judge.ts'
 import { LiveLine } from '../../demo/live-line.ts'
 import { verdictDetails, verdictSentence } from '../../demo/verdict-text.ts'
 import { Counter } from '../../metrics/counters.ts'
-import { warn } from '../output.ts'
+import { LOG_EVENTS } from '../../report/log-events.ts'
+import { openCommandLog } from '../command-log.ts'
 import { Service } from '../service.ts'
 import { serviceOptions } from '../service-options.ts'
 
@@ -166,6 +167,7 @@ class Demo {
 
   private async openService(harness: DemoHarness): Promise<Service> {
     const { workers, receiver, admin, logLevel } = this.options
+    const log = openCommandLog(this.options, () => this.live.clear())
     const isQuiet = logLevel === 'error' || logLevel === 'fatal' || logLevel === 'silent'
     const options = await runOptions({
       to: `http://127.0.0.1:${harness.originPort}`,
@@ -177,9 +179,9 @@ class Demo {
       admin: admin === null ? 'off' : formatHostPort(admin),
     })
     return await Service.open(
-      serviceOptions(options, new MonotonicClock(), (text) => {
-        this.live.clear()
-        if (!isQuiet) warn(text)
+      serviceOptions(options, new MonotonicClock(), (event, ...rest) => {
+        // The demo has words of its own for how it goes.
+        if (!isQuiet && LOG_EVENTS[event].level !== 'info') log.event(event, ...rest)
       }),
     )
   }
