@@ -30,7 +30,7 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
     (text, details) => log.warn(text, details),
     () => log.prepare(),
   )
-  const service = await Service.open(settings)
+  const service = await Service.open({ ...settings, onFinding: (sentence, details) => log.warn(sentence, details) })
   setCrashSummary((error) => {
     const summary = { ...service.summary(), fault: error instanceof Error ? error.message : String(error) }
     if (options.summary !== null) writeSummary(options.summary, summary)
