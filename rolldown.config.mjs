@@ -13,7 +13,7 @@ const PATH = new RegExp(
   `/src/(${[
     'base/(drop|clock)\\.ts',
     '(wire|decapsulation|dispatch|ring|flow|reassembly|http|exchange)/',
-    'metrics/(counters|scalars|passed-over|target-counters|time-buckets)\\.ts',
+    'metrics/(counters|scalars|passed-over|refused-numbers|target-counters|time-buckets)\\.ts',
     'sinks/(null-sink|fan-out|pairing)\\.ts',
     'topology/(packet-pipeline|shard)\\.ts',
   ].join('|')})`,

@@ -14,6 +14,7 @@ const loaders: HandlerLoaders = {
   inspect: () => import('./topology/commands/inspect.ts'),
   capture: () => import('./topology/commands/capture.ts'),
   demo: () => import('./topology/commands/demo.ts'),
+  doctor: () => import('./topology/commands/doctor.ts'),
 }
 
 if (process.argv[2] === 'run') holdSighup()

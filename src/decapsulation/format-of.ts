@@ -40,8 +40,11 @@ const RIGHT_FORMAT: ReadonlySet<number> = new Set([
 /** Whether to look closer at a datagram in which no TCP packet was found. The ordinary ones (DNS, ARP) cost one comparison. */
 export function mayBeForeign(verdict: number, bytes: Buffer, at: number, end: number, layer: number): boolean {
   if (verdict === Verdict.held || RIGHT_FORMAT.has(verdict)) return false
-  if (verdict !== Verdict.other) return true
-  return layer === Layer.vxlan && end - at >= VXLAN_HEADER_LEN && i32(bytes, at) !== VXLAN_FIRST_WORD
+  if (verdict !== Verdict.other || end - at < VXLAN_HEADER_LEN) return true
+  if (layer === Layer.tzsp) return bytes[at] !== TZSP_VERSION
+  // Reserved in GPE, the protocol type in GENEVE.
+  if (layer === Layer.gpe) return bytes[at + 2] !== 0
+  return layer === Layer.vxlan && i32(bytes, at) !== VXLAN_FIRST_WORD
 }
 
 export function formatOfLayer(layer: number): FormatName {

@@ -11,7 +11,7 @@ import { between, type Reading } from './reading.ts'
 /** What is judged: long enough for a handshake, a request and its answer. */
 export const WINDOW_MS = 8_000
 /** The first judgement. */
-const FIRST_MS = 7_000
+const FIRST_MS = 5_000
 /** Where nothing came in that time, as far back as this: mirrors of quiet services. */
 const LONGEST_WINDOW_MS = 60_000
 const AGAIN_MS = 60_000

@@ -60,6 +60,8 @@ export function kernelNetworkOf(snmp: string, netstat: string, snmp6: string, de
     four('Ip.InDiscards') -
     four('IpExt.InNoRoutes') -
     four('IpExt.InTruncatedPkts') -
+    // Of groups that nobody here has joined, and that is no fault; the others are too few to miss.
+    four('IpExt.InMcastPkts') -
     reversePathFiltered
   const undelivered6 =
     six('Ip6InReceives') -
@@ -72,6 +74,7 @@ export function kernelNetworkOf(snmp: string, netstat: string, snmp6: string, de
     six('Ip6InAddrErrors') -
     six('Ip6InUnknownProtos') -
     six('Ip6InTruncatedPkts') -
+    six('Ip6InMcastPkts') -
     six('Ip6InDiscards')
   return {
     devicePackets: devicePackets(dev),
