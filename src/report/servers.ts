@@ -1,6 +1,7 @@
 /**
  * The two HTTP servers of a running service: health for load balancers, which anybody may ask for one word, and admin for operators
- * (admin-access.ts says who). Neither shows anything that was captured: counts, names from closed sets and configured addresses only.
+ * (admin-access.ts says who). Neither shows anything that was captured: counts, names from closed sets, configured addresses, and of what was
+ * refused the numbers (VNIs, ports, addresses of mirror sources).
  *
  * What a client can hold is bounded: connections, one request at a time on each, bytes of a head, and the time for one. One connection more than the bound ends the one
  * that was silent longest, so that clients who hold connections open do not keep others out.
