@@ -13,6 +13,9 @@ const ORDER: readonly Severity[] = ['wrong', 'warning', 'note']
  */
 export function diagnose(before: Reading, now: Reading, silence: Silence, setup: Setup): Finding[] {
   const situation = { since: between(before, now), before, now, silence, setup }
-  const findings = [...nothingArrives(situation), ...notReadable(situation), ...notReplayed(situation)]
+  const all = [...nothingArrives(situation), ...notReadable(situation), ...notReplayed(situation)]
+  // Where something nearer to the wire is wrong, it is why.
+  const isExplained = all.some(({ code, severity }) => severity === 'wrong' && code !== 'noneReplayed')
+  const findings = isExplained ? all.filter(({ code }) => code !== 'noneReplayed') : all
   return findings.sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity))
 }

@@ -3,7 +3,7 @@ import { FORMAT_NAMES, type FormatName } from '../../metrics/refused-numbers.ts'
 import { passedOverInWords } from '../passed-over-words.ts'
 import { named } from '../verdict.ts'
 import { type Finding, listed, type Situation, seconds, units } from './finding.ts'
-import { type Counts, ranked, sum } from './reading.ts'
+import { answersIn, type Counts, ranked, sum } from './reading.ts'
 
 /** Share of the packets of another format that is worth a word beside right ones. */
 const FOREIGN_SHARE = 0.01
@@ -44,7 +44,7 @@ function wrongFormat({ since, setup }: Situation): Finding | null {
 
 function formatAdvice(found: FormatName, expected: FormatName, port: string): string {
   if (found === 'vxlan' || found === 'gpe' || found === 'geneve' || found === 'tzsp')
-    return `--listen ${found}:${port.trim()}, or have the mirror send ${FORMAT_NAMES[expected]}`
+    return `use --listen ${found}:${port.trim()}, or have the mirror send ${FORMAT_NAMES[expected]}`
   if (found === 'unknown')
     return 'have the mirror send VXLAN, VXLAN-GPE, GENEVE or TZSP, and see with tcpdump -X who else sends to the port'
   return `have the mirror send ${FORMAT_NAMES[expected]}, or use --interface IFACE, which recognises what is inside`
@@ -72,7 +72,7 @@ function wrongVni({ since, setup }: Situation): Finding | null {
     // Beside packets that are taken, the others were left out as asked.
     severity: since.packets.tcp === 0 ? 'wrong' : 'note',
     sentence: `${units(refused, 'packet')} of ${since.packets.received} in ${seconds(since.ms)} have other VNIs than --vni ${setup.vnis.join(',')}: ${listed(vnis, 'packet')}`,
-    do: `--vni ${ranked(vnis)[0]?.[0] ?? 'VNI'}, or no --vni at all, or set the VNI of the mirror session`,
+    do: `use --vni ${ranked(vnis)[0]?.[0] ?? 'VNI'}, or no --vni at all, or set the VNI of the mirror session`,
     details: { vnis: nonZero(vnis), wanted: setup.vnis, packets: refused, received: since.packets.received },
   }
 }
@@ -84,7 +84,7 @@ function otherPorts({ since, setup }: Situation): Finding | null {
     code: 'otherPorts',
     severity: 'wrong',
     sentence: `none of the TCP packets of the last ${seconds(since.ms)} is of --ports ${setup.ports.join(',')}; the server ports that came: ${listed(tcpPorts, 'packet')}`,
-    do: `--ports ${ranked(tcpPorts)[0]![0]}, or no --ports at all: HTTP is recognised by its content`,
+    do: `use --ports ${ranked(tcpPorts)[0]![0]}, or no --ports at all: HTTP is recognised by its content`,
     details: { tcpPorts: nonZero(tcpPorts), wanted: setup.ports, received: since.packets.received },
   }
 }
@@ -97,9 +97,9 @@ function datagramTooLong({ since, setup }: Situation): Finding | null {
   const longest = Math.max(setup.datagramBytes + 1, ...lengths)
   return {
     code: 'datagramTooLong',
-    severity: since.requests.parsed === 0 ? 'wrong' : 'warning',
+    severity: answersIn(since.requests.replayed) === 0 ? 'wrong' : 'warning',
     sentence: `${units(packets, 'datagram')} of ${since.packets.received} in ${seconds(since.ms)} were longer than --datagram-bytes ${setup.datagramBytes} and were truncated here, not by the mirror; the longest had ${longest} bytes`,
-    do: `--datagram-bytes ${roomFor(longest)}`,
+    do: `use --datagram-bytes ${roomFor(longest)}`,
     details: { truncatedHere: since.packets.truncatedHere, datagramTruncated: dropped, longest },
   }
 }

@@ -2,7 +2,7 @@
 import { FAILED_OUTCOMES, named, PROTOCOL_NAMES } from '../verdict.ts'
 import { type Finding, type FindingCode, type Severity, SILENCE_MS, type Situation, seconds, units } from './finding.ts'
 import { nonZero } from './not-readable.ts'
-import { type Counts, type Reading, ranked, sum } from './reading.ts'
+import { answersIn, type Counts, ranked, sum } from './reading.ts'
 
 /** TCP packets without any data after which that is worth a word: a handshake has three. */
 const LEAST_TCP = 20
@@ -118,7 +118,7 @@ function noneSent({ since, before, now, silence, setup }: Situation): Finding | 
   }
   if (sum(dropped) === 0) {
     // Those that waited all the time of the window.
-    const held = heldIn(before)
+    const { held } = before.requests
     if (held === 0) return null
     return finding(
       'originSilent',
@@ -138,11 +138,13 @@ function noneSent({ since, before, now, silence, setup }: Situation): Finding | 
       // By chance a small share may take none of a few.
       reason === 'sampledOut' ? 'warning' : 'wrong',
       `none of ${units(parsed, 'request')} in ${span} was sent, because filters left out all: ${named(filtered)}`,
-      unit === null
-        ? `look at ${ranked(filtered)
-            .map(([name]) => FILTERS[name])
-            .join(', ')}`
-        : `--percent ${setup.percent} takes or leaves each ${unit.replace(':', ' ')} as a whole, and took none: --sample-by random decides for each request`,
+      reason === 'sampledOut' && setup.percent === 0
+        ? 'use a --percent above 0'
+        : unit === null
+          ? `look at ${ranked(filtered)
+              .map(([name]) => FILTERS[name])
+              .join(', ')}`
+          : `--percent ${setup.percent} takes or leaves each ${unit.replace(':', ' ')} as a whole, and took none: --sample-by random decides for each request`,
       details,
     )
   }
@@ -161,15 +163,6 @@ function noneSent({ since, before, now, silence, setup }: Situation): Finding | 
     'docs/metrics.md says what each reason means and what to do',
     details,
   )
-}
-
-function heldIn({ requests }: Reading): number {
-  return requests.parsed - sum(requests.dropped) - sum(requests.replayed)
-}
-
-/** Requests that the origin answered, or that `--to null` took. */
-export function answersIn(outcomes: Counts): number {
-  return sum(Object.fromEntries(Object.entries(outcomes).filter(([outcome]) => !FAILED_OUTCOMES.has(outcome))))
 }
 
 function originAdvice(failed: Counts): string {

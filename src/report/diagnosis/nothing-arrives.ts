@@ -61,7 +61,7 @@ function explained({ since, setup, silence }: Situation, code: FindingCode, said
     return wrong(
       'loopbackOnly',
       `${said}: the port is bound on loopback only, where no other machine reaches it`,
-      `--listen 0.0.0.0:${setup.listen[0]!.port} or the address of an interface`,
+      `use --listen 0.0.0.0:${setup.listen[0]!.port}, or the address of an interface`,
       details,
     )
   const found = kernel === null ? null : evidence(kernel, setup)

@@ -4,6 +4,7 @@ import { formatText, sourceText, vniText } from '../../metrics/refused-numbers.t
 import type { KernelNetwork } from '../../sources/live/kernel-network.ts'
 import { passedOverCounts } from '../passed-over-words.ts'
 import type { Totals } from '../totals.ts'
+import { FAILED_OUTCOMES } from '../verdict.ts'
 
 /** Name → count. */
 export type Counts = Readonly<Record<string, number>>
@@ -31,8 +32,11 @@ export interface Reading {
   readonly skippedBytes: { readonly otherProtocol: number; readonly resyncUnproven: number }
   readonly requests: {
     readonly parsed: number
+    /** Reason → count, at all targets together where there are several. */
     readonly dropped: Counts
     readonly replayed: Counts
+    /** Neither dropped nor ended, at this moment. */
+    readonly held: number
   }
   readonly responses: { readonly parsed: number }
   readonly kernel: KernelNetwork | null
@@ -70,10 +74,26 @@ export function readingOf(
     flows: { opened: totals.get('flowsOpened') },
     protocols,
     skippedBytes: { otherProtocol: totals.get('otherProtocolBytes'), resyncUnproven: totals.get('resyncUnproven') },
-    requests: { parsed: totals.get('requestsParsed'), dropped: totals.requestDrops(), replayed: totals.outcomes() },
+    requests: requestsOf(totals),
     responses: { parsed: totals.get('responsesParsed') },
     kernel,
   }
+}
+
+function requestsOf(totals: Totals): Reading['requests'] {
+  const { targets } = totals
+  return {
+    parsed: totals.get('requestsParsed'),
+    dropped: added([totals.requestDrops(), ...targets.map((target) => target.dropped())]),
+    replayed: added([totals.outcomes(), ...targets.map((target) => target.replayed())]),
+    held: targets.reduce((held, target) => held + target.held, totals.requestsHeld()),
+  }
+}
+
+function added(all: readonly Counts[]): Counts {
+  const counts: Record<string, number> = {}
+  for (const [name, n] of all.flatMap((one) => Object.entries(one))) counts[name] = (counts[name] ?? 0) + n
+  return counts
 }
 
 function refusedOf(tables: PassedOverTotals): Reading['refused'] {
@@ -108,4 +128,9 @@ export function ranked(counts: Counts): [string, number][] {
 
 export function sum(counts: Counts): number {
   return Object.values(counts).reduce((a, b) => a + b, 0)
+}
+
+/** Requests that the origin answered, or that `--to null` took. */
+export function answersIn(outcomes: Counts): number {
+  return sum(Object.fromEntries(Object.entries(outcomes).filter(([outcome]) => !FAILED_OUTCOMES.has(outcome))))
 }

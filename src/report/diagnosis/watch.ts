@@ -5,8 +5,7 @@
  */
 import { diagnose } from './diagnose.ts'
 import type { Finding, Setup, Silence } from './finding.ts'
-import { answersIn } from './not-replayed.ts'
-import { between, type Reading } from './reading.ts'
+import { answersIn, between, type Reading } from './reading.ts'
 
 /** What is judged: long enough for a handshake, a request and its answer. */
 export const WINDOW_MS = 8_000
@@ -114,7 +113,7 @@ export const EMPTY: Reading = {
   flows: { opened: 0 },
   protocols: {},
   skippedBytes: { otherProtocol: 0, resyncUnproven: 0 },
-  requests: { parsed: 0, dropped: {}, replayed: {} },
+  requests: { parsed: 0, dropped: {}, replayed: {}, held: 0 },
   responses: { parsed: 0 },
   kernel: null,
 }

@@ -63,10 +63,10 @@ if (role === 'server') {
       stream.on('error', () => {}).on('end', () => session.close())
       stream.resume()
     },
-    udp: () =>
-      createSocket('udp4')
-        .send('hello', 5300, address, () => {})
-        .unref(),
+    udp: () => {
+      const socket = createSocket('udp4')
+      socket.send('hello', 5300, address, () => socket.close())
+    },
   }[kind]
   setInterval(make, EVERY_MS)
 }

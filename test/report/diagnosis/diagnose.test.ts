@@ -209,6 +209,15 @@ const SITUATIONS: readonly Situation[] = [
     says: ['--datagram-bytes 9216'],
   },
   {
+    title: 'datagrams longer than the slot, so that no request is whole',
+    now: {
+      ...GOOD,
+      packets: { received: 1000, tcp: 1000, truncatedHere: 300 },
+      requests: { parsed: 100, dropped: { truncated: 100 }, replayed: {} },
+    },
+    findings: ['datagramTooLong wrong'],
+  },
+  {
     title: 'truncated by the mirror, without harm to requests',
     now: { ...GOOD, packets: { received: 1000, tcp: 1000, truncated: 30 } },
     findings: ['truncatedByMirror note'],
@@ -316,7 +325,7 @@ const SITUATIONS: readonly Situation[] = [
   },
   {
     title: 'the origin is silent',
-    before: { requests: { parsed: 5 } },
+    before: { requests: { parsed: 5, held: 5 } },
     now: { ...GOOD, requests: { parsed: 15, dropped: {}, replayed: {} } },
     findings: ['originSilent wrong'],
     says: ['5 requests'],
@@ -338,6 +347,13 @@ const SITUATIONS: readonly Situation[] = [
     setup: { percent: 10 },
     findings: ['allFiltered warning'],
     says: ['--percent 10', 'each connection as a whole', '--sample-by random'],
+  },
+  {
+    title: 'a share of nothing',
+    now: { ...GOOD, requests: { parsed: 100, dropped: { sampledOut: 100 }, replayed: {} } },
+    setup: { percent: 0 },
+    findings: ['allFiltered warning'],
+    says: ['a --percent above 0'],
   },
   {
     title: 'for a moment nothing is in the share',
