@@ -4,6 +4,8 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 const LOCAL_ADDRESS_COLUMN = 1
 const STATE_COLUMN = 3
 const INODE_COLUMN = 9
+/** Where no process has a UDP socket. */
+export const KERNEL_HOLDER = 'the kernel itself: a tunnel device (ip -d link show type vxlan)'
 /** TCP_LISTEN. */
 const LISTENING = '0A'
 
@@ -23,11 +25,7 @@ export function findHolders(protocol: 'udp' | 'tcp', port: number): string[] {
   }
   const isRoot = process.getuid?.() === 0
   if (left.size > 0 && found.size === 0)
-    found.add(
-      isRoot && protocol === 'udp'
-        ? 'the kernel itself: a tunnel device (ip -d link show type vxlan)'
-        : 'a process of another user',
-    )
+    found.add(isRoot && protocol === 'udp' ? KERNEL_HOLDER : 'a process of another user')
   return [...found]
 }
 

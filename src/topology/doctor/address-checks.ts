@@ -6,7 +6,7 @@ import { describeSystemError } from '../../base/errors.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { RunOptions } from '../../config/options.ts'
 import { openReceiver } from '../../sources/live/open-receiver.ts'
-import { findHolders } from '../../sources/live/port-holders.ts'
+import { findHolders, KERNEL_HOLDER } from '../../sources/live/port-holders.ts'
 import { openTcpAcceptor } from '../../sources/live/tcp-acceptor.ts'
 import type { ServiceOptions } from '../service.ts'
 import { type Check, ok, warning, wrong } from './check.ts'
@@ -56,7 +56,13 @@ async function tryListen(
     if (code === 'EADDRINUSE' && options.sharesPorts)
       return ok(name, `in use by ${holders || 'another process'}: --reuse-port shares it where that one has it too`)
     if (code === 'EADDRINUSE')
-      return wrong(name, `in use by ${holders}`, 'end that process, or another port in --listen')
+      return wrong(
+        name,
+        `in use by ${holders}`,
+        udp.includes(KERNEL_HOLDER)
+          ? 'ip link delete that device, or another port in --listen'
+          : 'end that process, or another port in --listen',
+      )
     if (code === 'EACCES')
       return wrong(
         name,
