@@ -14,6 +14,8 @@ const FIRST_MS = 5_000
 /** Where nothing came in that time, as far back as this: mirrors of quiet services. */
 const LONGEST_WINDOW_MS = 60_000
 const AGAIN_MS = 60_000
+/** Readings nearer to each other are not kept: who asks all the time makes no more of them. */
+const LEAST_APART_MS = 500
 
 export interface Diagnosis {
   /** The worst severity of its findings. */
@@ -29,8 +31,10 @@ export interface Diagnosis {
 
 export class Watch {
   private readonly start: Reading
-  /** Oldest first; the last is the latest. */
+  /** Oldest first. */
   private readonly readings: Reading[]
+  /** The last that was taken, kept or not. */
+  private seen: Reading
   /** When the last of each came. */
   private readonly last: { packet: number; request: number; answer: number }
   /** Code → when it was told last. */
@@ -39,11 +43,12 @@ export class Watch {
   constructor(start: Reading) {
     this.start = start
     this.readings = [start]
+    this.seen = start
     this.last = { packet: start.ms, request: start.ms, answer: start.ms }
   }
 
   get latest(): Reading {
-    return this.readings.at(-1)!
+    return this.seen
   }
 
   /** Takes over a reading, once a second or so. @returns what is to be told now */
@@ -80,6 +85,8 @@ export class Watch {
     if (reading.packets.received > latest.packets.received) last.packet = reading.ms
     if (reading.requests.parsed > latest.requests.parsed) last.request = reading.ms
     if (answered(reading) > answered(latest)) last.answer = reading.ms
+    this.seen = reading
+    if (reading.ms - this.readings.at(-1)!.ms < LEAST_APART_MS) return
     this.readings.push(reading)
     // One that is older than the longest window stays, as where that begins.
     while (this.readings.length > 2 && this.readings[1]!.ms <= reading.ms - LONGEST_WINDOW_MS) this.readings.shift()
