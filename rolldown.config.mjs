@@ -13,7 +13,7 @@ const INSIDE = ['zod', 'commander', 'ipaddr.js']
 const CHUNKS = {
   // What every thread and every command needs, and nothing that is large.
   common: [
-    'src/base/(?!log|secret-file)',
+    'src/base/(?!log\\.|secret-file)',
     'src/(start|cli/fatal)\\.',
     'src/exchange/message',
     'src/sinks/filter/(glob|sampling|target|selection)',
@@ -24,15 +24,15 @@ const CHUNKS = {
   'command-line': ['src/cli/', 'src/config/(?!file)', 'node_modules/(zod|commander)/'],
   path: [
     'src/(wire|decapsulation|dispatch|ring|flow|reassembly|http|exchange)/',
-    'src/metrics/(counters|scalars|passed-over|target-counters|time-buckets)',
+    'src/metrics/(counters|scalars|passed-over|refused-numbers|target-counters|time-buckets)',
     'src/sinks/(null-sink|fan-out|pairing)',
     'src/topology/(packet-pipeline|shard)\\.',
   ],
   run: [
-    'src/report/(totals|summary|verdict|passed-over-words|drop-advice)',
+    'src/report/(?!metrics|servers|admin|health|diagnosis|render)',
     'src/sinks/replay/(options|client-certificate)',
     'src/base/secret-file',
-    'src/topology/(pipeline|inline-pipeline|run-stats|stage-configs|settlement)',
+    'src/topology/(pipeline|inline-pipeline|run-stats|stage-configs|settlement|command-log|thread-deaths)',
   ],
   files: [
     'src/sources/files/(?!pcap-writer)',

@@ -14,6 +14,7 @@ const loaders: HandlerLoaders = {
   capture: () => import('./topology/commands/capture.ts'),
   demo: () => import('./topology/commands/demo.ts'),
   validate: () => import('./topology/commands/validate.ts'),
+  doctor: () => import('./topology/commands/doctor.ts'),
 }
 
 /** How long the end waits for a reader of stderr that stands still, and for threads that do not return from the system. */

@@ -8,6 +8,9 @@ import { allOptions } from '../src/config/options.ts'
 import type { Exchange } from '../src/exchange/exchange.ts'
 import { PROTOCOLS } from '../src/http/protocol.ts'
 import { COUNTER_BLOCK_BYTES, CounterBlock } from '../src/metrics/counters.ts'
+import { FINDING_HELP } from '../src/report/diagnosis/finding.ts'
+import { readingOf } from '../src/report/diagnosis/reading.ts'
+import { Watch } from '../src/report/diagnosis/watch.ts'
 import { describeMetrics } from '../src/report/render-metrics-docs.ts'
 import { makeSummary } from '../src/report/summary.ts'
 import { Totals } from '../src/report/totals.ts'
@@ -58,6 +61,41 @@ describe('the references name what there is', () => {
     const reasons = [...table.matchAll(/^\|[^|]*\| (`[^|]*) \|/gm)].flatMap((row) => [...namesIn(row[1]!)])
     expect(reasons.length).toBeGreaterThan(10)
     expect(reasons.filter((name) => !REQUEST_DROP_NAMES.includes(name))).toEqual([])
+  })
+})
+
+describe('docs/diagnose.md', () => {
+  const page = read('docs/diagnose.md')
+
+  test('has every finding there is with what it means, and no other', () => {
+    const rows = [...page.matchAll(/^\| `(\w+)` \| ([^|]+) \| [^|]*\S[^|]* \|$/gm)].filter(([, , meaning]) =>
+      meaning!.endsWith('.'),
+    )
+    expect(Object.fromEntries(rows.map(([, code, meaning]) => [code, meaning]))).toEqual(FINDING_HELP)
+  })
+
+  test('has every key of /diagnose', () => {
+    const memory = new SharedArrayBuffer(COUNTER_BLOCK_BYTES)
+    new CounterBlock(memory).publish()
+    const reading = readingOf(0, Totals.read([memory]), [], null)
+    const setup = {
+      listen: [],
+      interface: null,
+      ports: null,
+      vnis: null,
+      datagramBytes: 9216,
+      to: null,
+      percent: 100,
+      sampleBy: 'random',
+    }
+    const keys = [...Object.keys(new Watch(reading).diagnosis(reading, setup)), ...Object.keys(reading.refused)]
+    const names = namesIn(page)
+    expect(keys.filter((key) => !names.has(key))).toEqual([])
+  })
+
+  test('shows what was tried: at least ten set-ups that are wrong', () => {
+    const tried = page.split('<!-- made by')[1]!.match(/^\| .* \|$/gm) ?? []
+    expect(tried.length).toBeGreaterThan(12)
   })
 })
 

@@ -69,7 +69,8 @@ export const PACKET_DROP_HELP = {
 /** Reasons a request whose first line was recognised was not sent. */
 export const REQUEST_DROP_HELP = {
   gap: 'Bytes of the request never arrived.',
-  truncated: 'A packet of the request was truncated by the mirror or the capture.',
+  truncated:
+    'A packet of the request was truncated: by the mirror or the capture, or here by --datagram-bytes (mirrorshard_packets_truncated_here_total).',
   urgentData:
     'A byte of the request is TCP urgent data (RFC 6093). Whether the server read it as part of the request cannot be seen.',
   conflictingCopies:
@@ -123,7 +124,8 @@ export const REQUEST_DROP_HELP = {
 /** Reasons a response whose status line was recognised was not complete or not read on. */
 export const RESPONSE_DROP_HELP = {
   gap: 'Bytes of the response never arrived.',
-  truncated: 'A packet of the response was truncated by the mirror or the capture.',
+  truncated:
+    'A packet of the response was truncated: by the mirror or the capture, or here by --datagram-bytes (mirrorshard_packets_truncated_here_total).',
   urgentData: 'A byte of the response was sent as urgent data (RFC 6093).',
   conflictingCopies: 'Two different copies of bytes of the response were seen.',
   multipath: 'The connection is multipath TCP (RFC 8684).',

@@ -84,6 +84,8 @@ function unknownOption(label: string, fields: Fields, word: string): string {
       ([key, field]) => isFlag(field) && `--${flagName(key)}` === written,
     ),
   )
+  // Doctor has those of run.
+  if (others.includes('run') && others.includes('doctor')) others.splice(others.indexOf('doctor'), 1)
   const message = `unknown option ${written} for '${label}'`
   if (others.length > 0) return `${message}: it belongs to ${listed(others)}`
   const nearest = findNearest(written, [...own, '--help'])

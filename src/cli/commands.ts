@@ -1,6 +1,13 @@
 /** What the command line expects of the commands: each takes its checked options and returns an exit code. */
 import type { CommandName } from '../config/field.ts'
-import type { CaptureOptions, DemoOptions, InspectOptions, ReplayOptions, RunOptions } from '../config/options.ts'
+import type {
+  CaptureOptions,
+  DemoOptions,
+  DoctorOptions,
+  InspectOptions,
+  ReplayOptions,
+  RunOptions,
+} from '../config/options.ts'
 import type { Validated } from '../config/resolve.ts'
 
 /**
@@ -14,6 +21,7 @@ export interface CommandHandlers {
   inspect(options: InspectOptions): Promise<number>
   capture(options: CaptureOptions): Promise<number>
   demo(options: DemoOptions): Promise<number>
+  doctor(options: DoctorOptions): Promise<number>
 }
 
 /** Each command is a module of its own, loaded when it is called: `capture` does not wait for the replay engine to load. */

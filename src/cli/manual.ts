@@ -106,6 +106,22 @@ export const MANUALS: Readonly<Record<CommandName | ToolName, Manual>> = {
       { what: 'Leave it running, to look at the metrics', line: 'mirrorshard demo --keep --admin 127.0.0.1:9464' },
     ],
   },
+  doctor: {
+    summary: 'check what run needs, before anything is started; ask the one that runs',
+    usage: '[options of run]',
+    examples: [
+      { what: 'This machine: ports, buffers, limits, threads', line: 'mirrorshard doctor' },
+      {
+        what: 'With the options of the service: also its target, by a TLS handshake at most',
+        line: 'mirrorshard doctor --to https://staging:8443 --health 0.0.0.0:8080',
+      },
+      { what: 'For a script', line: 'mirrorshard doctor --to http://staging:8080 --json' },
+    ],
+    notes: [
+      'Exit code 0: nothing is wrong, though there may be warnings. 1: something is. No request is sent to the target.',
+      'If mirrorshard runs at --admin, its findings (/diagnose) are printed as well. docs/diagnose.md lists them.',
+    ],
+  },
   validate: {
     summary: 'check a configuration file',
     usage: '--config FILE',

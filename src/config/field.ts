@@ -2,7 +2,7 @@
 import type * as z from 'zod'
 import { type Kind, lazily } from './kind.ts'
 
-export const COMMANDS = ['run', 'replay', 'inspect', 'capture', 'demo'] as const
+export const COMMANDS = ['run', 'replay', 'inspect', 'capture', 'demo', 'doctor'] as const
 export type CommandName = (typeof COMMANDS)[number]
 
 /** Headings of help and docs, in their order: what is tuned rarely stands last. */

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { COMMANDS, type CommandName, type Field, type Fields } from './field.ts'
 import { PIPELINE_FIELD, STEP_FIELDS } from './fields/filters.ts'
 import { FILE_LIMIT_FIELDS, LIMIT_FIELDS, LIVE_LIMIT_FIELDS } from './fields/limits.ts'
-import { DRAIN_FIELDS, ORIGIN_FIELDS, REPLAY_FIELDS } from './fields/replay.ts'
+import { DOCTOR_FIELDS, DRAIN_FIELDS, ORIGIN_FIELDS, REPLAY_FIELDS } from './fields/replay.ts'
 import { COMMON_FIELDS, DEMO_FIELDS, INSPECT_FIELDS, SERVER_FIELDS, SUMMARY_FIELDS } from './fields/reports.ts'
 import {
   CAPTURE_FIELDS,
@@ -18,25 +18,27 @@ import {
   WORKER_FIELDS,
 } from './fields/traffic.ts'
 
+const RUN_FIELDS = {
+  ...LISTEN_FIELDS,
+  ...RUN_INTERFACE_FIELD,
+  ...INTERFACE_FIELDS,
+  ...TRAFFIC_FIELDS,
+  ...REPLAY_FIELDS,
+  ...WORKER_FIELDS,
+  ...RECEIVE_FIELDS,
+  ...RECEIVER_FIELDS,
+  ...SUMMARY_FIELDS,
+  ...SERVER_FIELDS,
+  ...COMMON_FIELDS,
+  ...ORIGIN_FIELDS,
+  ...DRAIN_FIELDS,
+  ...LIVE_LIMIT_FIELDS,
+  ...LIMIT_FIELDS,
+} as const
+
 /** In each command options are printed in this order within their group. */
 export const FIELDS = {
-  run: {
-    ...LISTEN_FIELDS,
-    ...RUN_INTERFACE_FIELD,
-    ...INTERFACE_FIELDS,
-    ...TRAFFIC_FIELDS,
-    ...REPLAY_FIELDS,
-    ...WORKER_FIELDS,
-    ...RECEIVE_FIELDS,
-    ...RECEIVER_FIELDS,
-    ...SUMMARY_FIELDS,
-    ...SERVER_FIELDS,
-    ...COMMON_FIELDS,
-    ...ORIGIN_FIELDS,
-    ...DRAIN_FIELDS,
-    ...LIVE_LIMIT_FIELDS,
-    ...LIMIT_FIELDS,
-  },
+  run: RUN_FIELDS,
   replay: {
     ...PLAYBACK_FIELDS,
     ...FILE_FIELDS,
@@ -63,6 +65,7 @@ export const FIELDS = {
   },
   capture: { ...CAPTURE_FIELDS, ...INTERFACE_FIELDS, ...COMMON_FIELDS },
   demo: { ...DEMO_FIELDS, ...WORKER_FIELDS, ...RECEIVER_FIELDS, ...COMMON_FIELDS },
+  doctor: { ...RUN_FIELDS, ...DOCTOR_FIELDS },
 } as const satisfies Readonly<Record<CommandName, Fields>>
 
 type Shape<F extends Fields> = { [K in keyof F]: F[K]['schema'] }
@@ -91,6 +94,7 @@ export type ReplayOptions = OptionsOf<'replay'>
 export type InspectOptions = OptionsOf<'inspect'>
 export type CaptureOptions = OptionsOf<'capture'>
 export type DemoOptions = OptionsOf<'demo'>
+export type DoctorOptions = OptionsOf<'doctor'>
 
 /** One option over all commands. */
 export interface OptionEntry {

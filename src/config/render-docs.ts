@@ -19,7 +19,7 @@ Every option can be set in three ways. The first in this list that sets it wins:
 3. the YAML file named by \`--config\` (or \`MIRRORSHARD_CONFIG\`): \`workers: 2\`
 
 Otherwise the default applies. The file is one flat mapping for all commands, and each command reads its own options, so one file
-serves \`run\`, \`replay\` and \`inspect\`. A key that no command knows is an error.
+serves \`run\`, \`replay\` and \`inspect\`. \`doctor\` takes every option of \`run\`. A key that no command knows is an error.
 
 On SIGHUP \`run\` reads the file again. Options marked *reloads* take effect while it runs, without loss. Other options that changed are named in a
 warning and keep their values. An invalid file changes nothing ([operations.md](operations.md)).
@@ -94,7 +94,9 @@ function row(key: string, field: Field, commands: readonly CommandName[]): strin
   const value = isSwitch(field) ? 'switch' : field.kind.expected
   const byDefault = isSwitch(field) ? 'off' : field.defaultText === '' ? '(required)' : field.defaultText
   const meaning = field.reason === undefined ? field.help : `${field.help} *${field.reason}*`
-  const cells = [name, commands.join(', '), value, byDefault, meaning]
+  // Doctor has those of run: said once, above.
+  const of = commands.includes('run') ? commands.filter((command) => command !== 'doctor') : commands
+  const cells = [name, of.join(', '), value, byDefault, meaning]
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 

@@ -4,6 +4,8 @@
  */
 import { PacketDrop } from '../base/drop.ts'
 import type { CounterBlock } from '../metrics/counters.ts'
+import { PassedOver } from '../metrics/passed-over.ts'
+import { sourceNumber } from '../metrics/refused-numbers.ts'
 import { i32 } from '../wire/bytes.ts'
 import { IPV4_SOURCE, IPV6_SOURCE } from '../wire/ip.ts'
 import { type FragmentLimits, FragmentStore } from './fragment-store.ts'
@@ -62,6 +64,8 @@ export class Cursor {
   /** Put together from fragments that may be of two datagrams: only a right checksum proves it whole. */
   isSuspect = false
   verdict: number = Verdict.other
+  /** The receive slot was shorter than the datagram: what is missing, we truncated. */
+  isTruncatedHere = false
   private readonly layers: Uint8Array
   private tags = 0
   private tunnels = 0
@@ -80,7 +84,7 @@ export class Cursor {
     this.allowsFastPath = allowsFastPath(options)
   }
 
-  start(bytes: Buffer, at: number, end: number, wireEnd: number): void {
+  start(bytes: Buffer, at: number, end: number, wireEnd: number, isTruncatedHere = false): void {
     this.bytes = bytes
     this.at = at
     this.end = end
@@ -90,6 +94,7 @@ export class Cursor {
     this.vni = NO_VNI
     this.network = NO_NETWORK
     this.isSuspect = false
+    this.isTruncatedHere = isTruncatedHere
   }
 
   /** Bytes present from the cursor on. */
@@ -160,6 +165,14 @@ export class Cursor {
     if (this.ipVersion === 4) return list.hasIpv4(i32(bytes, ipAt + IPV4_SOURCE))
     const s = ipAt + IPV6_SOURCE
     return list.hasIpv6(i32(bytes, s), i32(bytes, s + 4), i32(bytes, s + 8), i32(bytes, s + 12))
+  }
+
+  /** Drops a packet whose source may not mirror, and notes the source. */
+  refuseSource(): number {
+    const { bytes, ipAt } = this
+    const at = ipAt + (this.ipVersion === 4 ? IPV4_SOURCE : IPV6_SOURCE)
+    this.counters.passOver(PassedOver.source, sourceNumber(this.ipVersion, i32(bytes, at), i32(bytes, at + 4)))
+    return this.finish(PacketDrop.sourceNotAllowed)
   }
 
   /** Restricts the cursor to what ends at `packetEnd`; false when not even one byte of it is there. */

@@ -8,11 +8,13 @@
 import { PacketDrop } from '../base/drop.ts'
 import type { CounterBlock } from '../metrics/counters.ts'
 import { PassedOver } from '../metrics/passed-over.ts'
+import { formatNumber } from '../metrics/refused-numbers.ts'
 import { u24 } from '../wire/bytes.ts'
 import { LinkType } from '../wire/link-type.ts'
 import { VXLAN_FLAG_VNI_VALID, VXLAN_HEADER_LEN, VXLAN_VNI } from '../wire/vxlan.ts'
 import { Cursor, type DecapsulatorOptions, NO_VNI } from './cursor.ts'
 import { tryFastPath } from './fast-path.ts'
+import { formatOf, formatOfLayer, mayBeForeign } from './format-of.ts'
 import { Layer } from './layer.ts'
 import { layerOfLinkType } from './layers/link-type.ts'
 import type { PacketView } from './packet-view.ts'
@@ -21,6 +23,9 @@ import { Verdict } from './verdict.ts'
 
 /** Headers one after another that no real packet has; a bound for crafted ones. */
 const MAX_STEPS = 256
+
+/** Bytes of the longest UDP payload, and more. */
+const MOST_DATAGRAM = 0xffff
 
 /** Verdicts whose cause is the receive slot where the datagram did not fit it. */
 const ENDED_EARLY: ReadonlySet<number> = new Set([
@@ -89,8 +94,10 @@ export class Decapsulator {
       tryFastPath(this.view, bytes, at + VXLAN_HEADER_LEN, end, u24(bytes, at + VXLAN_VNI))
     if (isDone) return Verdict.tcp
     // How much is missing is unknown; inner IP headers state their own length.
-    this.cursor.start(bytes, at, end, isTruncated ? end + 1 : end)
+    this.cursor.start(bytes, at, end, isTruncated ? end + 1 : end, isTruncated)
     const verdict = this.slowPath(layer)
+    if (isTruncated) this.noteLength(verdict, bytes, at, end)
+    if (verdict !== Verdict.tcp && mayBeForeign(verdict, bytes, at, end, layer)) this.noteFormat(bytes, at, end, layer)
     return isTruncated && ENDED_EARLY.has(verdict) ? PacketDrop.datagramTruncated : verdict
   }
 
@@ -102,6 +109,23 @@ export class Decapsulator {
   /** The end of the input: what still waits is dropped. */
   flush(): void {
     this.cursor.fragments.clear()
+  }
+
+  /** How long a datagram was that its slot truncated: as the innermost IP header says that was reached. */
+  private noteLength(verdict: number, bytes: Buffer, at: number, end: number): void {
+    const { cursor, view } = this
+    const stated = verdict === Verdict.tcp ? view.trueEnd : cursor.wireEnd
+    const isOfDatagram = verdict === Verdict.tcp ? view.bytes === bytes : cursor.bytes === bytes
+    cursor.counters.passOver(PassedOver.datagramBytes, Math.max(end + 1, isOfDatagram ? stated : 0) - at)
+  }
+
+  private noteFormat(bytes: Buffer, at: number, end: number, layer: number): void {
+    const { cursor } = this
+    // The end on the wire is not known where the slot was too short: any is believed.
+    cursor.start(bytes, at, end, cursor.isTruncatedHere ? at + MOST_DATAGRAM : end)
+    const expected = formatOfLayer(layer)
+    const found = formatOf(cursor)
+    if (found !== expected) cursor.counters.passOver(PassedOver.format, formatNumber(expected, found))
   }
 
   private slowPath(first: number): number {

@@ -2,6 +2,7 @@
 import { PacketDrop } from '../base/drop.ts'
 import type { PacketView } from '../decapsulation/packet-view.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import { PassedOver } from '../metrics/passed-over.ts'
 import type { RingProducer } from '../ring/ring.ts'
 import { u16 } from '../wire/bytes.ts'
 import { fiveTupleHash } from './hash.ts'
@@ -40,10 +41,16 @@ export class Dispatcher {
   /** `view` holds an inner TCP packet and its times; the hash is set here. */
   dispatch(view: PacketView): void {
     const { ports } = this.options
-    if (ports !== null && !ports.has(u16(view.bytes, view.tcpAt)) && !ports.has(u16(view.bytes, view.tcpAt + 2))) {
-      this.counters.add(Counter.packetsProcessed)
-      this.counters.add(Counter.packetsOther)
-      return
+    if (ports !== null) {
+      const source = u16(view.bytes, view.tcpAt)
+      const destination = u16(view.bytes, view.tcpAt + 2)
+      if (!ports.has(source) && !ports.has(destination)) {
+        this.counters.add(Counter.packetsProcessed)
+        this.counters.add(Counter.packetsOther)
+        // The server's: clients take theirs from the upper end (RFC 6335 section 6).
+        this.counters.passOver(PassedOver.tcpPort, Math.min(source, destination))
+        return
+      }
     }
     const { vniInKey, vlanInKey } = this.options
     const salt = vlanInKey === true ? view.network : vniInKey ? view.vni + 2 : 0

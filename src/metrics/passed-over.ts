@@ -1,5 +1,6 @@
 /**
- * What came and was not read, by its number: bounded tables of the numbers that came most, one of each kind a thread, in its counter block.
+ * What came and was not read or not taken, by its number: bounded tables of the numbers that came most, one of each kind a thread, in its
+ * counter block.
  *
  * A table has a fixed number of places. A number that finds none takes the place of the smallest count, which moves to `others`. So the
  * counts and `others` add up to what was passed over, a count is never more than what came, and what comes often has a place.
@@ -27,13 +28,31 @@ export const PASSED_OVER = {
 
 export type PassedOverName = keyof typeof PASSED_OVER
 
-const NAMES = Object.keys(PASSED_OVER) as PassedOverName[]
+/** What was refused, by numbers of refused-numbers.ts: written where a packet is dropped or skipped, and read by diagnosis. */
+export const REFUSED = {
+  /** VNIs outside --vni. */
+  vni: { key: 'vnis', places: 8 },
+  /** Outer sources outside --allow-from. */
+  source: { key: 'sources', places: 8 },
+  /** Ports of TCP packets outside --ports. */
+  tcpPort: { key: 'tcpPorts', places: 8 },
+  /** What datagrams look like that are not of the format of their socket. */
+  format: { key: 'formats', places: 8 },
+  /** Lengths of datagrams longer than --datagram-bytes, as far as their inner headers tell. */
+  datagramBytes: { key: 'datagramBytes', places: 8 },
+} as const satisfies Readonly<Record<string, PassedOverKind>>
+
+export type RefusedName = keyof typeof REFUSED
+
+const TABLES = { ...PASSED_OVER, ...REFUSED }
+type TableName = keyof typeof TABLES
+const NAMES = Object.keys(TABLES) as TableName[]
 
 /** Index of each kind's table in a block's passed-over part. */
-export const PassedOver = Object.freeze(offsets()) as { readonly [K in PassedOverName]: number }
+export const PassedOver = Object.freeze(offsets()) as { readonly [K in TableName]: number }
 
 /** Places of each table, by its index. */
-const PLACES = new Map<number, number>(NAMES.map((name) => [PassedOver[name], PASSED_OVER[name].places]))
+const PLACES = new Map<number, number>(NAMES.map((name) => [PassedOver[name], TABLES[name].places]))
 
 /** Float64 values of all tables. */
 export const PASSED_OVER_VALUES = NAMES.reduce((sum, name) => sum + lengthOf(name), 0)
@@ -80,7 +99,7 @@ export interface PassedOverCounts {
 /** Adds up the tables of several threads. */
 export class PassedOverTotals {
   readonly counts = Object.fromEntries(NAMES.map((name) => [name, { numbers: new Map(), others: 0 }])) as unknown as {
-    readonly [K in PassedOverName]: PassedOverCounts
+    readonly [K in TableName]: PassedOverCounts
   }
 
   /** @param at of the passed-over part of a block's values */
@@ -89,7 +108,7 @@ export class PassedOverTotals {
       const first = at + PassedOver[name] + 1
       const counts = this.counts[name]
       counts.others += values[first - 1]!
-      for (let place = first; place < first + 2 * PASSED_OVER[name].places; place += 2) {
+      for (let place = first; place < first + 2 * TABLES[name].places; place += 2) {
         const number = values[place]! - 1
         if (number >= 0) counts.numbers.set(number, (counts.numbers.get(number) ?? 0) + values[place + 1]!)
       }
@@ -97,8 +116,8 @@ export class PassedOverTotals {
   }
 }
 
-function lengthOf(name: PassedOverName): number {
-  return 1 + 2 * PASSED_OVER[name].places
+function lengthOf(name: TableName): number {
+  return 1 + 2 * TABLES[name].places
 }
 
 function offsets(): Record<string, number> {

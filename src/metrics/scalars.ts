@@ -34,6 +34,11 @@ export const SCALARS = {
     kind: 'counter',
     help: 'Packets shorter than their IP header says: truncated by the mirror or the capture.',
   },
+  packetsTruncatedHere: {
+    metric: 'mirrorshard_packets_truncated_here_total',
+    kind: 'counter',
+    help: 'Packets whose mirrored datagram was longer than --datagram-bytes: truncated by mirrorshard itself, and not in mirrorshard_packets_truncated_total. They are processed as far as they go; those that end inside a header are dropped as datagramTruncated.',
+  },
   fragmentsHeld: {
     metric: 'mirrorshard_fragments_held',
     kind: 'gauge',

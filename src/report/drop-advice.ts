@@ -8,6 +8,8 @@ const MALFORMED =
   'Nothing if it is rare: such packets occur. If it is steady, capture some and find out what sends them.'
 const TRUNCATED =
   'Raise the length limit of the mirror session, the MTU of the path to mirrorshard (encapsulation makes packets longer: [operations.md](operations.md#kernel-buffers)), or the snap length of the capture.'
+const TRUNCATED_SOMEWHERE =
+  'If `mirrorshard_packets_truncated_here_total` grows, raise `--datagram-bytes`: mirrorshard truncated. If `mirrorshard_packets_truncated_total` grows, the mirror or the capture did: raise its length limit, the MTU of the path, or the snap length ([operations.md](operations.md#kernel-buffers)).'
 const LOST =
   'Find out who lost the packets: mirrorshard (`shed`, `ringFull` and other reasons for packets), the kernel (`mirrorshard_kernel_drops_total`), or the mirror session or capture program (their own counts).'
 const STRICT =
@@ -32,7 +34,8 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
   linkTruncated: TRUNCATED,
   vlanDepth: 'Raise `--vlan-depth` if your network really stacks that many tags.',
   tunnelDepth: 'Raise `--tunnel-depth` if your network really nests that many tunnels.',
-  datagramTruncated: 'Raise `--datagram-bytes` above the longest mirrored datagram.',
+  datagramTruncated:
+    'Raise `--datagram-bytes` above the longest mirrored datagram: mirrorshard truncated it, not the mirror. `/diagnose` and `mirrorshard doctor` say how long they are.',
   vxlanTruncated: MALFORMED,
   vxlanNoVni: 'Something other than VXLAN arrives at the port. Check the format in `--listen`.',
   gpeTruncated: MALFORMED,
@@ -76,7 +79,7 @@ export const PACKET_DROP_ADVICE: Advice<typeof PACKET_DROP_HELP> = {
 
 export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
   gap: LOST,
-  truncated: TRUNCATED,
+  truncated: TRUNCATED_SOMEWHERE,
   urgentData:
     'Nothing: urgent data has no use in HTTP. A steady count is a client that does not speak HTTP, or an attempt at request smuggling.',
   conflictingCopies:
@@ -131,7 +134,7 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
 
 export const RESPONSE_DROP_ADVICE: Advice<typeof RESPONSE_DROP_HELP> = {
   gap: LOST,
-  truncated: TRUNCATED,
+  truncated: TRUNCATED_SOMEWHERE,
   urgentData: SERVER,
   conflictingCopies: SERVER,
   multipath: 'As for [requests](#request-multipath).',

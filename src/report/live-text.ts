@@ -3,7 +3,7 @@ import { count } from '../base/plural.ts'
 import { fitParts, type Part } from './fit-parts.ts'
 import { leftOutCount, lossText } from './losses.ts'
 import { type Totals, total } from './totals.ts'
-import { FAILED } from './verdict.ts'
+import { FAILED_OUTCOMES } from './verdict.ts'
 
 /** Rates are of the time since the last text. */
 export class LiveText {
@@ -44,7 +44,7 @@ export function liveText(totals: Totals, packetRate: number, requestRate: number
 
 /** Of what was answered: with the classes where there is room. Failures stand with the losses. */
 function answeredParts(outcomes: Readonly<Record<string, number>>): Part[] {
-  const good = Object.entries(outcomes).filter(([name]) => !FAILED.has(name))
+  const good = Object.entries(outcomes).filter(([name]) => !FAILED_OUTCOMES.has(name))
   if (good.length === 0) return []
   const n = total(Object.fromEntries(good))
   if (good.every(([name]) => name === 'null')) return [`${count(n)} discarded`]

@@ -31,6 +31,7 @@ export const FIELD_HELP = {
   dropped: 'Requests dropped meanwhile (`circuitOpen`, `queueFull`).',
   errno: 'Name of the system’s error.',
   failed: 'Requests that were sent, or tried, and got no answer meanwhile.',
+  finding: 'Code of the finding, such as `noPackets`; its counts are fields beside it.',
   granted: 'Bytes of receive buffer that the kernel granted.',
   held: 'Requests read and not yet ended.',
   inFlight: 'Requests sent and not answered.',
@@ -52,6 +53,7 @@ export const FIELD_HELP = {
   restartMs: 'Milliseconds until the restart.',
   seconds: 'How long it took or lasted; in `first-…` since the start.',
   secondsLeft: 'Seconds until `--drain-timeout-ms` ends the wait.',
+  severity: '`wrong`: nothing is replayed as it should be; `warning`: it may be meant.',
   shard: 'Number of the worker, from 0.',
   share: 'Share of the answers, 0 to 1.',
   signal: 'The signal that ends the run.',
@@ -220,6 +222,14 @@ const LIFE = {
     means: 'The kernel granted less receive buffer than was asked for: bursts may be lost.',
     todo: 'Raise `net.core.rmem_max`, or give CAP_NET_ADMIN, and restart: [kernel buffers](operations.md#kernel-buffers).',
     fields: ['granted', 'asked'],
+    isStep: true,
+  },
+  finding: {
+    level: 'warn',
+    means:
+      'Nothing useful arrives, or nothing is replayed, and this is why. Told within 10 s, and again each minute while it lasts. [All findings](diagnose.md#findings).',
+    todo: 'What the sentence says; `/diagnose` and `mirrorshard doctor` have the counts it stands on.',
+    fields: ['finding', 'severity'],
     isStep: true,
   },
   'admin-waits': {

@@ -2,7 +2,7 @@
 import { count, plural } from '../base/plural.ts'
 import { fitParts } from './fit-parts.ts'
 import { type Totals, total } from './totals.ts'
-import { ASKED_FOR, FAILED, named } from './verdict.ts'
+import { ASKED_FOR, FAILED_OUTCOMES, named } from './verdict.ts'
 
 interface Loss {
   readonly n: number
@@ -16,7 +16,7 @@ function lossesIn(totals: Totals): Loss[] {
   const packets = totals.packetsDropped() - sumOf(totals.packetDrops(), ASKED_FOR) + totals.get('kernelDropped')
   const gaps = totals.get('gaps')
   const requests = totals.requestsDropped() - sumOf(totals.requestDrops(), ASKED_FOR)
-  const failed = Object.fromEntries(Object.entries(totals.outcomes()).filter(([name]) => FAILED.has(name)))
+  const failed = Object.fromEntries(Object.entries(totals.outcomes()).filter(([name]) => FAILED_OUTCOMES.has(name)))
   return [
     { n: packets, full: `${plural(packets, 'packet')} dropped`, noun: 'packets' },
     { n: gaps, full: plural(gaps, 'gap'), noun: 'gaps' },

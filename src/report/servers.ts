@@ -1,6 +1,7 @@
 /**
  * The two HTTP servers of a running service: health for load balancers, which anybody may ask for one word, and admin for operators
- * (admin-access.ts says who). Neither shows anything that was captured: counts, names from closed sets and configured addresses only.
+ * (admin-access.ts says who). Neither shows anything that was captured: counts, names from closed sets, configured addresses, and of what was
+ * refused the numbers (VNIs, ports, addresses of mirror sources).
  *
  * What a client can hold is bounded: connections, one request at a time on each, bytes of a head, and the time for one. One connection more than the bound ends the one
  * that was silent longest, so that clients who hold connections open do not keep others out.
@@ -9,6 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import { describeSystemError, MirrorError } from '../base/errors.ts'
 import { AdminAccess, type AdminAccessOptions } from './admin-access.ts'
+import type { Diagnosis } from './diagnosis/watch.ts'
 import type { MetricsPage } from './metrics-page.ts'
 import type { Summary } from './summary.ts'
 
@@ -29,6 +31,7 @@ export interface AdminSources {
   readonly metrics: MetricsPage
   health(): Health
   summary(): Summary
+  diagnosis(): Diagnosis
   /** Breaks a thread, for tests of supervision; null where faults are not enabled. Answers what it did, or null for bad arguments. */
   injectFault:
     | ((thread: 'shard' | 'receiver' | 'main', index: string, kind: string, us: string) => string | null)
@@ -105,12 +108,14 @@ export async function openAdminServer(
         return sendHealth(response, sources.health())
       case '/summary':
         return send(response, 200, 'application/json', `${JSON.stringify(sources.summary(), null, 2)}\n`)
+      case '/diagnose':
+        return send(response, 200, 'application/json', `${JSON.stringify(sources.diagnosis(), null, 2)}\n`)
       case '/':
         return send(
           response,
           200,
           'text/plain',
-          'mirrorshard\n\n/metrics  Prometheus\n/summary  live counts as JSON\n/healthz  health\n',
+          'mirrorshard\n\n/metrics   Prometheus\n/summary   live counts as JSON\n/diagnose  what is wrong, and what to do\n/healthz   health\n',
         )
       default:
         return notFound(response)

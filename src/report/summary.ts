@@ -3,7 +3,7 @@ import { count, plural } from '../base/plural.ts'
 import { passedOverCounts, passedOverInWords } from './passed-over-words.ts'
 import type { Quantiles, TargetTotals, Totals } from './totals.ts'
 import { total } from './totals.ts'
-import { divided, FAILED, named, PROTOCOL_NAMES, verdict } from './verdict.ts'
+import { divided, FAILED_OUTCOMES, named, PROTOCOL_NAMES, truncatedInWords, verdict } from './verdict.ts'
 
 export interface Summary {
   readonly packets: {
@@ -13,6 +13,8 @@ export interface Summary {
     /** Datagrams the kernel dropped before us; null where there is no socket or no way to tell. */
     readonly kernelDropped: number | null
     readonly truncated: number
+    /** By us: the datagram was longer than --datagram-bytes. Not among `truncated`. */
+    readonly truncatedHere: number
     readonly other: number
     /** In rings, or fragments waiting for the rest of their datagram; 0 after a complete drain. */
     readonly held: number
@@ -99,6 +101,7 @@ export function makeSummary(
       dropped: totals.packetDrops(),
       kernelDropped: hasSocket ? totals.get('kernelDropped') : null,
       truncated: totals.get('packetsTruncated'),
+      truncatedHere: totals.get('packetsTruncatedHere'),
       other: totals.get('packetsOther'),
       held: totals.packetsHeld(),
     },
@@ -169,7 +172,9 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
     'packets',
     `${count(packets.received)} received, ${count(packets.processed)} processed${withoutTcp}${listed(packets.dropped, 'dropped')}${kernel}`,
   )
-  const cut = packets.truncated > 0 ? `, ${count(packets.truncated)} packets truncated` : ''
+  const cut = truncatedInWords(packets)
+    .map((words) => `, ${words}`)
+    .join('')
   const lost = flows.lost > 0 ? `, ${count(flows.lost)} lost with a worker` : ''
   line('flows', `${count(flows.opened)} opened, ${plural(flows.gaps, 'gap')}${cut}${lost}`)
   const { forwarded } = requests
@@ -220,7 +225,7 @@ export function summaryInWords(summary: Summary, verb: 'replayed' | 'printed' | 
 /** `98 answered (2xx 98), 2 failed (refused 2)`: nobody has replayed a request that found no origin. */
 function endedInWords(outcomes: Readonly<Record<string, number>>, verb: 'replayed' | 'printed' | 'discarded'): string {
   if (verb !== 'replayed') return `${count(total(outcomes))} ${verb}`
-  const [failed, answered] = divided(outcomes, FAILED)
+  const [failed, answered] = divided(outcomes, FAILED_OUTCOMES)
   const classes = total(answered) > 0 ? ` (${named(answered)})` : ''
   return `${count(total(answered))} answered${classes}${listed(failed, 'failed')}`
 }

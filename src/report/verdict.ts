@@ -21,7 +21,8 @@ export const ASKED_FOR: ReadonlySet<string> = new Set([
   'vniNotAllowed',
   'behindClose',
 ])
-export const FAILED: ReadonlySet<string> = new Set([
+/** Outcomes without an answer. */
+export const FAILED_OUTCOMES: ReadonlySet<string> = new Set([
   'refused',
   'unreachable',
   'tls',
@@ -66,8 +67,9 @@ function losses({ packets, requests, flows, targets }: Summary): string[] {
   if (packets.kernelDropped) places.push(`${plural(packets.kernelDropped, 'packet')} in the kernel's receive buffer`)
   if (flows.gaps > 0) {
     const isHarmless = !['gap', 'truncated', 'incomplete'].some((reason) => requests.dropped[reason])
+    const truncated = truncatedInWords(packets)
     places.push(
-      `${plural(flows.gaps, 'gap')} in the captured streams${packets.truncated > 0 ? ` (${plural(packets.truncated, 'packet')} truncated)` : ''}${isHarmless ? ', in no request that was recognised' : ''}`,
+      `${plural(flows.gaps, 'gap')} in the captured streams${truncated.length > 0 ? ` (${truncated.join(', ')})` : ''}${isHarmless ? ', in no request that was recognised' : ''}`,
     )
   }
   const [, otherPackets] = divided(packets.dropped, ASKED_FOR)
@@ -75,7 +77,7 @@ function losses({ packets, requests, flows, targets }: Summary): string[] {
     places.push(`${plural(total(otherPackets), 'packet')} dropped here (${named(otherPackets)})`)
   const [, unwanted] = divided(requests.dropped, ASKED_FOR)
   if (total(unwanted) > 0) places.push(`${plural(total(unwanted), 'request')} dropped (${named(unwanted)})`)
-  const [failed] = divided(requests.replayed, FAILED)
+  const [failed] = divided(requests.replayed, FAILED_OUTCOMES)
   if (total(failed) > 0)
     places.push(`${plural(total(failed), 'request')} without an answer from the origin (${named(failed)})`)
   if (requests.held > 0) places.push(`${plural(requests.held, 'request')} still held`)
@@ -87,13 +89,21 @@ function losses({ packets, requests, flows, targets }: Summary): string[] {
 /** At one of several targets. */
 function lossesAt(name: string, { dropped, replayed, held }: TargetSummary): string[] {
   const [, unwanted] = divided(dropped, ASKED_FOR)
-  const [failed] = divided(replayed, FAILED)
+  const [failed] = divided(replayed, FAILED_OUTCOMES)
   return [
     ...(total(unwanted) > 0 ? [`${plural(total(unwanted), 'request')} to ${name} dropped (${named(unwanted)})`] : []),
     ...(total(failed) > 0
       ? [`${plural(total(failed), 'request')} without an answer from ${name} (${named(failed)})`]
       : []),
     ...(held > 0 ? [`${plural(held, 'request')} to ${name} still held`] : []),
+  ]
+}
+
+/** By whom packets were truncated: before us, or here. */
+export function truncatedInWords({ truncated, truncatedHere }: Summary['packets']): string[] {
+  return [
+    ...(truncated > 0 ? [`${plural(truncated, 'packet')} truncated`] : []),
+    ...(truncatedHere > 0 ? [`${plural(truncatedHere, 'packet')} truncated here by --datagram-bytes`] : []),
   ]
 }
 

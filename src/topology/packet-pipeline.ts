@@ -11,6 +11,8 @@ import type { PacketView } from '../decapsulation/packet-view.ts'
 import { Verdict } from '../decapsulation/verdict.ts'
 import { Dispatcher, type DispatchOptions, type PacketOutlet } from '../dispatch/dispatcher.ts'
 import { Counter, type CounterBlock } from '../metrics/counters.ts'
+import { PassedOver } from '../metrics/passed-over.ts'
+import { sourceNumber } from '../metrics/refused-numbers.ts'
 import type { CaptureRecord } from '../sources/capture-record.ts'
 import type { PeerAddress } from '../sources/datagram-receiver.ts'
 
@@ -60,6 +62,7 @@ export class PacketPipeline {
     this.advance(nowUs)
     if (allowed !== null && !isAllowed(allowed, peer)) {
       this.counters.packetDrop(PacketDrop.sourceNotAllowed)
+      this.counters.passOver(PassedOver.source, sourceNumber(peer.family, peer.words[0]!, peer.words[1]!))
       return
     }
     this.view.timeUs = timeUs

@@ -5,7 +5,7 @@ import { columnsOf, fitParts } from '../report/fit-parts.ts'
 import { isDown } from '../report/live-text.ts'
 import { lossText } from '../report/losses.ts'
 import { type Totals, total } from '../report/totals.ts'
-import { divided, FAILED } from '../report/verdict.ts'
+import { divided, FAILED_OUTCOMES } from '../report/verdict.ts'
 
 export interface Progress {
   /** What fits into so many columns. */
@@ -93,7 +93,7 @@ export function progressLine(share: number, bar: string, { text, hasLosses }: Pr
 /** Losses first. */
 export function progressText(totals: Totals, elapsedMs: number, width: number): string {
   const ended = totals.requestsEnded()
-  const [, good] = divided(totals.outcomes(), FAILED)
+  const [, good] = divided(totals.outcomes(), FAILED_OUTCOMES)
   const lost = lossText(totals, width)
   return fitParts(
     [

@@ -27,6 +27,7 @@ import { breakMainWith, isFaultKind, MOST_SLOW_US, SLOW_FAULT } from './fault.ts
 import { LiveReceiver, type LiveReceiverChange, type LiveReceiverOptions } from './live-receiver.ts'
 import { openPipeline, type Pipeline } from './pipeline.ts'
 import { RunStats } from './run-stats.ts'
+import { ServiceDiagnosis, setupOf, type TellFinding } from './service-diagnosis.ts'
 import { originsOf, type ShardConfig } from './shard-config.ts'
 import { DEATH_CAUSES, type SupervisedTask } from './supervised-task.ts'
 import { ThreadDeaths } from './thread-deaths.ts'
@@ -44,6 +45,8 @@ export interface ServiceOptions extends LiveReceiverOptions {
   readonly faultsEnabled: boolean
   /** For this thread to do in the time that others take to start; not waited for. */
   readonly whileThreadsStart: () => void
+  /** Told what keeps requests from arriving or leaving; nobody need be. */
+  readonly onFinding?: TellFinding
 }
 
 /** What may change while the service runs. */
@@ -69,6 +72,9 @@ export class Service {
   private readonly rule = new HealthRule()
   private readonly watch: RunWatch
   private readonly memory: ThreadMemory
+  private readonly diagnosis: ServiceDiagnosis
+  /** Options as they are now. */
+  private current: ServiceChange
   private readonly servers: OpenServer[] = []
   private healthServer: OpenServer | null = null
   private adminServer: OpenServer | null = null
@@ -93,6 +99,15 @@ export class Service {
     this.memory = new ThreadMemory(stats.counters)
     this.watch = watch
     this.receiver = new LiveReceiver(options, pipeline, stats, failure.happen, deaths.receiverBack)
+    this.current = options
+    this.diagnosis = new ServiceDiagnosis(
+      {
+        totals: () => this.totals(),
+        protocolCounts: () => this.stats.protocolCounts(),
+        setup: () => setupOf({ ...options, ...this.current }, this.current.shardConfig, this.listening),
+      },
+      options.onFinding ?? (() => {}),
+    )
   }
 
   /** Starts everything and receives. @throws MirrorError when an address or interface cannot be had; nothing stays open then */
@@ -165,7 +180,9 @@ export class Service {
   }
 
   /** Takes over other options without losing a packet. Resolves when all threads work by them. */
-  async change({ shardConfig, packetPipeline, allowFrom }: ServiceChange): Promise<void> {
+  async change(change: ServiceChange): Promise<void> {
+    const { shardConfig, packetPipeline, allowFrom } = change
+    this.current = change
     await Promise.all([this.pipeline.change(shardConfig), this.receiver.change({ packetPipeline, allowFrom })])
   }
 
@@ -231,6 +248,7 @@ export class Service {
         metrics,
         health: () => this.rule.health(),
         summary: () => this.summary(),
+        diagnosis: () => this.diagnosis.now(),
         injectFault: options.faultsEnabled ? (...fault) => this.injectFault(...fault) : null,
       }
       this.adminServer = await openAdminServer(address, sources, options.adminAccess)
@@ -285,6 +303,7 @@ export class Service {
     this.receiver.look()
     this.memory.look(performance.now())
     const totals = this.totals()
+    this.diagnosis.look(totals)
     const { ringFull = 0, shed = 0 } = totals.packetDrops()
     const dropped = ringFull + shed + totals.get('kernelDropped')
     const { workers, receivers } = this.options

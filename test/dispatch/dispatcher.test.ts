@@ -5,6 +5,7 @@ import { PacketView as View } from '../../src/decapsulation/packet-view.ts'
 import { Dispatcher, type DispatchOptions, RingOutlet, shardOf } from '../../src/dispatch/dispatcher.ts'
 import { Counter, CounterBlock, PACKET_DROPS } from '../../src/metrics/counters.ts'
 import { RING_MIN_CAPACITY, RingConsumer, RingProducer, ringBytes } from '../../src/ring/ring.ts'
+import { numbersOf } from '../support/refused.ts'
 import { reversed, viewOf } from '../support/views.ts'
 
 class Rig {
@@ -58,6 +59,7 @@ describe('a packet', () => {
     rig.dispatcher.dispatch(viewOf({ sourcePort: 80, destinationPort: 4000 }))
     rig.dispatcher.dispatch(viewOf({ sourcePort: 4000, destinationPort: 443 }))
     expect(rig.taken).toHaveLength(2)
+    expect(numbersOf(rig.counters, 'tcpPort')).toEqual([[443, 1]])
     expect(rig.counters.get(Counter.packetsOther)).toBe(1)
     expect(rig.counters.get(Counter.packetsProcessed)).toBe(1)
   })

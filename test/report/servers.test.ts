@@ -3,6 +3,7 @@ import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type AdminAccessOptions, tokenFault } from '../../src/report/admin-access.ts'
+import type { Diagnosis } from '../../src/report/diagnosis/watch.ts'
 import type { MetricsPage } from '../../src/report/metrics-page.ts'
 import {
   type AdminSources,
@@ -19,6 +20,7 @@ const SOURCES: AdminSources = {
   metrics: { read: async () => ({ contentType: 'text/plain', text: 'up 1\n' }) } as unknown as MetricsPage,
   health: () => ({ isHealthy: true, reason: 'receiving' }),
   summary: () => ({ packets: { received: 1 } }) as Summary,
+  diagnosis: () => ({ status: 'ok', findings: [] }) as unknown as Diagnosis,
   injectFault: (thread, index, kind) => {
     faults.push(`${thread} ${index} ${kind}`)
     return 'done'
@@ -75,7 +77,7 @@ function status(answer: string): number {
 describe('the token of the admin server', () => {
   test('is needed for everything but /healthz, on loopback too', async () => {
     const port = await admin({ token: TOKEN })
-    for (const target of ['/', '/metrics', '/summary', '/debug/fault', '/nothing']) {
+    for (const target of ['/', '/metrics', '/summary', '/diagnose', '/debug/fault', '/nothing']) {
       const answer = await ask(port, target)
       expect(status(answer)).toBe(401)
       expect(answer).toMatch(/\r\nwww-authenticate: Bearer/i)

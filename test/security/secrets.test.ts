@@ -64,7 +64,7 @@ describe('nothing captured is logged at any level', () => {
     socket.close()
     await origin.received(1)
     const pages = await Promise.all(
-      ['/', '/metrics', '/summary', '/healthz', `/${MARK.toLowerCase()}`].map(async (path) =>
+      ['/', '/metrics', '/summary', '/diagnose', '/healthz', `/${MARK.toLowerCase()}`].map(async (path) =>
         (await fetch(running.admin + path)).text(),
       ),
     )

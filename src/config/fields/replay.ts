@@ -20,6 +20,16 @@ const globs = listOf(glob, { separator: /\s+/ })
 
 const HOUR_MS = 3_600_000
 
+/** Of doctor, beside those of run. */
+export const DOCTOR_FIELDS = {
+  to: unset(origin, 'none', {
+    group: 'Replay',
+    value: 'URL|null',
+    help: 'The origin to try: its name, TCP and TLS. No request is sent.',
+  }),
+  json: optional(truth, false, { group: 'Output', help: 'Print one JSON object instead of a table.' }),
+}
+
 /** What leaves. */
 export const REPLAY_FIELDS = {
   to: required(origin, {

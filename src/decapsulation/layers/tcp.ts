@@ -1,6 +1,8 @@
 /** The inner TCP packet, where the path ends well: fills the view. The header's layout stands in wire/tcp.ts. */
 import { PacketDrop } from '../../base/drop.ts'
 import { Counter } from '../../metrics/counters.ts'
+import { PassedOver } from '../../metrics/passed-over.ts'
+import { vniNumber } from '../../metrics/refused-numbers.ts'
 import { tcpChecksumHolds } from '../../wire/checksum.ts'
 import { TCP_MIN_HEADER_LEN, tcpHeaderLength } from '../../wire/tcp.ts'
 import type { Cursor } from '../cursor.ts'
@@ -13,8 +15,11 @@ export function tcp(c: Cursor): number {
   const headerLength = tcpHeaderLength(bytes, at)
   if (headerLength < TCP_MIN_HEADER_LEN || headerLength > wireEnd - at) return c.finish(PacketDrop.tcpLength)
   if (headerLength > end - at) return c.finish(PacketDrop.tcpTruncated)
-  if (options.vnis !== null && !options.vnis.has(c.vni)) return c.finish(PacketDrop.vniNotAllowed)
-  if (wireEnd > end) c.counters.add(Counter.packetsTruncated)
+  if (options.vnis !== null && !options.vnis.has(c.vni)) {
+    c.counters.passOver(PassedOver.vni, vniNumber(c.vni))
+    return c.finish(PacketDrop.vniNotAllowed)
+  }
+  if (wireEnd > end) c.counters.add(c.isTruncatedHere ? Counter.packetsTruncatedHere : Counter.packetsTruncated)
   else if ((options.verifyChecksums || c.isSuspect) && !tcpChecksumHolds(bytes, c.ipAt, c.ipVersion, at, end))
     return c.finish(PacketDrop.tcpChecksum)
   view.bytes = bytes

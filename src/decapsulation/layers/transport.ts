@@ -1,5 +1,4 @@
 /** What an IP protocol number says follows. */
-import { PacketDrop } from '../../base/drop.ts'
 import { PassedOver } from '../../metrics/passed-over.ts'
 import { IpProtocol } from '../../wire/ip.ts'
 import type { Cursor } from '../cursor.ts'
@@ -19,7 +18,7 @@ export function transport(c: Cursor, protocol: number): number {
     case IpProtocol.ipv6:
       return c.enter(Layer.ipv6)
     case IpProtocol.gre:
-      return c.allowsSource() ? c.enter(Layer.gre) : c.finish(PacketDrop.sourceNotAllowed)
+      return c.allowsSource() ? c.enter(Layer.gre) : c.refuseSource()
     case IpProtocol.mpls:
       return c.enter(Layer.mpls)
     case IpProtocol.etherIp:

@@ -1,5 +1,4 @@
 /** UDP (RFC 768), of interest where its port is that of a tunnel. The header's layout stands in wire/ip.ts. */
-import { PacketDrop } from '../../base/drop.ts'
 import { PassedOver } from '../../metrics/passed-over.ts'
 import { u16 } from '../../wire/bytes.ts'
 import { IpProtocol, UDP_DESTINATION_PORT, UDP_HEADER_LEN, UDP_LENGTH, UDP_SOURCE_PORT } from '../../wire/ip.ts'
@@ -19,7 +18,7 @@ export function udp(c: Cursor): number {
   // Of Teredo's two ends only servers and relays have the port.
   if (layer === Layer.done && source === TunnelPort.teredo) layer = Layer.teredo
   if (layer === Layer.done) return c.passOver(PassedOver.udpPort, servicePort(source, destination))
-  if (!c.allowsSource()) return c.finish(PacketDrop.sourceNotAllowed)
+  if (!c.allowsSource()) return c.refuseSource()
   const length = u16(bytes, at + UDP_LENGTH)
   // Length 0 is segmentation offload again; a length beyond the packet is left to the inner headers to refuse.
   if (length >= UDP_HEADER_LEN && at + length < c.wireEnd) c.narrow(at + length)

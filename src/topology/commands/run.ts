@@ -32,7 +32,10 @@ export async function execute(options: RunOptions, reread: () => Promise<RunOpti
   })
   const signals = new Signals()
   const settings = prepareRun(options, log.event, () => log.prepare())
-  const service = await Service.open(settings)
+  const service = await Service.open({
+    ...settings,
+    onFinding: (sentence, details) => log.event('finding', sentence, details),
+  })
   setCrashSummary((error) => {
     const summary = { ...service.summary(), fault: error instanceof Error ? error.message : String(error) }
     if (options.summary !== null) writeSummary(options.summary, summary)
