@@ -8,8 +8,11 @@ export class CaptureRecord {
   wireLength = 0
   /** LINKTYPE_ value (the registry of link-layer header types of libpcap). */
   linkType = 0
-  /** Microseconds since the Unix epoch, with a fraction where the capture is finer (nanoseconds keep about 0.25 us). */
-  timeUs = 0
+  /**
+   * Microseconds since the Unix epoch, with a fraction where the capture is finer (nanoseconds keep about 0.25 us); NaN before the first.
+   * A field that begins with 0 is one of small integers to V8, until it is none: then all that reads records is compiled again.
+   */
+  timeUs = Number.NaN
 }
 
 /**

@@ -112,7 +112,7 @@ class Feeder {
   private readonly pipeline: Pipeline
   private readonly pacer: Pacer
   private readonly options: PumpOptions
-  private shiftUs = 0
+  private shiftUs = Number.NaN
   private linkType = -1
   /** The source stands at a record that was not handed on yet. */
   private isPending = false

@@ -37,12 +37,12 @@ export class Pacer {
   private readonly onSkipped: (pause: SkippedPause) => void
   /** A packet of time `baseUs` is due at `baseMs`. */
   private baseUs = Number.NaN
-  private baseMs = 0
+  private baseMs = Number.NaN
   /** Latest time so far. */
   private latestUs = Number.NaN
   /** Of the last packet, where its time went back and the next one has to say whether times continue from there; else NaN. */
   private suspectUs = Number.NaN
-  private dueMs = 0
+  private dueMs = Number.NaN
 
   /**
    * @param speed 1 is the capture's own pace; Infinity: nothing is ever waited for

@@ -67,6 +67,8 @@ export class PcapngReader extends CaptureReader {
 
   private constructor(window: InputWindow) {
     super(window)
+    // A simple packet has no time: it gets that of the one before.
+    this.record.timeUs = 0
   }
 
   /** @throws MirrorError ERR_CAPTURE_FORMAT when the first section header is cut, has no byte order, or is of another version */
