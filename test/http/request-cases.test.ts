@@ -257,6 +257,8 @@ test('the rows above reach every reason that reading a request has', () => {
     'loop',
     'method',
     'path',
+    'host',
+    'status',
     'sampledOut',
     'rateLimited',
     'queueFull',
