@@ -115,7 +115,7 @@ export const REQUEST_DROP_ADVICE: Advice<typeof REQUEST_DROP_HELP> = {
     'Raise `--message-bytes` or `--memory-limit`, or lower `--max-body-bytes`. A sudden count is a flood of messages that never end.',
   connect: 'Nothing: what a proxy’s client sends after CONNECT is not HTTP to the origin.',
   upgrade: 'Nothing: what follows an upgrade to WebSocket is not HTTP.',
-  loop: 'The mirror sees its own replay. Mirror production only, or exclude the replay in the mirror’s filter.',
+  loop: 'The mirror sees its own replay. Check first that `--to` is not production. Mirror production only, or exclude the replay in the mirror’s filter.',
   method: 'Expected: you asked for it.',
   path: 'Expected: you asked for it.',
   host: 'Expected: you asked for it.',

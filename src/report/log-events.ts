@@ -53,7 +53,7 @@ export const FIELD_HELP = {
   restartMs: 'Milliseconds until the restart.',
   seconds: 'How long it took or lasted; in `first-…` since the start.',
   secondsLeft: 'Seconds until `--drain-timeout-ms` ends the wait.',
-  severity: '`wrong`: nothing is replayed as it should be; `warning`: it may be meant.',
+  severity: '`wrong`: nothing useful arrives or leaves; `warning`: a part does not.',
   shard: 'Number of the worker, from 0.',
   share: 'Share of the answers, 0 to 1.',
   signal: 'The signal that ends the run.',
@@ -104,7 +104,7 @@ const LOSSES = {
   gaps: {
     level: 'warn',
     means:
-      'Bytes of mirrored connections never arrived. Unless `kernel-drops` or `overload` stands beside it, they were lost before mirrorshard.',
+      'Bytes of mirrored connections never arrived. Unless `kernel-drops`, `overload`, `memory-bound`, `truncated` or `fragments-lost` stands beside it, they were lost before mirrorshard.',
     todo: 'Look at the counts of the mirror session (its bandwidth, its packet rate) and of the network on the way; check that both directions are mirrored.',
     fields: LOSS_FIELDS,
   },
@@ -227,7 +227,7 @@ const LIFE = {
   finding: {
     level: 'warn',
     means:
-      'Nothing useful arrives, or nothing is replayed, and this is why. Told within 10 s, and again each minute while it lasts. [All findings](diagnose.md#findings).',
+      'Nothing useful arrives, or nothing is replayed, and this is why. Told within 10 s, and again each minute while it lasts; then it is told no more. [All findings](diagnose.md#findings).',
     todo: 'What the sentence says; `/diagnose` and `mirrorshard doctor` have the counts it stands on.',
     fields: ['finding', 'severity'],
     isStep: true,
@@ -316,7 +316,7 @@ const LIFE = {
   'drain-progress': {
     level: 'info',
     means: 'What the drain still waits for, every few seconds.',
-    todo: 'If the origin is down, a second signal ends the wait at once.',
+    todo: 'If the origin is down, a second signal ends the wait at once, with exit code 1.',
     fields: ['queued', 'inFlight', 'secondsLeft', 'origin', 'originAnswers'],
     isStep: true,
   },

@@ -153,7 +153,7 @@ function noneSent({ since, before, now, silence, setup }: Situation): Finding | 
       'loop',
       'wrong',
       `${units(dropped.loop!, 'request')} of ${parsed} in ${span} carry the X-Mirrorshard marker: the mirror sees the replay, not production`,
-      `mirror production alone, or take ${setup.to} out of the mirror's filter`,
+      `check first that --to is not production; then mirror production alone, or take ${setup.to} out of the mirror's filter`,
       details,
     )
   return finding(

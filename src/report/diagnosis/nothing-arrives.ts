@@ -48,7 +48,7 @@ export function nothingArrives(situation: Situation): Finding[] {
       situation,
       'noPackets',
       `no packet has arrived on ${where(setup)} for ${seconds(silentMs)}`,
-      'see whether the mirror session is active and its target is this host, and whether route, security group and network ACL let UDP to the port pass (tcpdump -ni any udp shows what arrives)',
+      'see whether the mirror session or tc filter is active and its target is this host, and whether route, firewall and security group let UDP to the port pass (tcpdump -ni any udp shows what arrives)',
     ),
   ]
 }

@@ -43,8 +43,8 @@ describe('what a run says of itself', () => {
     run.look()
     run.look()
     expect(run.told).toEqual([
-      'first-packet: first mirrored packet, 2.0 s after the start',
-      'first-request: first HTTP request, 3.0 s after the start',
+      'first-packet: first mirrored packet seen, 2.0 s after the start',
+      'first-request: first HTTP request seen, 3.0 s after the start',
       'first-answer: first answer of origin staging:80: 4xx, 3.0 s after the start',
     ])
   })

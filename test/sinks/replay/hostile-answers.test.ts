@@ -9,8 +9,8 @@ import { RawOrigin, says } from './support/raw-origin.ts'
 import { SinkRig } from './support/sink-rig.ts'
 
 const MIB = 1024 * 1024
-/** Buffers of both sides, which are this process, and what a garbage collector leaves lying; a tenth of what is sent. */
-const MOST_GROWTH_BYTES = 48 * MIB
+/** Buffers of both sides, which are this process, and what a garbage collector leaves lying on a busy machine; a fifth of what is sent. */
+const MOST_GROWTH_BYTES = 96 * MIB
 /** An answer that would last for ever may last this long; noticed within 20 ms, and a busy machine is late. */
 const REQUEST_TIMEOUT_MS = 1500
 const LATE_MS = 5000
