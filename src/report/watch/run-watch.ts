@@ -105,11 +105,15 @@ export class RunWatch {
     const { tell } = this.options
     if (!this.hasPacket && totals.get('packetsReceived') > 0) {
       this.hasPacket = true
-      tell('first-packet', `first mirrored packet seen, ${duration(sinceMs)} after the start`, { seconds: seconds(sinceMs) })
+      tell('first-packet', `first mirrored packet seen, ${duration(sinceMs)} after the start`, {
+        seconds: seconds(sinceMs),
+      })
     }
     if (!this.hasRequest && totals.get('requestsParsed') > 0) {
       this.hasRequest = true
-      tell('first-request', `first HTTP request seen, ${duration(sinceMs)} after the start`, { seconds: seconds(sinceMs) })
+      tell('first-request', `first HTTP request seen, ${duration(sinceMs)} after the start`, {
+        seconds: seconds(sinceMs),
+      })
     }
   }
 
