@@ -22,7 +22,7 @@ mirrorshard: warning: origin staging:8080 is down: connection refused: nothing l
 \`\`\`
 
 **Every JSON line** has \`level\` (30 info, 40 warning, 50 error), \`time\` (ISO 8601, UTC) and \`name\` (\`mirrorshard\`). Events also have \`event\`, the name in the tables below, and \`text\`, the sentence.
-\`msg\` is the event's name at level info, and the sentence otherwise. Search for \`event\`.
+\`msg\` is the event's name at level info, and the sentence otherwise. Search for \`event\`, under systemd for example with \`journalctl -u mirrorshard -o cat | grep '"event":"origin-down"'\`.
 
 **Secrets.** No line holds a credential, a header's value, a request's path, or a body. Names of hosts and options are in it, and texts of errors.
 
