@@ -40,7 +40,7 @@ export interface ServiceLogOptions {
 export function openServiceLog(stream: NodeJS.WriteStream, options: ServiceLogOptions): ServiceLog {
   const format = options.format ?? (stream.isTTY === true ? 'text' : 'json')
   const lines = format === 'text' ? new TextLines(stream, options) : new JsonLines(stream, options.level)
-  return new LimitedLog(format, lines, options.nowMs ?? (() => performance.now()))
+  return new LimitedLog(format, options.level, lines, options.nowMs ?? (() => performance.now()))
 }
 
 type Level = 'info' | 'warn' | 'error'
@@ -70,9 +70,11 @@ class LimitedLog implements ServiceLog {
   private readonly nowMs: () => number
   private readonly limiter = new EventLimiter<Line>()
   private timer: NodeJS.Timeout | null = null
+  private level: LogLevel
 
-  constructor(format: LogFormat, lines: Lines, nowMs: () => number) {
+  constructor(format: LogFormat, level: LogLevel, lines: Lines, nowMs: () => number) {
     this.format = format
+    this.level = level
     this.lines = lines
     this.nowMs = nowMs
   }
@@ -84,6 +86,8 @@ class LimitedLog implements ServiceLog {
   readonly event = (name: EventName, text: string, details: EventDetails = {}, key: string = name): void => {
     const { level, isStep = false, isEnd = false, perMinute = 1 } = LOG_EVENTS[name]
     const line: Line = { level, event: name, text, details, isAlways: name === 'summary' }
+    // What is not written takes no other line's place.
+    if (!line.isAlways && LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.level)) return
     if (isStep) this.lines.write(line)
     else this.offer(key, perMinute, line, isEnd)
   }
@@ -97,6 +101,7 @@ class LimitedLog implements ServiceLog {
   }
 
   setLevel(level: LogLevel): void {
+    this.level = level
     this.lines.setLevel(level)
   }
 

@@ -1,5 +1,5 @@
 /** What commands say while they work and at their end: in words for people, or as JSON lines where they ask for them. */
-import type { LogFormat, LogLevel } from '../base/log-level.ts'
+import { LOG_LEVELS, type LogFormat, type LogLevel } from '../base/log-level.ts'
 import { printable } from '../base/printable.ts'
 import { LOG_EVENTS } from '../report/log-events.ts'
 import { openServiceLog, type ServiceLog } from '../report/service-log.ts'
@@ -23,8 +23,10 @@ export function openCommandLog(
   return {
     format: 'text',
     event: (name, sentence) => {
+      const { level } = LOG_EVENTS[name]
+      if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(logLevel)) return
       beforeLine()
-      if (LOG_EVENTS[name].level === 'warn') warn(sentence)
+      if (level === 'warn') warn(sentence)
       else tell(`mirrorshard: ${printable(sentence)}`)
     },
     flush: () => {},

@@ -45,7 +45,11 @@ export interface OfflineResult {
 export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
   const { options } = run
   const bar = new ProgressBar(run.loops)
-  const log = openCommandLog(options, () => bar.clear())
+  let line: DrainWatch | null = null
+  const log = openCommandLog(options, () => {
+    line?.clear()
+    bar.clear()
+  })
   const captures = new Captures(options.files, log.event)
   const stats = new RunStats(false, [run.sinkConfig.name])
   if (options.summary !== null) checkSummary(options.summary)
@@ -126,13 +130,14 @@ export async function runOffline(run: OfflineRun): Promise<OfflineResult> {
     },
     stop,
   })
-  bar.clear()
+  bar.end()
   // Answers may take long, and a terminal that stands still tells nobody.
   const origin = run.sinkConfig.kind === 'replay' ? run.sinkConfig.name : null
   const draining = { totals: () => stats.totals(), origin, timeoutMs: null }
-  const line = origin === null || log.format === 'json' ? null : new DrainWatch(process.stderr, null, draining)
+  if (origin !== null && log.format === 'text') line = new DrainWatch(process.stderr, null, draining)
   await pipeline.drain()
   line?.stop()
+  line = null
   clearInterval(looks)
   // A short run ends before the first look.
   watch.lookAtOrigins(stats.totals(), performance.now())

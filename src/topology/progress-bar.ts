@@ -37,7 +37,7 @@ export class ProgressBar {
     if (!this.stream.isTTY || bytesTotal === null || elapsedMs < this.nextMs) return
     this.nextMs = elapsedMs + EVERY_MS
     const total = bytesTotal * this.loops
-    if (!this.isStarted) {
+    if (!this.isStarted && !this.isOver) {
       this.isStarted = true
       void this.start(total)
     }
@@ -50,9 +50,15 @@ export class ProgressBar {
 
   /** Takes the bar off the screen, so that lines of text have it. */
   clear(): void {
-    this.isOver = true
     this.bar?.stop()
     this.bar = null
+    this.isStarted = false
+  }
+
+  /** For good. */
+  end(): void {
+    this.clear()
+    this.isOver = true
   }
 
   /** The package is loaded by those who see a bar only. */

@@ -57,7 +57,8 @@ export class ServiceDiagnosis {
 }
 
 function detailsOf({ code, severity, details }: Finding): Readonly<Record<string, unknown>> {
-  return { finding: code, severity, ...details }
+  // Beside each other in one index of logs a key has one type: `packets` of the summary is no number.
+  return { finding: code, severity, details }
 }
 
 /** @param listening real addresses, in the order of the options */

@@ -303,7 +303,8 @@ export class Service {
     this.receiver.look()
     this.memory.look(performance.now())
     const totals = this.totals()
-    this.diagnosis.look(totals)
+    // What does not arrive while it drains was not asked for.
+    if (!this.isClosing) this.diagnosis.look(totals)
     const { ringFull = 0, shed = 0 } = totals.packetDrops()
     const dropped = ringFull + shed + totals.get('kernelDropped')
     const { workers, receivers } = this.options

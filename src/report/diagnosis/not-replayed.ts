@@ -105,7 +105,8 @@ function noneSent({ since, before, now, silence, setup }: Situation): Finding | 
   const span = seconds(since.ms)
   const details = { requests: parsed, dropped, replayed }
   const circuitOpen = dropped.circuitOpen ?? 0
-  if (sum(failed) + circuitOpen > 0) {
+  const lost = sum(failed) + circuitOpen
+  if (lost >= LEAST_REQUESTS || (lost > 0 && silence.answerMs >= SILENCE_MS)) {
     const held =
       circuitOpen > 0 ? `, and ${units(circuitOpen, 'request')} dropped while the circuit breaker is open` : ''
     return finding(
@@ -118,7 +119,7 @@ function noneSent({ since, before, now, silence, setup }: Situation): Finding | 
   }
   if (sum(dropped) === 0) {
     // Those that waited all the time of the window.
-    const { held } = before.requests
+    const held = before.requests.waiting
     if (held === 0) return null
     return finding(
       'originSilent',

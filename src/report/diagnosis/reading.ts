@@ -37,6 +37,8 @@ export interface Reading {
     readonly replayed: Counts
     /** Neither dropped nor ended, at this moment. */
     readonly held: number
+    /** Of those, read whole: queued, or sent and not answered. */
+    readonly waiting: number
   }
   readonly responses: { readonly parsed: number }
   readonly kernel: KernelNetwork | null
@@ -87,6 +89,7 @@ function requestsOf(totals: Totals): Reading['requests'] {
     dropped: added([totals.requestDrops(), ...targets.map((target) => target.dropped())]),
     replayed: added([totals.outcomes(), ...targets.map((target) => target.replayed())]),
     held: targets.reduce((held, target) => held + target.held, totals.requestsHeld()),
+    waiting: totals.get('replayQueued') + totals.get('replayInFlight'),
   }
 }
 

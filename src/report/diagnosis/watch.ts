@@ -120,7 +120,7 @@ export const EMPTY: Reading = {
   flows: { opened: 0 },
   protocols: {},
   skippedBytes: { otherProtocol: 0, resyncUnproven: 0 },
-  requests: { parsed: 0, dropped: {}, replayed: {}, held: 0 },
+  requests: { parsed: 0, dropped: {}, replayed: {}, held: 0, waiting: 0 },
   responses: { parsed: 0 },
   kernel: null,
 }

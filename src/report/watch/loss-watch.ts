@@ -31,6 +31,8 @@ export function readLosses(totals: Totals): LossReading {
   reading['fragments-lost'].kernelReassemblyFailed = totals.get('kernelReassemblyFailed')
   reading.gaps.gaps = totals.get('gaps')
   reading.truncated.truncated = totals.get('packetsTruncated')
+  const own = totals.get('packetsTruncatedHere')
+  if (own > 0) reading.truncated.datagramTruncated = (reading.truncated.datagramTruncated ?? 0) + own
   return reading
 }
 
@@ -63,8 +65,13 @@ export class LossWatch {
       if (waits.has(name)) continue
       const more = difference(reading[name], this.last.get(name) ?? {})
       this.last.set(name, reading[name])
+      if (elsewhere.has(name)) {
+        // It is not over: what tells it now also tells its end.
+        this.running.delete(name)
+        continue
+      }
       const running = this.running.get(name)
-      const isMore = !elsewhere.has(name) && Object.keys(more).length > 0
+      const isMore = Object.keys(more).length > 0
       if (running === undefined) {
         if (isMore) this.begin(name, more, nowMs)
       } else if (isMore) {
@@ -77,9 +84,9 @@ export class LossWatch {
   private begin(name: LossName, reasons: Readonly<Record<string, number>>, nowMs: number): void {
     this.running.set(name, { sinceMs: nowMs, lastMs: nowMs, reasons: { ...reasons } })
     const { text } = LOSS_GROUPS[name]
-    const isOurs = this.running.has('kernel-drops') || this.running.has('overload')
-    // The groups of our own losses come first in the table: they have begun by now.
-    const where = name === 'gaps' && !isOurs ? '; they were lost before mirrorshard, which drops none now' : ''
+    // What makes gaps besides the mirror comes first in the table: it has begun by now.
+    const isExplained = MAKE_GAPS.some((group) => this.running.has(group))
+    const where = name === 'gaps' && !isExplained ? '; they were lost before mirrorshard, which drops none now' : ''
     this.tell(name, `${text}: ${inWords(reasons)} so far${where}`, { reasons, count: sum(reasons) }, name)
   }
 
@@ -97,6 +104,7 @@ export class LossWatch {
 }
 
 const NONE: ReadonlySet<LossName> = new Set()
+const MAKE_GAPS: readonly LossName[] = ['kernel-drops', 'overload', 'memory-bound', 'truncated', 'fragments-lost']
 
 function difference(
   now: Readonly<Record<string, number>>,

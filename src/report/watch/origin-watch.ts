@@ -41,6 +41,8 @@ interface Trouble {
   last: Unreached
   /** What was told; null while doubtful. */
   told: Unreached | null
+  /** For a second or more it has failed and answered. */
+  isDoubtful: boolean
 }
 
 export class OriginWatch {
@@ -50,6 +52,7 @@ export class OriginWatch {
   private last: OriginReading = NOTHING
   private trouble: Trouble | null = null
   private hasFailed = false
+  private lastMs = 0
   /** Since when requests are in flight and none is answered, with the counts before; null while there is no such time. */
   private silence: { readonly sinceMs: number; readonly before: OriginReading; isTold: boolean } | null = null
 
@@ -66,7 +69,7 @@ export class OriginWatch {
 
   /** A shard could not reach it. */
   unreached(why: Unreached, nowMs: number): void {
-    this.trouble ??= { sinceMs: nowMs, before: this.last, last: why, told: null }
+    this.trouble ??= { sinceMs: nowMs, before: this.last, last: why, told: null, isDoubtful: false }
     this.trouble.last = why
     this.hasFailed = true
   }
@@ -74,7 +77,10 @@ export class OriginWatch {
   /** Once a second. */
   look(reading: OriginReading, nowMs: number): void {
     const { trouble, hasFailed } = this
-    const hasAnswered = reading.answered > this.last.answered
+    const before = this.last
+    const beforeMs = this.lastMs
+    this.lastMs = nowMs
+    const hasAnswered = reading.answered > before.answered
     if (reading.inFlight > 0 && !hasAnswered) this.silence ??= { sinceMs: nowMs, before: this.last, isTold: false }
     this.last = reading
     this.hasFailed = false
@@ -84,6 +90,9 @@ export class OriginWatch {
       const isFailing = hasFailed || reading.circuitsOpen > 0
       if (!hasAnswered && isFailing) this.tellDown(trouble, reading, nowMs)
       else if (!isFailing) this.trouble = null
+      // It answers as well: an outage would have begun in this second, not hours ago.
+      else if (trouble.isDoubtful) this.trouble = { ...trouble, sinceMs: beforeMs, before }
+      else trouble.isDoubtful = true
     } else if (hasAnswered) {
       this.tellUp(trouble, reading, nowMs)
       this.trouble = null

@@ -19,6 +19,9 @@ export interface Decoded {
   readonly why: string
 }
 
+/** Each step may make as much as the bound, and takes its time. Chosen: nobody uses more than two. */
+const MOST_CODINGS = 4
+
 /**
  * A small body may stand for a very long one: what is longer than the bound stays as it is.
  * @param codings value of Content-Encoding: the last one was applied last
@@ -26,9 +29,13 @@ export interface Decoded {
  */
 export function decodeContent(bytes: Buffer, codings: string, maxBytes: number): Decoded {
   let decoded = bytes
-  for (const text of codings.toLowerCase().split(',').reverse()) {
-    const name = text.trim()
-    if (name === '' || name === 'identity') continue
+  const names = codings
+    .toLowerCase()
+    .split(',')
+    .map((text) => text.trim())
+    .filter((name) => name !== '' && name !== 'identity')
+  if (names.length > MOST_CODINGS) return { bytes: null, why: `${names.length} content codings one in another` }
+  for (const name of names.reverse()) {
     const decode = Object.hasOwn(DECODERS, name) ? DECODERS[name] : undefined
     if (decode === undefined) return { bytes: null, why: `content coding ${name} is not read` }
     // An answer to HEAD, or 304: nothing was coded.

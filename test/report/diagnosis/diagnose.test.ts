@@ -325,7 +325,7 @@ const SITUATIONS: readonly Situation[] = [
   },
   {
     title: 'the origin is silent',
-    before: { requests: { parsed: 5, held: 5 } },
+    before: { requests: { parsed: 5, held: 5, waiting: 5 } },
     now: { ...GOOD, requests: { parsed: 15, dropped: {}, replayed: {} } },
     findings: ['originSilent wrong'],
     says: ['5 requests'],

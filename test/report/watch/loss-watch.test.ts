@@ -30,6 +30,27 @@ function open() {
 }
 
 describe('losses, as the log sees them', () => {
+  test('what we truncated ourselves is told as that, and the gaps it makes are not blamed on the mirror', () => {
+    const run = open()
+    run.quiet(1)
+    run.counters.add(Counter.packetsTruncatedHere, 3)
+    run.counters.add(Counter.gaps, 2)
+    run.look()
+    expect(run.told).toEqual([
+      'truncated: packets arrive truncated: datagramTruncated 3 so far',
+      'gaps: packets of mirrored connections never arrived: gaps 2 so far',
+    ])
+  })
+
+  test('what something else tells now is not said to be over meanwhile', () => {
+    const run = open()
+    run.counters.requestDrop(RequestDrop.queueFull)
+    run.look()
+    const elsewhere = new Set(['origin-slow'] as const)
+    for (let second = 0; second < 60; second++) run.look(new Set(), elsewhere)
+    expect(run.told.map((text) => text.split(':')[0])).toEqual(['origin-slow'])
+  })
+
   test('a loss is one line when it begins and one when there was none for 30 s, with how many by reason', () => {
     const run = open()
     run.quiet(3)

@@ -55,6 +55,20 @@ describe('an origin, as the log sees it', () => {
     expect(origin.told[1]![2]).toMatchObject({ failed: 21, dropped: 504, seconds: 7.5, circuitsOpen: 0 })
   })
 
+  test('an outage counts from its own beginning, though single connections failed for hours before', () => {
+    const origin = open()
+    for (let n = 0; n < 3600; n++) {
+      origin.unreached(REFUSED)
+      origin.look({ answered: 99, failed: 1 })
+    }
+    origin.unreached(REFUSED)
+    origin.look({ failed: 50 })
+    origin.unreached(REFUSED)
+    origin.look({ failed: 50 })
+    origin.look({ answered: 1 })
+    expect(origin.told[1]).toMatchObject(['origin-up', expect.anything(), { failed: 101, seconds: 4 }])
+  })
+
   test('a failure now and then among answers is no outage', () => {
     const origin = open()
     for (let n = 0; n < 20; n++) {
