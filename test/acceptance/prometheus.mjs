@@ -191,7 +191,12 @@ check(
 )
 
 // --- 1. While all is well ---
-// What came before was Prometheus without a first scrape.
+// What came before was Prometheus without a first scrape: that nothing is scraped may have fired, and is over with the next evaluation.
+await until(
+  'what fired before the first scrape is over',
+  10,
+  async () => !(await firing()).some(({ name }) => name === 'MirrorshardAbsent'),
+)
 const watch = setInterval(note, 500)
 const fromS = Date.now() / 1000
 await sleep((WINDOW_S + 4) * 1000)
