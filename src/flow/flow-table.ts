@@ -101,6 +101,7 @@ export class FlowTable {
     const { index, hash: hashes } = this
     const mask = index.length - 1
     const hash = view.hash
+    // Stepped before the first look too: what runs each time is compiled right at once, a rare second step makes V8 compile again.
     for (let i = (hash & mask) - 1; ; ) {
       i = (i + 1) & mask
       const slot = index[i]! - 1

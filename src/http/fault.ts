@@ -3,6 +3,7 @@
  * `requests.dropped` or `responses.dropped` where it is counted.
  */
 import { RequestDrop, ResponseDrop } from '../base/drop.ts'
+import { numbered } from '../base/numbered.ts'
 import { End } from '../reassembly/stream-parser.ts'
 
 /** Code, then the reason it is counted under for a request and for a response. */
@@ -41,9 +42,7 @@ const TABLE = {
 } as const satisfies Record<string, readonly [number, number]>
 
 /** 0 is "none". */
-export const Fault = Object.freeze(
-  Object.fromEntries(['none', ...Object.keys(TABLE)].map((name, code) => [name, code])),
-) as Readonly<Record<keyof typeof TABLE | 'none', number>>
+export const Fault = numbered(['none', ...(Object.keys(TABLE) as (keyof typeof TABLE)[])])
 
 const REQUEST_DROPS = Uint8Array.from([0, ...Object.values(TABLE).map(([request]) => request)])
 const RESPONSE_DROPS = Uint8Array.from([0, ...Object.values(TABLE).map(([, response]) => response)])

@@ -34,6 +34,7 @@
  *  One thread reads: the main one. Integers stay exact in a float64 up to 2^53, which no counter reaches.
  */
 import { OUTCOME_NAMES, PACKET_DROP_NAMES, REQUEST_DROP_NAMES, RESPONSE_DROP_NAMES } from '../base/drop.ts'
+import { numbered } from '../base/numbered.ts'
 import { PASSED_OVER_VALUES, passOver } from './passed-over.ts'
 import { SCALARS, type ScalarName } from './scalars.ts'
 import { ADDED_LATENCY_BUCKETS, LATENCY_BUCKETS } from './time-buckets.ts'
@@ -41,9 +42,7 @@ import { ADDED_LATENCY_BUCKETS, LATENCY_BUCKETS } from './time-buckets.ts'
 const SCALAR_NAMES = Object.keys(SCALARS) as ScalarName[]
 
 /** Index of each scalar in a block. */
-export const Counter = Object.freeze(Object.fromEntries(SCALAR_NAMES.map((name, i) => [name, i]))) as {
-  readonly [K in ScalarName]: number
-}
+export const Counter = numbered(SCALAR_NAMES)
 
 /** First index of each vector in a block; element `code` of a vector stands at base + code. */
 export const PACKET_DROPS = SCALAR_NAMES.length

@@ -120,12 +120,14 @@ function lengthOf(name: TableName): number {
   return 1 + 2 * TABLES[name].places
 }
 
+/** Not set name by name: see `numbered`. */
 function offsets(): Record<string, number> {
-  const at: Record<string, number> = {}
   let next = 0
-  for (const name of NAMES) {
-    at[name] = next
-    next += lengthOf(name)
-  }
-  return at
+  return Object.fromEntries(
+    NAMES.map((name) => {
+      const at = next
+      next += lengthOf(name)
+      return [name, at]
+    }),
+  )
 }

@@ -3,7 +3,7 @@ import { count } from '../base/plural.ts'
 import { fitParts, type Part } from './fit-parts.ts'
 import { leftOutCount, lossText } from './losses.ts'
 import { type Totals, total } from './totals.ts'
-import { FAILED_OUTCOMES } from './verdict.ts'
+import { divided, FAILED_OUTCOMES, named } from './verdict.ts'
 
 /** Rates are of the time since the last text. */
 export class LiveText {
@@ -44,13 +44,12 @@ export function liveText(totals: Totals, packetRate: number, requestRate: number
 
 /** Of what was answered: with the classes where there is room. Failures stand with the losses. */
 function answeredParts(outcomes: Readonly<Record<string, number>>): Part[] {
-  const good = Object.entries(outcomes).filter(([name]) => !FAILED_OUTCOMES.has(name))
-  if (good.length === 0) return []
-  const n = total(Object.fromEntries(good))
-  if (good.every(([name]) => name === 'null')) return [`${count(n)} discarded`]
-  return [
-    [`${count(n)} answered (${good.map(([name, m]) => `${name} ${count(m)}`).join(', ')})`, `${count(n)} answered`],
-  ]
+  const [, good] = divided(outcomes, FAILED_OUTCOMES)
+  const names = Object.keys(good)
+  if (names.length === 0) return []
+  const answered = count(total(good))
+  if (names.every((name) => name === 'null')) return [`${answered} discarded`]
+  return [[`${answered} answered (${named(good)})`, `${answered} answered`]]
 }
 
 /** What a drain still has, how long it may take, and whom it waits for. */

@@ -2,7 +2,7 @@
 import { count, plural } from '../base/plural.ts'
 import { fitParts } from './fit-parts.ts'
 import { type Totals, total } from './totals.ts'
-import { ASKED_FOR, FAILED_OUTCOMES, named } from './verdict.ts'
+import { ASKED_FOR, divided, FAILED_OUTCOMES, named } from './verdict.ts'
 
 interface Loss {
   readonly n: number
@@ -13,10 +13,10 @@ interface Loss {
 
 /** Nothing that was asked for: sampling and filters leave requests out, and lose none. */
 function lossesIn(totals: Totals): Loss[] {
-  const packets = totals.packetsDropped() - sumOf(totals.packetDrops(), ASKED_FOR) + totals.get('kernelDropped')
+  const packets = totals.packetsDropped() - askedFor(totals.packetDrops()) + totals.get('kernelDropped')
   const gaps = totals.get('gaps')
-  const requests = totals.requestsDropped() - sumOf(totals.requestDrops(), ASKED_FOR)
-  const failed = Object.fromEntries(Object.entries(totals.outcomes()).filter(([name]) => FAILED_OUTCOMES.has(name)))
+  const requests = totals.requestsDropped() - askedFor(totals.requestDrops())
+  const [failed] = divided(totals.outcomes(), FAILED_OUTCOMES)
   return [
     { n: packets, full: `${plural(packets, 'packet')} dropped`, noun: 'packets' },
     { n: gaps, full: plural(gaps, 'gap'), noun: 'gaps' },
@@ -47,11 +47,11 @@ export function lossText(totals: Totals, width: number): string {
 
 /** Requests left out on purpose. */
 export function leftOutCount(totals: Totals): number {
-  return sumOf(totals.requestDrops(), ASKED_FOR)
+  return askedFor(totals.requestDrops())
 }
 
-function sumOf(counts: Readonly<Record<string, number>>, names: ReadonlySet<string>): number {
-  return Object.entries(counts).reduce((sum, [name, n]) => sum + (names.has(name) ? n : 0), 0)
+function askedFor(drops: Readonly<Record<string, number>>): number {
+  return total(divided(drops, ASKED_FOR)[0])
 }
 
 /** `12,345`, `1.2M`: at most six characters. */

@@ -6,7 +6,7 @@
  * level is info, and the sentence where it is a warning or an error.
  */
 import type { Logger } from '../base/log.ts'
-import { LOG_LEVELS, type LogFormat, type LogLevel } from '../base/log-level.ts'
+import { isLogged, type LogFormat, type LogLevel } from '../base/log-level.ts'
 import { LossyLines } from '../base/lossy-lines.ts'
 import { plural } from '../base/plural.ts'
 import { printable } from '../base/printable.ts'
@@ -87,7 +87,7 @@ class LimitedLog implements ServiceLog {
     const { level, isStep = false, isEnd = false, perMinute = 1 } = LOG_EVENTS[name]
     const line: Line = { level, event: name, text, details, isAlways: name === 'summary' }
     // What is not written takes no other line's place.
-    if (!line.isAlways && LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.level)) return
+    if (!line.isAlways && !isLogged(level, this.level)) return
     if (isStep) this.lines.write(line)
     else this.offer(key, perMinute, line, isEnd)
   }
@@ -149,7 +149,7 @@ class TextLines implements Lines {
   prepare(): void {}
 
   write({ level, text, isAlways }: Line): void {
-    if (!isAlways && LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.level)) return
+    if (!isAlways && !isLogged(level, this.level)) return
     this.beforeLine()
     this.lines.write(`mirrorshard: ${PREFIX[level]}${printable(text)}\n`)
   }

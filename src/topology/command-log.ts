@@ -1,5 +1,5 @@
 /** What commands say while they work and at their end: in words for people, or as JSON lines where they ask for them. */
-import { LOG_LEVELS, type LogFormat, type LogLevel } from '../base/log-level.ts'
+import { isLogged, type LogFormat, type LogLevel } from '../base/log-level.ts'
 import { printable } from '../base/printable.ts'
 import { LOG_EVENTS } from '../report/log-events.ts'
 import { openServiceLog, type ServiceLog } from '../report/service-log.ts'
@@ -24,7 +24,7 @@ export function openCommandLog(
     format: 'text',
     event: (name, sentence) => {
       const { level } = LOG_EVENTS[name]
-      if (LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(logLevel)) return
+      if (!isLogged(level, logLevel)) return
       beforeLine()
       if (level === 'warn') warn(sentence)
       else tell(`mirrorshard: ${printable(sentence)}`)

@@ -23,14 +23,12 @@ export class ServiceDiagnosis {
   private readonly sources: DiagnosisSources
   private readonly tell: TellFinding
   private readonly watch: Watch
-  private kernel: KernelNetwork | null
-  private kernelMs: number
+  private kernel: KernelNetwork | null = null
+  private kernelMs = 0
 
   constructor(sources: DiagnosisSources, tell: TellFinding) {
     this.sources = sources
     this.tell = tell
-    this.kernel = readKernelNetwork()
-    this.kernelMs = performance.now()
     this.watch = new Watch(this.read(sources.totals()))
   }
 

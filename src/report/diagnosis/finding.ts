@@ -1,5 +1,5 @@
 /** What is wrong with a running service, and what to do about it. docs/diagnose.md lists the codes. */
-import { count } from '../../base/plural.ts'
+import { plural } from '../../base/plural.ts'
 import { type Counts, type Reading, ranked } from './reading.ts'
 
 /** `wrong`: nothing useful arrives or leaves. `warning`: a part of it does not. `note`: worth knowing, and not worth a line of the log. */
@@ -14,6 +14,17 @@ export interface Finding {
   readonly do: string
   /** The counts it stands on. */
   readonly details: Readonly<Record<string, unknown>>
+}
+
+/** @param action see Finding.do */
+export function finding(
+  code: FindingCode,
+  severity: Severity,
+  sentence: string,
+  action: string,
+  details: Finding['details'],
+): Finding {
+  return { code, severity, sentence, do: action, details }
 }
 
 /** What each code means, for docs/diagnose.md. */
@@ -93,13 +104,9 @@ const MOST_NAMED = 3
 /** `7 (12 packets), 9 (3 packets) and 2 more`. */
 export function listed(counts: Counts, noun: string): string {
   const all = ranked(counts)
-  const named = all.slice(0, MOST_NAMED).map(([name, n]) => `${name} (${units(n, noun)})`)
+  const named = all.slice(0, MOST_NAMED).map(([name, n]) => `${name} (${plural(n, noun)})`)
   const rest = all.length - named.length
   return `${named.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
-}
-
-export function units(n: number, noun: string): string {
-  return `${count(n)} ${noun}${n === 1 ? '' : 's'}`
 }
 
 export function seconds(ms: number): string {

@@ -1,9 +1,13 @@
 /** Packets arrive, and we cannot or must not read them. */
+
+import { plural } from '../../base/plural.ts'
+import { formatHostPort } from '../../config/addresses.ts'
 import { FORMAT_NAMES, type FormatName } from '../../metrics/refused-numbers.ts'
 import { passedOverInWords } from '../passed-over-words.ts'
+import { total } from '../totals.ts'
 import { named } from '../verdict.ts'
-import { type Finding, listed, type Situation, seconds, units } from './finding.ts'
-import { answersIn, type Counts, ranked, sum } from './reading.ts'
+import { type Finding, listed, type Situation, seconds } from './finding.ts'
+import { answersIn, type Counts, ranked } from './reading.ts'
 
 /** Share of the packets of another format that is worth a word beside right ones. */
 const FOREIGN_SHARE = 0.01
@@ -26,17 +30,16 @@ export function notReadable(situation: Situation): Finding[] {
 
 function wrongFormat({ since, setup }: Situation): Finding | null {
   const { received, tcp } = since.packets
-  const foreign = sum(since.refused.formats)
+  const foreign = total(since.refused.formats)
   if (foreign === 0 || (tcp > 0 && foreign / received < FOREIGN_SHARE)) return null
   const [[top]] = ranked(since.refused.formats) as [[string, number]]
   const [found, expected] = top.split(' for ') as [FormatName, FormatName]
   const listen = setup.listen.find(({ format }) => format === expected)
-  const port =
-    listen === undefined ? '' : ` ${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`
+  const port = listen === undefined ? '' : ` ${formatHostPort(listen)}`
   return {
     code: 'wrongFormat',
     severity: tcp === 0 ? 'wrong' : 'warning',
-    sentence: `${units(foreign, 'datagram')} of ${received} in ${seconds(since.ms)} are not ${FORMAT_NAMES[expected]}, which ${expected}${port} expects: they look like ${FORMAT_NAMES[found]}`,
+    sentence: `${plural(foreign, 'datagram')} of ${received} in ${seconds(since.ms)} are not ${FORMAT_NAMES[expected]}, which ${expected}${port} expects: they look like ${FORMAT_NAMES[found]}`,
     do: formatAdvice(found, expected, port),
     details: { formats: nonZero(since.refused.formats), received, dropped: nonZero(since.packets.dropped) },
   }
@@ -57,7 +60,7 @@ function sourceNotAllowed({ since }: Situation): Finding | null {
   return {
     code: 'sourceNotAllowed',
     severity: since.packets.tcp === 0 ? 'wrong' : 'warning',
-    sentence: `${units(refused, 'packet')} of ${since.packets.received} in ${seconds(since.ms)} came from sources that --allow-from does not name: ${listed(sources, 'packet')}`,
+    sentence: `${plural(refused, 'packet')} of ${since.packets.received} in ${seconds(since.ms)} came from sources that --allow-from does not name: ${listed(sources, 'packet')}`,
     do: `if these are your mirror sources, name their networks: --allow-from ${ranked(sources)[0]?.[0] ?? 'CIDR'} beside those it has`,
     details: { sources: nonZero(sources), packets: refused, received: since.packets.received },
   }
@@ -71,7 +74,7 @@ function wrongVni({ since, setup }: Situation): Finding | null {
     code: 'wrongVni',
     // Beside packets that are taken, the others were left out as asked.
     severity: since.packets.tcp === 0 ? 'wrong' : 'note',
-    sentence: `${units(refused, 'packet')} of ${since.packets.received} in ${seconds(since.ms)} have other VNIs than --vni ${setup.vnis.join(',')}: ${listed(vnis, 'packet')}`,
+    sentence: `${plural(refused, 'packet')} of ${since.packets.received} in ${seconds(since.ms)} have other VNIs than --vni ${setup.vnis.join(',')}: ${listed(vnis, 'packet')}`,
     do: `use --vni ${ranked(vnis)[0]?.[0] ?? 'VNI'}, or no --vni at all, or set the VNI of the mirror session`,
     details: { vnis: nonZero(vnis), wanted: setup.vnis, packets: refused, received: since.packets.received },
   }
@@ -79,7 +82,7 @@ function wrongVni({ since, setup }: Situation): Finding | null {
 
 function otherPorts({ since, setup }: Situation): Finding | null {
   const { tcpPorts } = since.refused
-  if (setup.ports === null || since.packets.tcp > 0 || sum(tcpPorts) === 0) return null
+  if (setup.ports === null || since.packets.tcp > 0 || total(tcpPorts) === 0) return null
   return {
     code: 'otherPorts',
     severity: 'wrong',
@@ -98,7 +101,7 @@ function datagramTooLong({ since, setup }: Situation): Finding | null {
   return {
     code: 'datagramTooLong',
     severity: answersIn(since.requests.replayed) === 0 ? 'wrong' : 'warning',
-    sentence: `${units(packets, 'datagram')} of ${since.packets.received} in ${seconds(since.ms)} were longer than --datagram-bytes ${setup.datagramBytes} and were truncated here, not by the mirror; the longest had ${longest} bytes`,
+    sentence: `${plural(packets, 'datagram')} of ${since.packets.received} in ${seconds(since.ms)} were longer than --datagram-bytes ${setup.datagramBytes} and were truncated here, not by the mirror; the longest had ${longest} bytes`,
     do: `use --datagram-bytes ${roomFor(longest)}`,
     details: { truncatedHere: since.packets.truncatedHere, datagramTruncated: dropped, longest },
   }
@@ -115,8 +118,8 @@ function truncatedByMirror({ since }: Situation): Finding | null {
   const requests = since.packets.truncatedHere > 0 ? 0 : (since.requests.dropped.truncated ?? 0)
   return {
     code: 'truncatedByMirror',
-    severity: requests > 0 ? (sum(since.requests.replayed) === 0 ? 'wrong' : 'warning') : 'note',
-    sentence: `${units(truncated, 'packet')} of ${since.packets.received} in ${seconds(since.ms)} arrived truncated by the mirror, and ${units(requests, 'request')} with them`,
+    severity: requests > 0 ? (total(since.requests.replayed) === 0 ? 'wrong' : 'warning') : 'note',
+    sentence: `${plural(truncated, 'packet')} of ${since.packets.received} in ${seconds(since.ms)} arrived truncated by the mirror, and ${plural(requests, 'request')} with them`,
     do: 'raise the packet length of the mirror session and the MTU of the path: encapsulation makes packets longer, VXLAN over IPv4 by 50 bytes',
     details: { truncated, requests, received: since.packets.received },
   }
@@ -129,13 +132,13 @@ function noTcp({ since }: Situation): Finding | null {
     Object.entries(since.passedOver).map(([kind, counts]) => [kind, nonZero(counts)]),
   )
   // What waits, as fragments do, is not judged.
-  if (other === 0 && sum(dropped) === 0) return null
+  if (other === 0 && total(dropped) === 0) return null
   const words = passedOverInWords(passedOver).join(', ')
-  const reasons = sum(dropped) > 0 ? `dropped: ${named(dropped)}` : ''
+  const reasons = total(dropped) > 0 ? `dropped: ${named(dropped)}` : ''
   return {
     code: 'noTcp',
     severity: 'wrong',
-    sentence: `none of ${units(received, 'packet')} in ${seconds(since.ms)} carries TCP that could be read: ${[words, reasons].filter((text) => text !== '').join('; ') || 'no reason was counted'}`,
+    sentence: `none of ${plural(received, 'packet')} in ${seconds(since.ms)} carries TCP that could be read: ${[words, reasons].filter((text) => text !== '').join('; ') || 'no reason was counted'}`,
     do: 'see that the mirror filter takes TCP of the web servers, in both directions',
     details: { passedOver, dropped, received },
   }

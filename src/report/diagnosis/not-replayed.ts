@@ -1,8 +1,11 @@
 /** TCP arrives, and no request of it reaches the origin. */
-import { FAILED_OUTCOMES, named, PROTOCOL_NAMES } from '../verdict.ts'
-import { type Finding, type FindingCode, type Severity, SILENCE_MS, type Situation, seconds, units } from './finding.ts'
+
+import { plural } from '../../base/plural.ts'
+import { total } from '../totals.ts'
+import { divided, FAILED_OUTCOMES, named, PROTOCOL_NAMES } from '../verdict.ts'
+import { type Finding, finding, SILENCE_MS, type Situation, seconds } from './finding.ts'
 import { nonZero } from './not-readable.ts'
-import { answersIn, type Counts, ranked, sum } from './reading.ts'
+import { answersIn, type Counts, ranked } from './reading.ts'
 
 /** TCP packets without any data after which that is worth a word: a handshake has three. */
 const LEAST_TCP = 20
@@ -33,18 +36,18 @@ function noRequest(situation: Situation): Finding | null {
     return finding(
       'responsesOnly',
       'wrong',
-      `${units(since.responses.parsed, 'response')} and no request in ${span}: only what servers send is mirrored`,
+      `${plural(since.responses.parsed, 'response')} and no request in ${span}: only what servers send is mirrored`,
       'let the mirror filter take the direction to the servers too: ingress and egress rules, or both tc hooks',
       { responses: since.responses.parsed, tcpPackets: tcp },
     )
   // Of connections that began before the window only the bytes count in it.
-  const isNamed = sum(since.protocols) > 0 || since.skippedBytes.otherProtocol > 0
-  if (isNamed) return otherProtocol(sum(since.protocols) > 0 ? since.protocols : now.protocols, since.ms)
+  const isNamed = total(since.protocols) > 0 || since.skippedBytes.otherProtocol > 0
+  if (isNamed) return otherProtocol(total(since.protocols) > 0 ? since.protocols : now.protocols, since.ms)
   if (since.skippedBytes.resyncUnproven > 0)
     return finding(
       'midStream',
       'warning',
-      `${units(tcp, 'TCP packet')} in ${span} and no request: ${units(since.skippedBytes.resyncUnproven, 'byte')} of connections that were open before, without a proven message boundary`,
+      `${plural(tcp, 'TCP packet')} in ${span} and no request: ${plural(since.skippedBytes.resyncUnproven, 'byte')} of connections that were open before, without a proven message boundary`,
       'nothing if it is so for a moment after the start; otherwise packets are lost before us, or one direction is not mirrored',
       { tcpPackets: tcp, resyncUnproven: since.skippedBytes.resyncUnproven },
     )
@@ -52,7 +55,7 @@ function noRequest(situation: Situation): Finding | null {
   return finding(
     'noData',
     'warning',
-    `${units(tcp, 'TCP packet')} of ${units(since.flows.opened, 'new connection')} in ${span}, and none brought data of a request`,
+    `${plural(tcp, 'TCP packet')} of ${plural(since.flows.opened, 'new connection')} in ${span}, and none brought data of a request`,
     'see whether the mirror takes whole packets and the direction to the servers, and whether clients send requests at all',
     { tcpPackets: tcp, connections: since.flows.opened },
   )
@@ -66,7 +69,7 @@ function otherProtocol(protocols: Counts, ms: number): Finding | null {
   }
   const words = [...byProtocol].map(
     ([protocol, ports]) =>
-      `${units(sum(ports), 'connection')} of ${PROTOCOL_NAMES[protocol] ?? protocol} (server port ${ranked(ports)
+      `${plural(total(ports), 'connection')} of ${PROTOCOL_NAMES[protocol] ?? protocol} (server port ${ranked(ports)
         .map(([port]) => port)
         .join(', ')})`,
   )
@@ -90,7 +93,7 @@ function noResponse({ since, now }: Situation): Finding | null {
   return finding(
     'requestsOnly',
     'warning',
-    `${units(since.requests.parsed, 'request')} and no response in ${seconds(since.ms)}: only what clients send is mirrored`,
+    `${plural(since.requests.parsed, 'request')} and no response in ${seconds(since.ms)}: only what clients send is mirrored`,
     'let the mirror filter take the direction from the servers too; requests are replayed without it, but upgrades and early answers cannot be recognised',
     { requests: since.requests.parsed },
   )
@@ -100,45 +103,45 @@ function noneSent({ since, before, now, silence, setup }: Situation): Finding | 
   const { parsed } = since.requests
   const dropped = nonZero(since.requests.dropped)
   const replayed = nonZero(since.requests.replayed)
-  const failed = Object.fromEntries(Object.entries(replayed).filter(([outcome]) => FAILED_OUTCOMES.has(outcome)))
+  const [failed] = divided(replayed, FAILED_OUTCOMES)
   if (answersIn(replayed) > 0) return null
   const span = seconds(since.ms)
   const details = { requests: parsed, dropped, replayed }
   const circuitOpen = dropped.circuitOpen ?? 0
-  const lost = sum(failed) + circuitOpen
+  const lost = total(failed) + circuitOpen
   if (lost >= LEAST_REQUESTS || (lost > 0 && silence.answerMs >= SILENCE_MS)) {
     const held =
-      circuitOpen > 0 ? `, and ${units(circuitOpen, 'request')} dropped while the circuit breaker is open` : ''
+      circuitOpen > 0 ? `, and ${plural(circuitOpen, 'request')} dropped while the circuit breaker is open` : ''
     return finding(
       'originDown',
       'wrong',
-      `${setup.to} has answered none of ${units(parsed, 'request')} in ${span}${sum(failed) > 0 ? `: ${named(failed)}` : ''}${held}`,
+      `${setup.to} has answered none of ${plural(parsed, 'request')} in ${span}${total(failed) > 0 ? `: ${named(failed)}` : ''}${held}`,
       originAdvice(failed),
       details,
     )
   }
-  if (sum(dropped) === 0) {
+  if (total(dropped) === 0) {
     // Those that waited all the time of the window.
     const held = before.requests.waiting
     if (held === 0) return null
     return finding(
       'originSilent',
       'wrong',
-      `${units(held, 'request')} waited more than ${span} for ${setup.to ?? 'their turn'}, which has answered nothing meanwhile`,
+      `${plural(held, 'request')} waited more than ${span} for ${setup.to ?? 'their turn'}, which has answered nothing meanwhile`,
       'see whether the origin works, and whether a firewall between drops packets: mirrorshard doctor tries it',
       { ...details, held },
     )
   }
   if (answersIn(now.requests.replayed) > 0 && silence.answerMs < SILENCE_MS) return null
   const filtered = Object.fromEntries(Object.entries(dropped).filter(([reason]) => reason in FILTERS))
-  if (sum(filtered) === sum(dropped)) {
+  if (total(filtered) === total(dropped)) {
     const [[reason]] = ranked(filtered) as [[string, number]]
     const unit = reason === 'sampledOut' && setup.sampleBy !== 'random' ? setup.sampleBy : null
     return finding(
       'allFiltered',
       // By chance a small share may take none of a few.
       reason === 'sampledOut' ? 'warning' : 'wrong',
-      `none of ${units(parsed, 'request')} in ${span} was sent, because filters left out all: ${named(filtered)}`,
+      `none of ${plural(parsed, 'request')} in ${span} was sent, because filters left out all: ${named(filtered)}`,
       reason === 'sampledOut' && setup.percent === 0
         ? 'use a --percent above 0'
         : unit === null
@@ -149,18 +152,18 @@ function noneSent({ since, before, now, silence, setup }: Situation): Finding | 
       details,
     )
   }
-  if ((dropped.loop ?? 0) > sum(dropped) / 2)
+  if ((dropped.loop ?? 0) > total(dropped) / 2)
     return finding(
       'loop',
       'wrong',
-      `${units(dropped.loop!, 'request')} of ${parsed} in ${span} carry the X-Mirrorshard marker: the mirror sees the replay, not production`,
+      `${plural(dropped.loop!, 'request')} of ${parsed} in ${span} carry the X-Mirrorshard marker: the mirror sees the replay, not production`,
       `check first that --to is not production; then mirror production alone, or take ${setup.to} out of the mirror's filter`,
       details,
     )
   return finding(
     'noneReplayed',
     'wrong',
-    `none of ${units(parsed, 'request')} in ${span} was sent: ${named(dropped)}`,
+    `none of ${plural(parsed, 'request')} in ${span} was sent: ${named(dropped)}`,
     'docs/metrics.md says what each reason means and what to do',
     details,
   )
@@ -173,14 +176,4 @@ function originAdvice(failed: Counts): string {
   if (outcome === 'unreachable') return 'correct --to, its name or the route to it; mirrorshard doctor tries each step'
   if (outcome === 'refused') return 'start the origin or correct the port of --to'
   return 'see whether the origin works and is reachable from here; mirrorshard doctor tries each step'
-}
-
-function finding(
-  code: FindingCode,
-  severity: Severity,
-  sentence: string,
-  action: string,
-  details: Finding['details'],
-): Finding {
-  return { code, severity, sentence, do: action, details }
 }

@@ -3,8 +3,8 @@ import { type PassedOverTotals, REFUSED, type RefusedName } from '../../metrics/
 import { formatText, sourceText, vniText } from '../../metrics/refused-numbers.ts'
 import type { KernelNetwork } from '../../sources/live/kernel-network.ts'
 import { passedOverCounts } from '../passed-over-words.ts'
-import type { Totals } from '../totals.ts'
-import { FAILED_OUTCOMES } from '../verdict.ts'
+import { type Totals, total } from '../totals.ts'
+import { divided, FAILED_OUTCOMES } from '../verdict.ts'
 
 /** Name → count. */
 export type Counts = Readonly<Record<string, number>>
@@ -129,11 +129,8 @@ export function ranked(counts: Counts): [string, number][] {
     .sort(([, a], [, b]) => b - a)
 }
 
-export function sum(counts: Counts): number {
-  return Object.values(counts).reduce((a, b) => a + b, 0)
-}
-
 /** Requests that the origin answered, or that `--to null` took. */
 export function answersIn(outcomes: Counts): number {
-  return sum(Object.fromEntries(Object.entries(outcomes).filter(([outcome]) => !FAILED_OUTCOMES.has(outcome))))
+  const [, answered] = divided(outcomes, FAILED_OUTCOMES)
+  return total(answered)
 }

@@ -2,7 +2,7 @@
 import { count, plural } from '../../base/plural.ts'
 import type { TellEvent } from '../log-events.ts'
 import { LOSS_GROUPS, type LossName, OUTCOME_LOSS, PACKET_LOSS, REQUEST_LOSS } from '../loss-groups.ts'
-import type { Totals } from '../totals.ts'
+import { type Totals, total } from '../totals.ts'
 import { duration, seconds } from './duration.ts'
 
 /** Without a further one for so long it is over. */
@@ -87,7 +87,7 @@ export class LossWatch {
     // What makes gaps besides the mirror comes first in the table: it has begun by now.
     const isExplained = MAKE_GAPS.some((group) => this.running.has(group))
     const where = name === 'gaps' && !isExplained ? '; they were lost before mirrorshard, which drops none now' : ''
-    this.tell(name, `${text}: ${inWords(reasons)} so far${where}`, { reasons, count: sum(reasons) }, name)
+    this.tell(name, `${text}: ${inWords(reasons)} so far${where}`, { reasons, count: total(reasons) }, name)
   }
 
   private end(name: LossName, { sinceMs, lastMs, reasons }: Running): void {
@@ -96,8 +96,8 @@ export class LossWatch {
     const lastedMs = Math.max(1000, lastMs - sinceMs)
     this.tell(
       'loss-ended',
-      `over, none for ${QUIET_MS / 1000} s: ${text}; ${plural(sum(reasons), unit)} in ${duration(lastedMs)} (${inWords(reasons)})`,
-      { loss: name, reasons, count: sum(reasons), seconds: seconds(lastedMs) },
+      `over, none for ${QUIET_MS / 1000} s: ${text}; ${plural(total(reasons), unit)} in ${duration(lastedMs)} (${inWords(reasons)})`,
+      { loss: name, reasons, count: total(reasons), seconds: seconds(lastedMs) },
       name,
     )
   }
@@ -120,8 +120,4 @@ function inWords(reasons: Readonly<Record<string, number>>): string {
   const named = entries.slice(0, MOST_REASONS).map(([reason, n]) => `${reason} ${count(n)}`)
   const further = entries.length > MOST_REASONS ? [`${entries.length - MOST_REASONS} more reasons`] : []
   return [...named, ...further].join(', ')
-}
-
-function sum(reasons: Readonly<Record<string, number>>): number {
-  return Object.values(reasons).reduce((a, b) => a + b, 0)
 }

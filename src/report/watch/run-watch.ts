@@ -30,7 +30,6 @@ export interface CrashingThread {
 const ANSWERS = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 /** Told by the origin's own lines while it is down. */
 const OF_ORIGIN: ReadonlySet<LossName> = new Set(['unanswered', 'origin-slow'])
-const NONE: ReadonlySet<LossName> = new Set()
 
 interface Origin {
   readonly name: string
@@ -95,7 +94,7 @@ export class RunWatch {
     const originLosses = total(losses.unanswered) + total(losses['origin-slow'])
     this.hasWaited = !isDown && !this.hasWaited && originLosses > this.originLosses
     this.originLosses = originLosses
-    this.losses.look(losses, nowMs, this.hasWaited ? OF_ORIGIN : NONE, isDown ? OF_ORIGIN : NONE)
+    this.losses.look(losses, nowMs, this.hasWaited ? OF_ORIGIN : undefined, isDown ? OF_ORIGIN : undefined)
     this.lookAtCrashing(crashing, nowMs)
     this.lookAtHealth(health, nowMs)
   }

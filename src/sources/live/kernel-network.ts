@@ -2,7 +2,8 @@
  * What became of packets in the kernel before any socket, as /proc/self/net tells (proc(5)): for the network namespace, all programs
  * together. Where nothing arrives it says how far packets came. Four small files: once a second at most, not per packet.
  */
-import { readFileSync } from 'node:fs'
+import { readKernelFile } from '../../base/kernel-file.ts'
+import { parseSnmp, parseSnmp6 } from './proc-net-snmp.ts'
 
 const FOLDER = '/proc/self/net'
 
@@ -34,17 +35,13 @@ export function readKernelNetwork(): KernelNetwork | null {
 }
 
 function readTable(name: string): string | null {
-  try {
-    return readFileSync(`${FOLDER}/${name}`, 'latin1')
-  } catch {
-    return null
-  }
+  return readKernelFile(`${FOLDER}/${name}`)
 }
 
 /** @param snmp6 empty without IPv6 */
 export function kernelNetworkOf(snmp: string, netstat: string, snmp6: string, dev: string): KernelNetwork {
-  const v4 = parsePairs(`${snmp}\n${netstat}`)
-  const v6 = parseLines(snmp6)
+  const v4 = parseSnmp(`${snmp}\n${netstat}`)
+  const v6 = parseSnmp6(snmp6)
   const four = (name: string) => v4.get(name) ?? 0
   const six = (name: string) => v6.get(name) ?? 0
   const reversePathFiltered = four('TcpExt.IPReversePathFilter')
@@ -86,23 +83,6 @@ export function kernelNetworkOf(snmp: string, netstat: string, snmp6: string, de
     udpNoPort: four('Udp.NoPorts') + six('Udp6NoPorts'),
     udpChecksum: four('Udp.InCsumErrors') + six('Udp6InCsumErrors'),
   }
-}
-
-/** Names stand in one line, values in the next, both after `Ip: ` and the like. */
-function parsePairs(text: string): Map<string, number> {
-  const values = new Map<string, number>()
-  let names: readonly string[] = []
-  for (const line of text.split('\n')) {
-    const [prefix = '', ...columns] = line.trim().split(/\s+/)
-    if (!prefix.endsWith(':')) continue
-    if (columns.some((column) => /[A-Za-z]/.test(column))) names = columns
-    else for (const [i, name] of names.entries()) values.set(`${prefix.slice(0, -1)}.${name}`, Number(columns[i] ?? 0))
-  }
-  return values
-}
-
-function parseLines(text: string): Map<string, number> {
-  return new Map([...text.matchAll(/^(\w+)\s+(\d+)$/gm)].map(([, name, value]) => [name!, Number(value)]))
 }
 
 /** `eth0: bytes packets errs drop …`; the first two lines are headings. */

@@ -2,7 +2,8 @@
  * Fragmented IP datagrams that the kernel could not put together, as /proc/self/net/snmp and snmp6 count them (proc(5), RFC 4293
  * ipReasmFails): for a socket the kernel reassembles, and what it gives up reaches no socket. Counted for the whole network namespace.
  */
-import { readFileSync } from 'node:fs'
+import { readKernelFile } from '../../base/kernel-file.ts'
+import { parseSnmp, parseSnmp6 } from './proc-net-snmp.ts'
 
 const IPV4_TABLE = '/proc/self/net/snmp'
 const IPV6_TABLE = '/proc/self/net/snmp6'
@@ -18,33 +19,16 @@ export class KernelReassembly {
 }
 
 function read(): number | null {
-  try {
-    const ipv4 = parseIpv4Failures(readFileSync(IPV4_TABLE, 'latin1'))
-    return ipv4 === null ? null : ipv4 + readIpv6()
-  } catch {
-    return null
-  }
+  const ipv4 = parseIpv4Failures(readKernelFile(IPV4_TABLE) ?? '')
+  // Without IPv6 there is no table of it.
+  return ipv4 === null ? null : ipv4 + parseIpv6Failures(readKernelFile(IPV6_TABLE) ?? '')
 }
 
-function readIpv6(): number {
-  try {
-    return parseIpv6Failures(readFileSync(IPV6_TABLE, 'latin1'))
-  } catch {
-    // No IPv6 here.
-    return 0
-  }
-}
-
-/** Names stand in one line, values in the next. @returns null where there is no such column */
+/** @returns null where there is no such column */
 export function parseIpv4Failures(text: string): number | null {
-  const [names, values] = text
-    .split('\n')
-    .filter((line) => line.startsWith('Ip: '))
-    .map((line) => line.split(' '))
-  const value = values?.[names?.indexOf('ReasmFails') ?? -1]
-  return value !== undefined && /^\d+$/.test(value) ? Number(value) : null
+  return parseSnmp(text).get('Ip.ReasmFails') ?? null
 }
 
 export function parseIpv6Failures(text: string): number {
-  return Number(/^Ip6ReasmFails\s+(\d+)$/m.exec(text)?.[1] ?? 0)
+  return parseSnmp6(text).get('Ip6ReasmFails') ?? 0
 }

@@ -1,9 +1,9 @@
 /** Who has a port: sockets of /proc/net, and the processes whose descriptors lead to them (proc(5)). */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { readKernelFile } from '../../base/kernel-file.ts'
+import { hex, INODE_COLUMN, LOCAL_ADDRESS_COLUMN, readRows } from './proc-net-udp.ts'
 
-const LOCAL_ADDRESS_COLUMN = 1
 const STATE_COLUMN = 3
-const INODE_COLUMN = 9
 /** Where no process has a UDP socket. */
 export const KERNEL_HOLDER = 'the kernel itself: a tunnel device (ip -d link show type vxlan)'
 /** TCP_LISTEN. */
@@ -30,14 +30,11 @@ export function findHolders(protocol: 'udp' | 'tcp', port: number): string[] {
 }
 
 function inodesOf(protocol: 'udp' | 'tcp', port: number): Set<string> {
-  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const wanted = `:${hex(port, 4)}`
   const inodes = new Set<string>()
-  for (const table of [`/proc/net/${protocol}`, `/proc/net/${protocol}6`]) {
-    for (const line of read(table).split('\n').slice(1)) {
-      const columns = line.trim().split(/\s+/)
-      const isOpen = protocol === 'udp' || columns[STATE_COLUMN] === LISTENING
-      if (isOpen && columns[LOCAL_ADDRESS_COLUMN]?.endsWith(wanted)) inodes.add(columns[INODE_COLUMN]!)
-    }
+  for (const columns of [`/proc/net/${protocol}`, `/proc/net/${protocol}6`].flatMap(readRows)) {
+    const isOpen = protocol === 'udp' || columns[STATE_COLUMN] === LISTENING
+    if (isOpen && columns[LOCAL_ADDRESS_COLUMN]?.endsWith(wanted)) inodes.add(columns[INODE_COLUMN]!)
   }
   return inodes
 }
@@ -52,7 +49,7 @@ function socketInode(path: string): string | null {
 }
 
 function commandOf(pid: string): string {
-  return read(`/proc/${pid}/comm`).trim() || 'a process'
+  return readKernelFile(`/proc/${pid}/comm`)?.trim() || 'a process'
 }
 
 function list(folder: string): string[] {
@@ -61,13 +58,5 @@ function list(folder: string): string[] {
   } catch {
     // Gone, or another user's.
     return []
-  }
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'latin1')
-  } catch {
-    return ''
   }
 }

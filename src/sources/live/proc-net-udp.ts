@@ -1,12 +1,12 @@
 /** The kernel's drop counts as /proc/net/udp and /proc/net/udp6 print them (proc(5)): one line per socket. */
-import { readFileSync } from 'node:fs'
 import ipaddr from 'ipaddr.js'
+import { readKernelFile } from '../../base/kernel-file.ts'
 import type { ListenAddress } from '../datagram-receiver.ts'
 
 const TABLES = ['/proc/net/udp', '/proc/net/udp6'] as const
 /** Columns as split by blanks; `tr tm->when` and `tx_queue rx_queue` are one column each. `drops` is the last. */
-const LOCAL_ADDRESS_COLUMN = 1
-const INODE_COLUMN = 9
+export const LOCAL_ADDRESS_COLUMN = 1
+export const INODE_COLUMN = 9
 const DROPS_COLUMN = 12
 
 /**
@@ -25,41 +25,35 @@ export function readInodes(bound: readonly ListenAddress[]): number[] | null {
 /** Sockets of all processes that are bound to this very address, in this network namespace. */
 export function countBound(address: ListenAddress): number {
   const wanted = localAddressColumn(address)
-  let count = 0
-  for (const table of TABLES) {
-    let text: string
-    try {
-      text = readFileSync(table, 'latin1')
-    } catch {
-      // No IPv6.
-      continue
-    }
-    for (const line of text.split('\n').slice(1)) if (line.trim().split(/\s+/)[LOCAL_ADDRESS_COLUMN] === wanted) count++
-  }
-  return count
+  return TABLES.flatMap(readRows).filter((columns) => columns[LOCAL_ADDRESS_COLUMN] === wanted).length
 }
 
 function readColumn(bound: readonly ListenAddress[], column: number): number[] | null {
   const values = new Map<string, number>()
-  for (const table of TABLES) {
-    try {
-      parseColumn(readFileSync(table, 'latin1'), column, values)
-    } catch {
-      // No IPv6, or no /proc: decided below, by what was found.
-    }
-  }
+  for (const table of TABLES) addColumn(readRows(table), column, values)
   const found = bound.map((address) => values.get(localAddressColumn(address)))
   return found.every((count) => count !== undefined) ? found : null
 }
 
 /** Adds local address -> drops of every line of one table. */
 export function parseDrops(text: string, into: Map<string, number>): void {
-  parseColumn(text, DROPS_COLUMN, into)
+  addColumn(rowsOf(text), DROPS_COLUMN, into)
 }
 
-function parseColumn(text: string, column: number, into: Map<string, number>): void {
-  for (const line of text.split('\n').slice(1)) {
-    const columns = line.trim().split(/\s+/)
+/** A table of sockets, a row for each, split into its columns: empty without IPv6, or without /proc. */
+export function readRows(table: string): string[][] {
+  return rowsOf(readKernelFile(table) ?? '')
+}
+
+function rowsOf(text: string): string[][] {
+  return text
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+}
+
+function addColumn(rows: readonly string[][], column: number, into: Map<string, number>): void {
+  for (const columns of rows) {
     const local = columns[LOCAL_ADDRESS_COLUMN]
     const value = Number(columns[column])
     if (local !== undefined && Number.isInteger(value)) into.set(local, value)
@@ -73,6 +67,6 @@ export function localAddressColumn(address: ListenAddress): string {
   return `${words.join('')}:${hex(address.port, 4)}`
 }
 
-function hex(value: number, digits: number): string {
+export function hex(value: number, digits: number): string {
   return value.toString(16).toUpperCase().padStart(digits, '0')
 }

@@ -15,7 +15,7 @@ import {
 } from '../doctor/machine-checks.ts'
 import { fragmentCheck, interfaceCheck, koffiCheck, loopbackCheck } from '../doctor/receiver-checks.ts'
 import { askRunning } from '../doctor/running.ts'
-import { checkTable, conclusion, runningTable } from '../doctor/table.ts'
+import { checkTable, conclusion, runningTable, tally } from '../doctor/table.ts'
 import { targetChecks } from '../doctor/target-checks.ts'
 import { serviceOptions } from '../service-options.ts'
 
@@ -45,10 +45,8 @@ export async function execute(options: DoctorOptions): Promise<number> {
   if (typeof answer === 'string')
     checks.push(warning('running service', `cannot be asked: ${answer}`, 'give the token'))
 
-  const isWrong = [
-    ...checks.map(({ state }) => state),
-    ...(running?.findings ?? []).map(({ severity }) => severity),
-  ].includes('wrong')
+  const found = tally(checks, running)
+  const isWrong = found.wrong > 0
   const text = options.json
     ? printableJson({ status: isWrong ? 'wrong' : 'ok', checks, running })
     : printableLines(
@@ -56,7 +54,7 @@ export async function execute(options: DoctorOptions): Promise<number> {
           ...checkTable(checks),
           ...(running === null ? [] : ['', ...runningTable(running)]),
           '',
-          conclusion(checks, running),
+          conclusion(found),
         ].join('\n'),
       )
   process.stdout.write(`${text}\n`)

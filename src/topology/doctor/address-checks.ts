@@ -1,8 +1,8 @@
 /** Addresses that `run` binds: whether it may have them, who has them, and what the interfaces below them let through. */
-import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { describeSystemError } from '../../base/errors.ts'
+import { readKernelFile } from '../../base/kernel-file.ts'
 import { formatHostPort } from '../../config/addresses.ts'
 import type { RunOptions } from '../../config/options.ts'
 import { openReceiver } from '../../sources/live/open-receiver.ts'
@@ -146,11 +146,8 @@ function mtuCheck(interfaceName: string, mtu: number, datagramBytes: number): Ch
 }
 
 function mtuOf(name: string): number | null {
-  try {
-    return Number(readFileSync(`/sys/class/net/${name}/mtu`, 'latin1'))
-  } catch {
-    return null
-  }
+  const text = readKernelFile(`/sys/class/net/${name}/mtu`)
+  return text === null ? null : Number(text)
 }
 
 /** Addresses of this host, without zones. */

@@ -1,8 +1,9 @@
 /** The process and the machine: limits, memory, processors, threads, clock, the summary file. */
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { describeSystemError } from '../../base/errors.ts'
+import { readKernelFile } from '../../base/kernel-file.ts'
 import { plural } from '../../base/plural.ts'
 import { memoryOfMachine } from '../../config/memory-budget.ts'
 import type { RunOptions } from '../../config/options.ts'
@@ -31,12 +32,8 @@ export function descriptorCheck(options: RunOptions): Check[] {
 }
 
 function softLimit(): number | null {
-  try {
-    const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
-    return soft === undefined ? null : soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
-  } catch {
-    return null
-  }
+  const [, soft] = /^Max open files\s+(\d+|unlimited)/m.exec(readKernelFile('/proc/self/limits') ?? '') ?? []
+  return soft === undefined ? null : soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
 }
 
 export function memoryCheck(options: RunOptions): Check[] {
@@ -64,12 +61,8 @@ function mebibytes(bytes: number): string {
 }
 
 function availableBytes(): number | null {
-  try {
-    const [, kib] = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'latin1')) ?? []
-    return kib === undefined ? null : Number(kib) * 1024
-  } catch {
-    return null
-  }
+  const [, kib] = /^MemAvailable:\s+(\d+) kB$/m.exec(readKernelFile('/proc/meminfo') ?? '') ?? []
+  return kib === undefined ? null : Number(kib) * 1024
 }
 
 export function processorCheck({ workers, receivers }: RunOptions): Check[] {
@@ -122,11 +115,7 @@ export function clockCheck(): Check[] {
 }
 
 function clockSource(): string | null {
-  try {
-    return readFileSync('/sys/devices/system/clocksource/clocksource0/current_clocksource', 'latin1').trim()
-  } catch {
-    return null
-  }
+  return readKernelFile('/sys/devices/system/clocksource/clocksource0/current_clocksource')?.trim() ?? null
 }
 
 /** Without making the file. */

@@ -1,7 +1,7 @@
 /** Whether datagrams can be received here: koffi, recvmmsg, the kernel's buffers. Tried with the receiver that `run` uses. */
 import { createSocket } from 'node:dgram'
-import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { readKernelFile } from '../../base/kernel-file.ts'
 import { formatBytes } from '../../config/quantities.ts'
 import type { DatagramReceiver } from '../../sources/datagram-receiver.ts'
 import { openInterfaceCapture } from '../../sources/live/interface-capture.ts'
@@ -112,9 +112,6 @@ export async function interfaceCheck(options: ServiceOptions): Promise<Check[]> 
 }
 
 function sysctl(path: string): number | null {
-  try {
-    return Number(readFileSync(`/proc/sys/${path}`, 'latin1').trim().split(/\s+/)[0])
-  } catch {
-    return null
-  }
+  const text = readKernelFile(`/proc/sys/${path}`)
+  return text === null ? null : Number(text.trim().split(/\s+/)[0])
 }

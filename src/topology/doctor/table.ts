@@ -22,11 +22,17 @@ function findingLines({ code, severity, sentence, do: action }: Finding): string
   return [`${severity.padEnd(STATE_WIDTH)}${code}: ${sentence}`, `${''.padEnd(STATE_WIDTH)}do: ${action}`]
 }
 
-/** The last line: how it stands. */
-export function conclusion(checks: readonly Check[], running: Running | null): string {
+/** How many of the checks, and of the findings of the one that runs, are wrong or a warning. */
+export function tally(checks: readonly Check[], running: Running | null): { wrong: number; warnings: number } {
   const states = [...checks.map(({ state }) => state), ...(running?.findings ?? []).map(({ severity }) => severity)]
-  const wrong = states.filter((state) => state === 'wrong').length
-  const warnings = states.filter((state) => state === 'warning').length
+  return {
+    wrong: states.filter((state) => state === 'wrong').length,
+    warnings: states.filter((state) => state === 'warning').length,
+  }
+}
+
+/** The last line: how it stands. */
+export function conclusion({ wrong, warnings }: ReturnType<typeof tally>): string {
   if (wrong + warnings === 0) return 'Nothing is wrong.'
   return `${wrong} wrong, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}.`
 }
